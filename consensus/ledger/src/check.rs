@@ -1,0 +1,121 @@
+//! The expensive, pure half of applying: opening envelopes and judging signatures.
+//!
+//! The verdict is a function of the bytes alone. Every replica runs it again, in parallel, before `apply`, so a command
+//! that a bad leader invented is `bad_signature` on all of them. What needs state, such as which key is active, is left
+//! to `apply`.
+
+use crate::{outcome::Outcome, settlement::CheckedBatch};
+use alloc::{boxed::Box, vec, vec::Vec};
+use bytes::Bytes;
+use comity_proto::{
+    command::{Actor, Command, CommandBatch, Verb},
+    entry::EntryItem,
+    envelope::{Signed as _, Verified},
+    identity::{Genesis, Roster},
+    ids::{Hash, PublicKey},
+    keys::verify_rotation,
+    reject::Reject,
+};
+
+/// An item whose bytes have been judged. Private inside: [`check`] is its only source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedItem(pub(crate) Checked);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Refused(Outcome),
+    Genesis(Box<CheckedGenesis>),
+    Commands(CheckedCommands),
+    Settlement(Box<CheckedBatch>),
+    Roster(Box<Verified<Roster>>),
+    Pulse,
+}
+
+/// A genesis whose roster is signed by the same root key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedGenesis {
+    pub(crate) genesis: Genesis,
+    pub(crate) roster: Roster,
+}
+
+/// A batch whose signature is that of `key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedCommands {
+    pub(crate) key: PublicKey,
+    pub(crate) batch: CommandBatch,
+    /// Per command: what its request id is bound to.
+    pub(crate) digests: Vec<[u8; 16]>,
+    /// Per command: the proof of a key rotation holds; true for every other verb.
+    pub(crate) proofs: Vec<bool>,
+}
+
+/// Judges one item. Pure and expensive: one signature check per envelope, and one per key rotation.
+pub fn check(item: &EntryItem) -> CheckedItem {
+    let checked = match item {
+        EntryItem::Genesis(bytes) => genesis(bytes),
+        EntryItem::Commands(bytes) => CommandBatch::open(bytes).map(|batch| {
+            let key = *batch.key();
+            Checked::Commands(commands(key, batch.into_inner()))
+        }),
+        EntryItem::Settlement(bytes) => CheckedBatch::open(bytes).map(|batch| Checked::Settlement(Box::new(batch))),
+        EntryItem::Roster(bytes) => Roster::open(bytes).map(|roster| Checked::Roster(Box::new(roster))),
+        EntryItem::Pulse => Ok(Checked::Pulse),
+    };
+    CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
+}
+
+/// A reject as the outcome that it becomes in a ledger.
+const fn refusal(reject: &Reject) -> Outcome {
+    match reject {
+        Reject::BadSignature | Reject::WrongSigner => Outcome::BadSignature,
+        _ => Outcome::Malformed,
+    }
+}
+
+fn genesis(bytes: &Bytes) -> Result<Checked, Reject> {
+    let genesis = Genesis::open(bytes)?;
+    let roster = Roster::open(&genesis.get().roster)?;
+    if genesis.key() != &genesis.get().domain_key || roster.key() != genesis.key() {
+        return Err(Reject::WrongSigner);
+    }
+    let roster = roster.into_inner();
+    Ok(Checked::Genesis(Box::new(CheckedGenesis { genesis: genesis.into_inner(), roster })))
+}
+
+fn commands(key: PublicKey, batch: CommandBatch) -> CheckedCommands {
+    let digests = batch.commands.iter().map(|command| content_digest(&batch, command)).collect();
+    let proofs = batch.commands.iter().map(|command| proof_holds(batch.actor, command)).collect();
+    CheckedCommands { key, batch, digests, proofs }
+}
+
+/// What a request id is bound to: who asks what of whom. Not `valid_until`: a retry may be valid for longer.
+fn content_digest(batch: &CommandBatch, command: &Command) -> [u8; 16] {
+    let (home, actor) = (batch.home, batch.actor);
+    let alone = CommandBatch { home, actor, valid_until_ms: 1, commands: vec![command.clone()] };
+    Hash::of(&alone.encode()).first_16()
+}
+
+fn proof_holds(actor: Actor, command: &Command) -> bool {
+    match (actor, &command.verb) {
+        (Actor::Agent(agent), Verb::RotateKey { new_key, proof }) => verify_rotation(&agent, new_key, proof).is_ok(),
+        (Actor::Operator, Verb::RotateKey { .. }) => false,
+        _ => true,
+    }
+}
+
+impl CheckedItem {
+    /// The refusal that the bytes alone deserve, if they do.
+    pub const fn refused(&self) -> Option<Outcome> {
+        match &self.0 {
+            Checked::Refused(outcome) => Some(*outcome),
+            _ => None,
+        }
+    }
+
+    /// Skips every signature: for measuring `apply` alone. Never built into a node.
+    #[cfg(any(test, feature = "unsigned"))]
+    #[doc(hidden)]
+    pub fn unsigned(key: PublicKey, batch: CommandBatch) -> CheckedItem {
+        CheckedItem(Checked::Commands(commands(key, batch)))
+    }
+}

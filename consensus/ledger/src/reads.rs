@@ -1,0 +1,138 @@
+//! What may be asked of a ledger without changing it.
+
+use crate::{
+    account::{AccountKey, AssetIndex},
+    checkpoint::Checkpoint,
+    escrow::Escrow,
+    state::{Agent, Asset, Domain, Ledger, NameRecord, OPERATOR, Remembered},
+};
+use comity_proto::{
+    amount::AssetId,
+    command::Actor,
+    ids::{AgentId, DomainId, EscrowId, RequestId},
+    policy::Policy,
+    text::{Name, ReferralCode},
+    treaty::Treaty,
+};
+
+impl Ledger {
+    /// Who this ledger belongs to; `None` before the genesis.
+    pub const fn domain(&self) -> Option<&Domain> {
+        self.head.domain.as_ref()
+    }
+
+    pub(crate) fn domain_id(&self) -> Option<DomainId> {
+        self.domain().map(|domain| domain.id)
+    }
+
+    /// Whether this is the domain's own id.
+    pub fn is_home(&self, domain: &DomainId) -> bool {
+        self.domain().is_some_and(|own| own.id == *domain)
+    }
+
+    /// Raft log index of the last applied entry.
+    pub const fn log_index(&self) -> u64 {
+        self.head.log_index
+    }
+
+    /// Ledger time: stamp of the last applied entry, ms since the Unix epoch.
+    pub const fn stamp_ms(&self) -> u64 {
+        self.head.stamp_ms
+    }
+
+    /// Sum of the stalls that moved escrow deadlines, ms: added to a deadline in worked time it gives ledger time.
+    pub const fn stalled_ms(&self) -> u64 {
+        self.head.stalled_ms
+    }
+
+    /// An agent at home here.
+    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
+        self.agents.get(id)
+    }
+
+    /// All agents at home here, by id.
+    pub fn agents(&self) -> impl Iterator<Item = (&AgentId, &Agent)> {
+        self.agents.iter()
+    }
+
+    /// Who owns a name now; one whose time is over counts as free.
+    pub fn resolve(&self, name: &Name) -> Option<&NameRecord> {
+        self.names.get(name).filter(|record| record.expires_ms > self.head.stamp_ms)
+    }
+
+    /// Names in order, with those whose time is over but not yet applied.
+    pub fn names(&self) -> impl Iterator<Item = (&Name, &NameRecord)> {
+        self.names.iter()
+    }
+
+    /// Who hands out a referral code.
+    pub fn referrer(&self, code: &ReferralCode) -> Option<&AgentId> {
+        self.codes.get(code)
+    }
+
+    /// Available to an agent, minor units; zero also for an agent that does not exist.
+    pub fn balance(&self, agent: &AgentId, asset: &AssetId) -> u64 {
+        self.asset_index(asset).map_or(0, |asset| self.balance_of(&AccountKey::agent(*agent, asset)))
+    }
+
+    /// Magnitude of any account, minor units; of an issuance it is the supply.
+    pub fn balance_of(&self, account: &AccountKey) -> u64 {
+        self.accounts.get(account).copied().unwrap_or(0)
+    }
+
+    /// All accounts that are not empty, in order, as magnitudes.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountKey, u64)> {
+        self.accounts.iter().map(|(account, balance)| (account, *balance))
+    }
+
+    /// Known assets with their index.
+    pub fn assets(&self) -> impl Iterator<Item = (AssetIndex, &Asset)> {
+        (0u32..).map(AssetIndex).zip(&self.head.assets)
+    }
+
+    /// One escrow.
+    pub fn escrow(&self, id: &EscrowId) -> Option<&Escrow> {
+        self.escrows.get(id)
+    }
+
+    /// All escrows, by id.
+    pub fn escrows(&self) -> impl Iterator<Item = (&EscrowId, &Escrow)> {
+        self.escrows.iter()
+    }
+
+    /// One treaty, as this side sees it.
+    pub fn treaty(&self, peer: &DomainId) -> Option<&Treaty> {
+        self.head.treaties.get(peer)
+    }
+
+    /// All treaties, by peer.
+    pub fn treaties(&self) -> impl Iterator<Item = &Treaty> {
+        self.head.treaties.values()
+    }
+
+    /// The policy in force and those announced, with the ledger time from which they count.
+    pub fn policies(&self) -> &[(u64, Policy)] {
+        &self.head.policies
+    }
+
+    /// The answer to a request id, while it is remembered.
+    pub fn remembered(&self, actor: &Actor, request: &RequestId) -> Option<&Remembered> {
+        let signer = match actor {
+            Actor::Agent(agent) => *agent,
+            Actor::Operator => OPERATOR,
+        };
+        self.remembered.get(&(signer, *request)).filter(|known| known.valid_until_ms >= self.head.stamp_ms)
+    }
+
+    /// The event log as it stands; what a node signs.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let events = &self.head.events;
+        Some(Checkpoint {
+            domain: self.domain_id()?,
+            size: events.size(),
+            root: events.root(),
+            stamp_ms: self.head.stamp_ms,
+            log_index: self.head.log_index,
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! Two-phase commit between domains, as this ledger plays both parts.
+//!
+//! ```text
+//! origin                                         participant
+//! begin    source -> in_flight/<transfer>
+//!            -- Prepare ---------------------->  vote     yes: pending credit (an issuer: peer/<origin> -> held)
+//!            <- Vote --------------------------
+//! decide   commit: -> peer/<P> or burned
+//!          abort:  -> where it came from
+//!            -- Decision --------------------->  finish   commit: credit less fee; abort: drop, give back
+//!            <- Acknowledge -------------------
+//! close
+//! ```
+//! Each step is an entry of its own log before the message that announces it. Rules that this module keeps:
+//! only the origin's log decides, and a time-out aborts only there and only before the decision; after a yes vote a
+//! participant waits for the origin's word, whatever happens; the first recorded decision stands; nothing unfinished is
+//! ever forgotten, and what is behind the watermark of a peer is answered `too_old`, never with a decision.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`check`] | what is judged from the bytes alone |
+//! | [`record`] | what is remembered |
+//! | `origin`, `participant` | the two parts |
+//! | `payout` | shares that an escrow owes to agents of other domains |
+//! | [`owed`] | what must be said, derived from the records |
+//!
+//! Absent on purpose: sending, retry timing, a second participant (an asset moving between two domains neither of which
+//! issues it), and any comparison of two domains' clocks.
+
+pub mod check;
+mod origin;
+pub mod owed;
+mod participant;
+mod payout;
+mod reads;
+pub mod record;
+
+use crate::{account::Leg, event::EventKind, outcome::Outcome, state::Ledger};
+use alloc::{vec, vec::Vec};
+use bytes::Bytes;
+pub use check::CheckedBatch;
+use comity_proto::{
+    identity::Roster,
+    ids::{DomainId, Hash, TransferId},
+    settlement::{Prepare, SettlementMessage, SettlementRefusal},
+};
+pub(crate) use origin::Begin;
+pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
+pub use payout::payout_transfer;
+pub use record::{Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, PeerState, Settlement};
+
+/// Digest that binds votes and decisions to one prepare.
+#[must_use]
+pub fn content_of(prepare: &Prepare) -> Hash {
+    // Postcard of plain fields into memory cannot fail; an empty digest would match no peer's.
+    let bytes = postcard::to_allocvec(prepare).unwrap_or_default();
+    Hash::of_parts("comity/v1/prepare", &[&bytes])
+}
+
+/// What a step leaves behind besides state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// To be said to peers.
+    pub owed: Vec<Owed>,
+    /// Signed batches to keep, by digest.
+    pub evidence: Vec<(Hash, Bytes)>,
+    /// For the event log, each with the postings that belong to it.
+    pub events: Vec<(EventKind, Vec<Leg>)>,
+    /// Shares of escrows that have arrived in another domain.
+    pub payouts_done: Vec<PayoutKey>,
+}
+
+impl Effects {
+    fn event(&mut self, kind: EventKind, legs: &[Leg]) {
+        self.events.push((kind, legs.to_vec()));
+    }
+
+    fn owe(&mut self, peer: DomainId, message: OwedMessage) {
+        self.owed.push(Owed { peer, message });
+    }
+
+    fn refuse(&mut self, peer: DomainId, transfer: TransferId, reason: Outcome) -> Outcome {
+        self.owe(peer, OwedMessage::Refusal(SettlementRefusal { transfer, reason: reason.code() }));
+        reason
+    }
+
+    /// Keeps the signed batch; once however many of its messages count.
+    fn keep(&mut self, batch: &CheckedBatch) {
+        if self.evidence.last().is_none_or(|(digest, _)| *digest != batch.digest()) {
+            self.evidence.push((batch.digest(), batch.envelope().clone()));
+        }
+    }
+}
+
+impl Ledger {
+    /// Applies one batch of another domain, message by message. One outcome for the whole batch when it is refused as
+    /// such, else one per message.
+    pub(crate) fn apply_settlement_batch(
+        &mut self,
+        now_ms: u64,
+        batch: &CheckedBatch,
+        effects: &mut Effects,
+    ) -> Vec<Outcome> {
+        if let Err(refusal) = self.admit(batch) {
+            return vec![refusal];
+        }
+        let mut outcomes = Vec::with_capacity(batch.get().messages.len());
+        for message in &batch.get().messages {
+            outcomes.push(match message {
+                SettlementMessage::Prepare(prepare) => self.on_prepare(now_ms, batch, prepare, effects),
+                SettlementMessage::Vote(vote) => self.on_vote(now_ms, batch, vote, effects),
+                SettlementMessage::Decision(decision) => self.on_decision(now_ms, batch, decision, effects),
+                SettlementMessage::Query(query) => self.on_query(now_ms, batch, query, effects),
+                SettlementMessage::Acknowledge(acknowledge) => self.on_acknowledge(batch, acknowledge, effects),
+                SettlementMessage::Refusal(refusal) => self.on_refusal(batch, refusal, effects),
+            });
+        }
+        self.settlement.forget(&batch.get().from, now_ms);
+        outcomes
+    }
+
+    /// Rules 7 and 8: from a domain with which a treaty was ever made, of no older incarnation, signed by a voter of its
+    /// highest roster seen. The state of the treaty does not matter here (rule 6).
+    fn admit(&mut self, batch: &CheckedBatch) -> Result<(), Outcome> {
+        let said = batch.get();
+        let domain = self.head.domain.as_ref().ok_or(Outcome::NotInitialized)?;
+        if said.to != domain.id || said.from == domain.id {
+            return Err(Outcome::WrongDomain);
+        }
+        if domain.fenced {
+            return Err(Outcome::Fenced);
+        }
+        if !self.head.treaties.contains_key(&said.from) {
+            return Err(Outcome::PeerNotTrusted);
+        }
+        self.adopt_roster(batch.roster());
+        let peer = self.settlement.peers.entry(said.from).or_default();
+        if !peer.voters.contains(batch.key()) {
+            return Err(Outcome::NotAVoter);
+        }
+        if said.incarnation < peer.incarnation {
+            return Err(Outcome::OldIncarnation);
+        }
+        peer.incarnation = said.incarnation;
+        Ok(())
+    }
+
+    /// Records a peer's roster if it is higher than what was seen. The caller has checked that the peer's root key
+    /// signed it.
+    pub(crate) fn adopt_roster(&mut self, roster: &Roster) {
+        let peer = self.settlement.peers.entry(roster.domain).or_default();
+        if roster.epoch > peer.roster_epoch || peer.voters.is_empty() {
+            peer.roster_epoch = roster.epoch;
+            peer.voters = roster.voters.clone();
+        }
+    }
+
+    /// To be called when the operator sets a treaty: adopts its roster, and an active treaty ends a suspension by rule.
+    /// `false` when the roster in it is not the peer's own.
+    pub(crate) fn settlement_treaty_set(&mut self, peer: DomainId, active: bool, roster: &Bytes) -> bool {
+        let Some(roster) = check::open_roster(roster, &peer) else { return false };
+        self.adopt_roster(roster.get());
+        if active && let Some(state) = self.settlement.peers.get_mut(&peer) {
+            state.equivocation = None;
+        }
+        true
+    }
+
+    /// Whether a new transfer with this domain may begin, or be voted yes on.
+    pub(crate) fn peer_active(&self, peer: &DomainId) -> bool {
+        let suspended = self.settlement.peers.get(peer).is_some_and(|state| state.equivocation.is_some());
+        self.head.treaties.get(peer).is_some_and(|treaty| treaty.active) && !suspended
+    }
+
+    /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say.
+    pub fn owed_all(&self) -> Vec<Owed> {
+        self.settlement.owed_all()
+    }
+
+    /// Every transfer that is not finished here, with its age and what it waits for.
+    pub fn in_doubt(&self) -> Vec<InDoubt> {
+        self.settlement.in_doubt(self.head.stamp_ms)
+    }
+
+    /// A transfer that this domain began, while its record lives.
+    pub fn outgoing_transfer(&self, id: &TransferId) -> Option<&Outgoing> {
+        self.settlement.outgoing.get(id)
+    }
+
+    /// A transfer that another domain began and that was heard of here, while its record lives.
+    pub fn incoming_transfer(&self, origin: DomainId, id: TransferId) -> Option<&Incoming> {
+        self.settlement.incoming.get(&(origin, id))
+    }
+
+    /// A share that an escrow still owes to an agent of another domain.
+    pub fn payout(&self, key: &PayoutKey) -> Option<&Payout> {
+        self.settlement.payouts.get(key)
+    }
+
+    /// Roster, incarnation, watermarks and suspension of a peer.
+    pub fn peer_state(&self, peer: &DomainId) -> Option<&PeerState> {
+        self.settlement.peers.get(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

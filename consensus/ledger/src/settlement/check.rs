@@ -1,0 +1,101 @@
+//! What can be judged of a settlement batch from its bytes alone: signatures, rosters, embedded prepares.
+//!
+//! Expensive and pure, so it runs in parallel before `apply` on every replica. What needs state (treaty, highest
+//! roster, incarnation) is judged in `apply`.
+
+use alloc::collections::BTreeMap;
+use bytes::Bytes;
+use comity_proto::{
+    envelope::{Signed as _, Verified},
+    identity::Roster,
+    ids::{DomainId, Hash, PublicKey, TransferId},
+    reject::Reject,
+    settlement::{Prepare, SettlementBatch, SettlementMessage},
+};
+
+/// A settlement batch whose signature, roster and embedded prepares were checked. Private inside: [`CheckedBatch::open`]
+/// is its only source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedBatch {
+    batch: SettlementBatch,
+    key: PublicKey,
+    envelope: Bytes,
+    digest: Hash,
+    roster: Roster,
+    queried: BTreeMap<TransferId, Prepare>,
+}
+
+impl CheckedBatch {
+    /// Opens a batch. Refused when the envelope or the roster inside is not what it claims to be; a query whose embedded
+    /// prepare is no signed word of its origin stays in the batch, but without a prepare.
+    pub fn open(envelope: &Bytes) -> Result<CheckedBatch, Reject> {
+        let verified = SettlementBatch::open(envelope)?;
+        let roster = roster_of(verified.get())?.into_inner();
+        let queried = verified.get().messages.iter().filter_map(queried).collect();
+        let (digest, key) = (verified.digest(), *verified.key());
+        Ok(CheckedBatch { batch: verified.into_inner(), key, envelope: envelope.clone(), digest, roster, queried })
+    }
+
+    /// What was said.
+    pub fn get(&self) -> &SettlementBatch {
+        &self.batch
+    }
+
+    /// The node that signed.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The exact bytes that travelled: evidence.
+    pub fn envelope(&self) -> &Bytes {
+        &self.envelope
+    }
+
+    /// The sender's roster that travelled with it.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// SHA-256 of the envelope: names it as evidence.
+    pub fn digest(&self) -> Hash {
+        self.digest
+    }
+
+    /// The prepare that a query carries, if a voter of its origin really signed it.
+    pub fn queried(&self, transfer: &TransferId) -> Option<&Prepare> {
+        self.queried.get(transfer)
+    }
+
+    /// Skips every signature, so that a test can walk through many thousand states.
+    #[cfg(test)]
+    pub(crate) fn unsigned(batch: SettlementBatch, roster: Roster, key: PublicKey, asked: &[Prepare]) -> CheckedBatch {
+        let queried = asked.iter().map(|prepare| (prepare.transfer, prepare.clone())).collect();
+        let envelope = Bytes::from(alloc::format!("{batch:?}"));
+        CheckedBatch { digest: Hash::of(&envelope), batch, key, envelope, roster, queried }
+    }
+}
+
+/// The roster inside a batch, if the sender's own root key signed it.
+fn roster_of(batch: &SettlementBatch) -> Result<Verified<Roster>, Reject> {
+    open_roster(&batch.roster, &batch.from).ok_or(Reject::WrongSigner)
+}
+
+/// A roster of `domain`, if its own root key signed it: a domain's id is the hash of that key.
+pub(crate) fn open_roster(envelope: &Bytes, domain: &DomainId) -> Option<Verified<Roster>> {
+    let roster = Roster::open(envelope).ok()?;
+    (roster.get().domain == *domain && DomainId::of_key(roster.key()) == *domain).then_some(roster)
+}
+
+fn queried(message: &SettlementMessage) -> Option<(TransferId, Prepare)> {
+    let SettlementMessage::Query(query) = message else { return None };
+    let batch = SettlementBatch::open(&query.prepare).ok()?;
+    let roster = roster_of(batch.get()).ok()?;
+    if !roster.get().voters.contains(batch.key()) {
+        return None;
+    }
+    let prepare = batch.get().messages.iter().find_map(|inner| match inner {
+        SettlementMessage::Prepare(prepare) if prepare.transfer == query.transfer => Some(prepare.clone()),
+        _ => None,
+    })?;
+    (prepare.origin == batch.get().from).then_some((query.transfer, prepare))
+}

@@ -1,0 +1,206 @@
+//! What this domain owes its peers, derived from state: a new leader owes the same, and saying it twice is harmless.
+
+use super::record::{IncomingState, Outgoing, OutgoingState, Settlement};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use comity_proto::{
+    amount::AssetId,
+    ids::{DomainId, Hash, TransferId},
+    limits::SETTLEMENT_BATCH_MAX,
+    settlement::{Acknowledge, Decision, Prepare, SettlementRefusal, Vote},
+};
+
+/// Queries in one batch: each carries a whole signed batch of its origin (see `limits`).
+pub const QUERIES_PER_BATCH_MAX: usize = 7;
+
+/// One message owed to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// To whom.
+    pub peer: DomainId,
+    /// What.
+    pub message: OwedMessage,
+}
+
+/// What is owed; plain values, to be put into a batch as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwedMessage {
+    /// Origin to participant, until it votes or the deadline passes.
+    Prepare(Prepare),
+    /// Participant to origin, until it decides.
+    Vote(Vote),
+    /// Origin to participant, until it acknowledges.
+    Decision(Decision),
+    /// Participant to origin. Only after the vote was repeated without an answer: it is far larger.
+    Query {
+        /// Which transfer.
+        transfer: TransferId,
+        /// Digest of the origin's signed batch that carried the prepare; its bytes are kept as evidence.
+        evidence: Hash,
+    },
+    /// Participant to origin, once for each decision received.
+    Acknowledge(Acknowledge),
+    /// An answer without a decision, once for each question.
+    Refusal(SettlementRefusal),
+}
+
+impl OwedMessage {
+    /// Which transfer it is about.
+    #[must_use]
+    pub const fn transfer(&self) -> TransferId {
+        match self {
+            OwedMessage::Prepare(prepare) => prepare.transfer,
+            OwedMessage::Vote(vote) => vote.transfer,
+            OwedMessage::Decision(decision) => decision.transfer,
+            OwedMessage::Query { transfer, .. } => *transfer,
+            OwedMessage::Acknowledge(acknowledge) => acknowledge.transfer,
+            OwedMessage::Refusal(refusal) => refusal.transfer,
+        }
+    }
+
+    /// Tells the kinds apart: one transfer is said once of each kind per batch.
+    const fn kind(&self) -> u8 {
+        match self {
+            OwedMessage::Prepare(_) => 0,
+            OwedMessage::Vote(_) => 1,
+            OwedMessage::Decision(_) => 2,
+            OwedMessage::Query { .. } => 3,
+            OwedMessage::Acknowledge(_) => 4,
+            OwedMessage::Refusal(_) => 5,
+        }
+    }
+}
+
+/// Groups messages into batches for one signature each, order kept per peer. Queries go apart, so that every batch that
+/// carries a prepare stays small enough to be embedded in a query itself.
+#[must_use]
+pub fn batches(owed: impl IntoIterator<Item = Owed>) -> Vec<(DomainId, Vec<OwedMessage>)> {
+    let mut queues: BTreeMap<(DomainId, bool), Vec<OwedMessage>> = BTreeMap::new();
+    let mut said = BTreeSet::new();
+    for Owed { peer, message } in owed {
+        if said.insert((peer, message.transfer(), message.kind())) {
+            let query = matches!(message, OwedMessage::Query { .. });
+            queues.entry((peer, query)).or_default().push(message);
+        }
+    }
+    let mut batches = Vec::new();
+    for ((peer, query), queue) in queues {
+        let size = if query { QUERIES_PER_BATCH_MAX } else { SETTLEMENT_BATCH_MAX };
+        batches.extend(queue.chunks(size).map(|chunk| (peer, chunk.to_vec())));
+    }
+    batches
+}
+
+/// A transfer that is not finished here, for `comity transfer list --in-doubt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InDoubt {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// The other domain.
+    pub peer: DomainId,
+    /// Whether this domain is the origin.
+    pub ours: bool,
+    /// What moves.
+    pub asset: AssetId,
+    /// Minor units.
+    pub amount: u64,
+    /// Since the begin or the vote, in ledger milliseconds.
+    pub age_ms: u64,
+    /// What would move it on.
+    pub waits_for: WaitsFor,
+    /// The last refusal of the other side (an outcome code), if it sent one.
+    pub refusal: Option<u16>,
+}
+
+/// What an unfinished transfer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The participant's vote; without it the transfer aborts at this stamp.
+    Vote {
+        /// Ledger milliseconds.
+        until_ms: u64,
+    },
+    /// The participant's acknowledgement of a decision that is already final.
+    Acknowledge {
+        /// The decision.
+        commit: bool,
+    },
+    /// The origin's decision.
+    Decision,
+}
+
+/// The decision that an origin owes for one of its records, if it has decided.
+pub(crate) fn decision_of(record: &Outgoing) -> Option<Decision> {
+    let (commit, vote_evidence) = match record.state {
+        OutgoingState::Undecided => return None,
+        OutgoingState::Decided { commit, vote_evidence, .. } | OutgoingState::Closed { commit, vote_evidence, .. } => {
+            (commit, vote_evidence)
+        }
+    };
+    Some(Decision { transfer: record.prepare.transfer, content: record.content, commit, vote_evidence })
+}
+
+impl Settlement {
+    /// Everything unanswered. A participant's yes vote owes both the vote and, if that stays unanswered, the query.
+    #[must_use]
+    pub fn owed_all(&self) -> Vec<Owed> {
+        let mut owed = Vec::new();
+        for (peer, state) in &self.peers {
+            let ours = state.queues.outgoing_open.iter().filter_map(|(_, id)| self.outgoing.get(id));
+            for record in ours {
+                let message = match decision_of(record) {
+                    Some(decision) => OwedMessage::Decision(decision),
+                    None => OwedMessage::Prepare(record.prepare.clone()),
+                };
+                owed.push(Owed { peer: *peer, message });
+            }
+            for (_, id) in state.queues.incoming_open.iter() {
+                let Some(record) = self.incoming.get(&(*peer, *id)) else { continue };
+                let IncomingState::Voted { fee } = record.state else { continue };
+                let vote = Vote { transfer: *id, content: record.content, verdict: Ok(fee) };
+                owed.push(Owed { peer: *peer, message: OwedMessage::Vote(vote) });
+                let query = OwedMessage::Query { transfer: *id, evidence: record.evidence };
+                owed.push(Owed { peer: *peer, message: query });
+            }
+        }
+        owed
+    }
+
+    /// Every transfer that is not finished here, with its age at `stamp_ms`.
+    #[must_use]
+    pub fn in_doubt(&self, stamp_ms: u64) -> Vec<InDoubt> {
+        let mut list = Vec::new();
+        for (peer, state) in &self.peers {
+            let ours = state.queues.outgoing_open.iter().filter_map(|(_, id)| self.outgoing.get(id));
+            for record in ours {
+                let waits_for = match record.state {
+                    OutgoingState::Decided { commit, .. } => WaitsFor::Acknowledge { commit },
+                    _ => WaitsFor::Vote { until_ms: record.prepare.decide_by_ms },
+                };
+                let age_ms = stamp_ms.saturating_sub(record.begun_ms);
+                list.push(entry(*peer, true, &record.prepare, age_ms, waits_for, record.refusal));
+            }
+            for (_, id) in state.queues.incoming_open.iter() {
+                let Some(record) = self.incoming.get(&(*peer, *id)) else { continue };
+                let Some(prepare) = &record.prepare else { continue };
+                let age_ms = stamp_ms.saturating_sub(record.heard_ms);
+                list.push(entry(*peer, false, prepare, age_ms, WaitsFor::Decision, record.refusal));
+            }
+        }
+        list
+    }
+}
+
+const fn entry(
+    peer: DomainId,
+    ours: bool,
+    prepare: &Prepare,
+    age_ms: u64,
+    waits_for: WaitsFor,
+    refusal: Option<u16>,
+) -> InDoubt {
+    let Prepare { transfer, asset, amount, .. } = *prepare;
+    InDoubt { transfer, peer, ours, asset, amount, age_ms, waits_for, refusal }
+}

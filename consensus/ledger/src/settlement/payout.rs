@@ -1,0 +1,113 @@
+//! Shares that an escrow owes to agents of other domains.
+//!
+//! Each attempt is a transfer of its own, named by escrow, milestone, payee and attempt. An abort puts the money back
+//! into the escrow's account and the next attempt is owed: a payout never falls back to the payer.
+
+use super::{
+    Effects,
+    origin::Begin,
+    record::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
+};
+use crate::{account::AssetIndex, outcome::Outcome, state::Ledger};
+use comity_proto::{
+    command::Party,
+    ids::{Hash, TransferId},
+    settlement::Source,
+};
+
+/// The transfer of one attempt.
+#[must_use]
+pub fn payout_transfer(key: &PayoutKey, attempt: u32) -> TransferId {
+    let (milestone, payee) = (key.milestone.to_be_bytes(), key.payee.to_be_bytes());
+    let parts: [&[u8]; 4] = [key.escrow.as_bytes(), &milestone, &payee, &attempt.to_be_bytes()];
+    TransferId(Hash::of_parts("comity/v1/id/payout", &parts).first_16())
+}
+
+/// Pause after an attempt that failed: 1, 2, 4 … seconds, at most ten minutes.
+fn pause_ms(attempt: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(attempt.min(32)).unwrap_or(u64::MAX);
+    PAYOUT_RETRY_FIRST_MS.saturating_mul(doubled).min(PAYOUT_RETRY_MAX_MS)
+}
+
+impl Ledger {
+    /// Owes a share of an escrow to an agent of another domain and begins the first attempt. The amount must stand in
+    /// the escrow's account; it stays there until an attempt begins. Owing the same share again changes nothing.
+    pub(crate) fn owe_payout(
+        &mut self,
+        now_ms: u64,
+        key: PayoutKey,
+        recipient: Party,
+        asset: AssetIndex,
+        amount: u64,
+        effects: &mut Effects,
+    ) {
+        if amount == 0 || self.settlement.payouts.contains_key(&key) {
+            return;
+        }
+        let payout = Payout { recipient, asset, amount, attempt: 0, retry_at_ms: Some(now_ms) };
+        self.settlement.put_payout(key, payout);
+        self.attempt_payout(now_ms, &key, effects);
+    }
+
+    /// Begins the next attempt; if that is refused now (no active treaty, too many open), tries again later.
+    pub(super) fn attempt_payout(&mut self, now_ms: u64, key: &PayoutKey, effects: &mut Effects) {
+        let Some(mut payout) = self.settlement.payouts.get(key).cloned() else { return };
+        let Some(asset) = self.asset(payout.asset).map(|asset| asset.id) else { return };
+        let PayoutKey { escrow, milestone, payee } = *key;
+        let source = Source::Escrow { escrow, milestone, payee, attempt: payout.attempt };
+        let transfer = payout_transfer(key, payout.attempt);
+        let begin = Begin { transfer, source, recipient: payout.recipient, asset, amount: payout.amount };
+        match self.begin_transfer(now_ms, &begin, effects) {
+            Outcome::Begun => payout.retry_at_ms = None,
+            refusal => {
+                payout.retry_at_ms = Some(now_ms.saturating_add(pause_ms(payout.attempt)));
+                // Somebody used this id for a payment of its own: the next attempt has another id.
+                if matches!(refusal, Outcome::Exists | Outcome::ExistsWithDifferentTransfer) {
+                    payout.attempt = payout.attempt.saturating_add(1);
+                }
+            }
+        }
+        self.settlement.put_payout(*key, payout);
+    }
+
+    /// An attempt was decided: paid for good, or back in the escrow's account and owed again.
+    pub(super) fn payout_ended(&mut self, now_ms: u64, source: &Source, commit: bool, effects: &mut Effects) {
+        let Source::Escrow { escrow, milestone, payee, attempt } = *source else { return };
+        let key = PayoutKey { escrow, milestone, payee };
+        let Some(mut payout) = self.settlement.payouts.get(&key).cloned() else { return };
+        if payout.attempt != attempt {
+            return;
+        }
+        if commit {
+            self.settlement.remove_payout(&key);
+            effects.payouts_done.push(key);
+            return;
+        }
+        payout.retry_at_ms = Some(now_ms.saturating_add(pause_ms(attempt)));
+        payout.attempt = attempt.saturating_add(1);
+        self.settlement.put_payout(key, payout);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comity_proto::ids::EscrowId;
+
+    #[test]
+    fn every_attempt_of_every_share_has_its_own_id() {
+        let mut seen = alloc::collections::BTreeSet::new();
+        for (milestone, payee, attempt) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (256, 0, 0), (0, 256, 0)] {
+            let key = PayoutKey { escrow: EscrowId([7; 16]), milestone, payee };
+            assert!(seen.insert(payout_transfer(&key, attempt)), "{milestone} {payee} {attempt}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_ten_minutes() {
+        assert_eq!(
+            [0, 1, 2, 3, 9, 10, 99, u32::MAX].map(pause_ms),
+            [1_000, 2_000, 4_000, 8_000, 512_000, 600_000, 600_000, 600_000]
+        );
+    }
+}

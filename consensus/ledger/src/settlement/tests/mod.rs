@@ -1,0 +1,9 @@
+//! Settlement between two real ledgers: rules one by one, every order of one transfer, and many at random.
+
+mod checker;
+mod exhaustive;
+mod payouts;
+mod random;
+mod rules;
+mod statements;
+mod world;

@@ -1,0 +1,328 @@
+//! A domain for tests: real keys, real envelopes, every invariant checked after every entry.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
+
+use bytes::Bytes;
+use comity_ledger::{
+    AccountKey, AccountKind, Applied, AssetIndex, Ledger, Outcome, Owed, OwedMessage, check, invariants::check_all,
+};
+use comity_proto::{
+    amount::{AssetCode, AssetId},
+    command::{Actor, Command, CommandBatch, Party, Verb},
+    entry::EntryItem,
+    envelope::Signed as _,
+    escrow::{EscrowTerms, Payee, Silence},
+    identity::{Genesis, Roster},
+    ids::{AgentId, DomainId, EscrowId, Hash, RequestId, TransferId},
+    keys::SecretKey,
+    policy::Policy,
+    settlement::{Query, SettlementBatch, SettlementMessage},
+    text::{Condition, Memo, Nickname, ReferralCode},
+    treaty::{ExposureCap, Treaty},
+};
+use std::collections::BTreeMap;
+
+pub const START_MS: u64 = 1_700_000_000_000;
+pub const HOUR_MS: u64 = 3_600_000;
+
+/// The key that belongs to a word.
+pub fn key_of(word: &str) -> SecretKey {
+    SecretKey::from_seed(&Hash::of(word.as_bytes()).0)
+}
+
+pub fn agent_of(word: &str) -> AgentId {
+    AgentId::of_key(&key_of(word).public())
+}
+
+pub fn domain_of(word: &str) -> DomainId {
+    DomainId::of_key(&key_of(&format!("domain {word}")).public())
+}
+
+pub fn id_of(word: &str) -> [u8; 16] {
+    Hash::of(word.as_bytes()).first_16()
+}
+
+pub fn hash_of(word: &str) -> Hash {
+    Hash::of(word.as_bytes())
+}
+
+pub fn usd(domain: &str) -> AssetId {
+    AssetId { issuer: domain_of(domain), code: AssetCode::new("USD").expect("a code") }
+}
+
+/// The defaults of 2-ledger.
+pub fn policy() -> Policy {
+    Policy {
+        version: 1,
+        escrow_fee_bps: 100,
+        transfer_fee_bps: 50,
+        referral_level1_bps: 1_500,
+        referral_level2_bps: 500,
+        faucet_grant: 1_000_000,
+        faucet_claims_per_hour: 3,
+        faucet_claims_per_token: 1,
+        faucet_stays_home: false,
+        name_fee_per_year: 100_000,
+        dispute_bond: 0,
+        decide_within_ms: 5_000,
+    }
+}
+
+pub fn roster_of(domain: &str) -> Bytes {
+    let root = key_of(&format!("domain {domain}"));
+    Roster { domain: domain_of(domain), epoch: 1, voters: vec![root.public()] }.seal(&root)
+}
+
+pub fn treaty_with(domain: &str, active: bool, cap: u64) -> Verb {
+    Verb::SetTreaty {
+        treaty: Treaty {
+            peer: domain_of(domain),
+            peer_key: key_of(&format!("domain {domain}")).public(),
+            nickname: Nickname::new(domain).expect("a nickname"),
+            active,
+            caps: vec![ExposureCap { asset: usd(domain), cap }],
+            roster: roster_of(domain),
+        },
+    }
+}
+
+pub fn terms(payer: &str, payees: &[(Party, u16)], amount: u64, home: &str, now_ms: u64) -> EscrowTerms {
+    let payee = |(party, share_bps): &(Party, u16), key| Payee { party: *party, key, share_bps: *share_bps };
+    EscrowTerms {
+        payer: agent_of(payer),
+        payees: payees.iter().map(|part| payee(part, key_of("nobody").public())).collect(),
+        asset: usd(home),
+        amount,
+        task_hash: hash_of("task"),
+        condition: Condition::new("").expect("empty"),
+        deliver_by_ms: now_ms + HOUR_MS,
+        delivery_grace_ms: 0,
+        review_window_ms: HOUR_MS,
+        on_silence: Silence::Release,
+        arbiter: None,
+        ruling_window_ms: HOUR_MS,
+        on_no_ruling: Silence::Refund,
+        referral_code: None,
+        milestones: vec![],
+    }
+}
+
+/// A domain of one, driven entry by entry.
+pub struct World {
+    pub name: String,
+    pub ledger: Ledger,
+    pub log_index: u64,
+    pub now_ms: u64,
+    pub home: DomainId,
+    pub keys: BTreeMap<AgentId, SecretKey>,
+    pub operator: SecretKey,
+    pub evidence: BTreeMap<Hash, Bytes>,
+    pub owed: Vec<Owed>,
+    pub requests: u64,
+    /// Balances recomputed from the legs of all events: the audit that an outsider could make.
+    audit: BTreeMap<AccountKey, i128>,
+}
+
+impl World {
+    pub fn new(name: &str) -> World {
+        World::with_policy(name, policy())
+    }
+
+    pub fn with_policy(name: &str, policy: Policy) -> World {
+        let mut world = World::empty(name);
+        let genesis = world.genesis(policy);
+        assert_eq!(world.apply(vec![genesis]).outcomes, [[Outcome::Created]]);
+        world
+    }
+
+    /// Before the genesis.
+    pub fn empty(name: &str) -> World {
+        World {
+            name: name.into(),
+            ledger: Ledger::empty(),
+            log_index: 0,
+            now_ms: START_MS,
+            home: domain_of(name),
+            keys: BTreeMap::new(),
+            operator: key_of(&format!("operator {name}")),
+            evidence: BTreeMap::new(),
+            owed: vec![],
+            requests: 0,
+            audit: BTreeMap::new(),
+        }
+    }
+
+    pub fn genesis(&self, policy: Policy) -> EntryItem {
+        let root = key_of(&format!("domain {}", self.name));
+        let genesis = Genesis {
+            domain: self.home,
+            domain_key: root.public(),
+            nickname: Nickname::new(&self.name).expect("a nickname"),
+            operator_key: self.operator.public(),
+            asset_code: AssetCode::new("USD").expect("a code"),
+            asset_scale: 6,
+            supply_cap: 1_000_000_000_000,
+            policy,
+            roster: roster_of(&self.name),
+            incarnation: 1,
+        };
+        EntryItem::Genesis(genesis.seal(&root))
+    }
+
+    /// Applies one entry at the present time and checks everything that can be checked.
+    pub fn apply(&mut self, items: Vec<EntryItem>) -> Applied {
+        self.log_index += 1;
+        let checked = items.iter().map(check).collect();
+        let applied = self.ledger.apply(self.log_index, self.now_ms, checked);
+        if let Err(violation) = check_all(&self.ledger) {
+            panic!("{violation}");
+        }
+        for leg in applied.events.iter().flat_map(|event| &event.legs) {
+            *self.audit.entry(leg.account).or_default() += leg.delta;
+        }
+        self.audit.retain(|_, balance| *balance != 0);
+        let signed = |(account, balance): (&AccountKey, u64)| match account.kind {
+            AccountKind::Issuance => (*account, -i128::from(balance)),
+            _ => (*account, i128::from(balance)),
+        };
+        assert!(self.ledger.accounts().map(signed).eq(self.audit.clone()), "the events explain every balance");
+        self.evidence.extend(applied.evidence.iter().cloned());
+        self.owed.extend(applied.owed.iter().cloned());
+        applied
+    }
+
+    pub fn pulse(&mut self) -> Applied {
+        self.apply(vec![EntryItem::Pulse])
+    }
+
+    /// Lets time pass as a healthy leader does: with a pulse every twenty seconds.
+    pub fn advance(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        while self.now_ms < until {
+            self.now_ms = until.min(self.now_ms + 20_000);
+            self.pulse();
+        }
+    }
+
+    pub fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(id_of(&format!("request {}", self.requests)))
+    }
+
+    /// An envelope of one command, signed with any key.
+    pub fn signed(&self, key: &SecretKey, actor: Actor, request_id: RequestId, valid_ms: u64, verb: Verb) -> EntryItem {
+        let commands = vec![Command { request_id, verb }];
+        let batch = CommandBatch { home: self.home, actor, valid_until_ms: self.now_ms + valid_ms, commands };
+        EntryItem::Commands(batch.seal(key))
+    }
+
+    /// One command of one agent, in an entry of its own.
+    pub fn agent(&mut self, name: &str, verb: Verb) -> Outcome {
+        let id = agent_of(name);
+        let key = self.keys.entry(id).or_insert_with(|| key_of(name)).clone();
+        let request = self.next_request();
+        let item = self.signed(&key, Actor::Agent(id), request, HOUR_MS, verb);
+        self.apply(vec![item]).outcomes[0][0]
+    }
+
+    pub fn operator(&mut self, verb: Verb) -> Outcome {
+        let request = self.next_request();
+        let item = self.signed(&self.operator.clone(), Actor::Operator, request, HOUR_MS, verb);
+        self.apply(vec![item]).outcomes[0][0]
+    }
+
+    pub fn register(&mut self, name: &str, referred_by: Option<&str>, own_code: Option<&str>) -> Outcome {
+        let code = |text: &str| ReferralCode::new(text).expect("a code");
+        let nickname = Nickname::new(name).expect("a nickname");
+        let (referred_by, own_code) = (referred_by.map(code), own_code.map(code));
+        self.agent(name, Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None })
+    }
+
+    /// Registers and funds.
+    pub fn rich(&mut self, name: &str, amount: u64) {
+        assert_eq!(self.register(name, None, None), Outcome::Created);
+        self.fund(name, amount);
+    }
+
+    pub fn fund(&mut self, name: &str, amount: u64) {
+        let code = AssetCode::new("USD").expect("a code");
+        assert_eq!(self.operator(Verb::Issue { code, to: Some(agent_of(name)), amount }), Outcome::Created);
+    }
+
+    pub fn party(&self, name: &str) -> Party {
+        Party { domain: self.home, agent: agent_of(name) }
+    }
+
+    pub fn transfer(&mut self, from: &str, to: Party, amount: u64) -> Outcome {
+        let transfer_id = TransferId(self.next_request().0);
+        let asset = usd(&self.name);
+        let memo = Memo::new("").expect("empty");
+        self.agent(from, Verb::Transfer { transfer_id, to, asset, amount, memo })
+    }
+
+    pub fn lock(&mut self, payer: &str, escrow: &str, terms: EscrowTerms) -> Outcome {
+        self.agent(payer, Verb::LockEscrow { escrow_id: EscrowId(id_of(escrow)), terms })
+    }
+
+    pub fn release(&mut self, payer: &str, escrow: &str, milestone: Option<u16>) -> Outcome {
+        let escrow_id = EscrowId(id_of(escrow));
+        self.agent(payer, Verb::ReleaseEscrow { escrow_id, milestone, verified_hash: None })
+    }
+
+    pub fn balance(&self, name: &str) -> u64 {
+        self.ledger.balance(&agent_of(name), &usd(&self.name))
+    }
+
+    pub fn treasury(&self) -> u64 {
+        self.ledger.balance_of(&AccountKey::treasury(AssetIndex(0)))
+    }
+
+    /// What this domain owes to a peer, as one signed batch, and forgets that it does.
+    pub fn say(&mut self, to: &str) -> Option<EntryItem> {
+        let peer = domain_of(to);
+        let owed: Vec<Owed> = std::mem::take(&mut self.owed);
+        let message = |message: OwedMessage| match message {
+            OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
+            OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
+            OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
+            OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
+            OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
+            OwedMessage::Query { transfer, evidence } => {
+                SettlementMessage::Query(Query { transfer, prepare: self.evidence[&evidence].clone() })
+            }
+        };
+        let messages: Vec<_> =
+            owed.into_iter().filter(|owed| owed.peer == peer).map(|owed| message(owed.message)).collect();
+        if messages.is_empty() {
+            return None;
+        }
+        let root = key_of(&format!("domain {}", self.name));
+        let batch =
+            SettlementBatch { from: self.home, to: peer, incarnation: 1, roster: roster_of(&self.name), messages };
+        Some(EntryItem::Settlement(batch.seal(&root)))
+    }
+}
+
+/// Two domains with a treaty each way.
+pub fn pair() -> (World, World) {
+    let (mut alpha, mut beta) = (World::new("alpha"), World::new("beta"));
+    assert_eq!(alpha.operator(treaty_with("beta", true, 1_000_000_000)), Outcome::Created);
+    assert_eq!(beta.operator(treaty_with("alpha", true, 1_000_000_000)), Outcome::Created);
+    (alpha, beta)
+}
+
+/// Carries messages both ways until nobody has anything to say.
+pub fn converse(alpha: &mut World, beta: &mut World) {
+    for _ in 0..32 {
+        let (to_beta, to_alpha) = (alpha.say("beta"), beta.say("alpha"));
+        if to_beta.is_none() && to_alpha.is_none() {
+            return;
+        }
+        if let Some(item) = to_beta {
+            beta.apply(vec![item]);
+        }
+        if let Some(item) = to_alpha {
+            alpha.apply(vec![item]);
+        }
+    }
+    panic!("two domains talk for ever");
+}

@@ -1,0 +1,115 @@
+use comity_runtime::disk::memory::{CrashPlan, MemoryDisk, Tear};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
+
+use super::*;
+
+const TABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+
+fn open(disk: &MemoryDisk) -> Database {
+    Database::builder().create_with_backend(RedbDisk::open(disk, "events.redb").unwrap()).unwrap()
+}
+
+/// Writes a batch of rows for `round` in one transaction.
+fn commit(database: &Database, round: u64) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for row in 0..40 {
+            table.insert(round * 40 + row, [round as u8; 100].as_slice())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Whole rounds present; panics on a part of one or on wrong bytes.
+fn rounds(database: &Database) -> u64 {
+    let transaction = database.begin_read().unwrap();
+    let Ok(table) = transaction.open_table(TABLE) else { return 0 };
+    let rows = table.len().unwrap();
+    assert_eq!(rows % 40, 0, "a part of a transaction survived");
+    for row in 0..rows {
+        let value = table.get(row).unwrap().expect("rows are consecutive");
+        assert_eq!(value.value(), [(row / 40) as u8; 100]);
+    }
+    rows / 40
+}
+
+#[test]
+fn a_commit_survives_a_crash_and_what_follows_it_does_not() {
+    let disk = MemoryDisk::new();
+    let database = open(&disk);
+    for round in 0..3 {
+        commit(&database, round).unwrap();
+    }
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TABLE).unwrap().insert(999, b"not committed".as_slice()).unwrap();
+    let crashed = disk.fork();
+    crashed.crash(CrashPlan::lose_all());
+    assert_eq!(rounds(&open(&crashed)), 3);
+    drop(transaction);
+}
+
+#[test]
+fn a_cut_after_every_disk_operation_keeps_whole_acknowledged_commits() {
+    let mut seen = 0;
+    for operations in (0..).step_by(3) {
+        let disk = MemoryDisk::new();
+        drop(open(&disk));
+        disk.cut_power_after(operations);
+        let mut acknowledged = 0;
+        if let Ok(database) = Database::builder().create_with_backend(RedbDisk::open(&disk, "events.redb").unwrap()) {
+            while acknowledged < 6 && commit(&database, acknowledged).is_ok() {
+                acknowledged += 1;
+            }
+        }
+        for tear in 0..3u64 {
+            let disk = disk.fork();
+            let mut some = |position: usize| !(position as u64 * 7 + operations * 3 + tear).is_multiple_of(3);
+            let writes = if tear == 0 { Tear::Lost } else { Tear::Sectors(&mut some) };
+            disk.crash(CrashPlan { writes, directory_changes: 0 });
+            let found = rounds(&open(&disk));
+            let context = format!("cut after {operations}, tear {tear}");
+            assert!((acknowledged..=acknowledged + 1).contains(&found), "{context}: {found} of {acknowledged}");
+            seen += 1;
+        }
+        if acknowledged == 6 {
+            break;
+        }
+    }
+    assert!(seen > 20, "only {seen} crashes");
+}
+
+#[test]
+fn a_failed_flush_fails_the_commit_and_all_later_ones() {
+    let disk = MemoryDisk::new();
+    let database = open(&disk);
+    commit(&database, 0).unwrap();
+    disk.fail_next_syncs(1);
+    assert!(commit(&database, 1).is_err());
+    assert!(commit(&database, 1).is_err());
+    let crashed = disk.fork();
+    crashed.crash(CrashPlan { writes: Tear::Kept, directory_changes: 0 });
+    assert_eq!(rounds(&open(&crashed)), 1);
+}
+
+#[test]
+fn a_full_disk_fails_the_commit_and_keeps_the_ones_before() {
+    let disk = MemoryDisk::new();
+    let database = open(&disk);
+    let mut round = 0;
+    commit(&database, round).unwrap();
+    disk.set_capacity(Some(disk.content("events.redb").unwrap().len() as u64));
+    let error = loop {
+        round += 1;
+        match commit(&database, round) {
+            Ok(()) => assert!(round < 10_000, "the file never grew"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("no space left"), "{error}");
+    let crashed = disk.fork();
+    crashed.set_capacity(None);
+    crashed.crash(CrashPlan::lose_all());
+    assert_eq!(rounds(&open(&crashed)), round);
+}

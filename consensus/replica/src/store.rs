@@ -1,0 +1,393 @@
+//! The event store: what happened, provable for ever, in redb on the node's disk.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | events | log index, n (big endian) | leaf number, canonical bytes |
+//! | leaves | leaf number | log index, n |
+//! | nodes | level, index | hash of a complete subtree of the Merkle log |
+//! | history | agent, log index, n | nothing |
+//! | evidence | digest | signed bytes that crossed the boundary |
+//!
+//! Rows are functions of the log, so applying an entry again writes the same rows. The ledger in memory is rebuilt from
+//! the newest snapshot and the log; the store needs to be durable only as far as that snapshot, which waits for it
+//! ([`EventStore::flush`]). Everything else is written without a flush, one transaction for many entries, off the path
+//! of the reply.
+//!
+//! The ledger hands out the Merkle nodes that each entry completes. A member that was given a snapshot lacks the rows of
+//! the entries that it skipped, and the nodes that those complete, until it has fetched them ([`EventStore::fill`]).
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use comity_ledger::{
+    event::Event,
+    merkle::{self, Node, NodeReader, ProofError},
+};
+use comity_proto::ids::{AgentId, Hash};
+use comity_runtime as runtime;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use tokio::sync::{mpsc, oneshot};
+
+mod rows;
+
+pub use rows::EventKey;
+use rows::{agent_range, event_value, history_key, node_key};
+
+const EVENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("events");
+const LEAVES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("leaves");
+const NODES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("nodes");
+const HISTORY: TableDefinition<'_, &[u8], ()> = TableDefinition::new("history");
+const EVIDENCE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("evidence");
+const MARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("marks");
+
+/// First leaf that a snapshot skipped and that is not fetched yet.
+const GAP_FROM: &str = "gap_from";
+/// First leaf behind the gap.
+const GAP_TO: &str = "gap_to";
+
+/// Applied batches that may wait for the writer; then applying waits too.
+const QUEUE: usize = 256;
+/// Batches that are written in one transaction.
+const GROUP: usize = 256;
+/// Longest time between two durable commits while there is something to write.
+const DURABLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Why the store cannot answer. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// redb or the disk below it failed.
+    #[error("the event store failed: {0}; the node should be restarted")]
+    Failed(String),
+    /// The proof needs rows that this member has not fetched yet, or numbers outside of the tree.
+    #[error("no proof: {0}")]
+    NoProof(String),
+    /// The writer has stopped.
+    #[error("the event store has stopped")]
+    Stopped,
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        StoreError::Failed(error.into().to_string())
+    }
+}
+
+/// What one applied entry leaves behind.
+pub(crate) struct Applied {
+    /// Number of the first event's leaf.
+    pub(crate) first_leaf: u64,
+    /// In order.
+    pub(crate) events: Arc<[Event]>,
+    /// Nodes of the Merkle log that the entry completed.
+    pub(crate) nodes: Vec<Node>,
+    /// Signed bytes by digest.
+    pub(crate) evidence: Vec<(Hash, Bytes)>,
+}
+
+enum Work {
+    Write(Applied),
+    /// Rows of a gap, in order of their leaves.
+    Fill(Vec<StoredEvent>),
+    /// A snapshot jumped ahead to this many leaves.
+    Jump(u64),
+    /// Make everything before it durable.
+    Flush(oneshot::Sender<Result<(), StoreError>>),
+    /// Make everything before it visible to readers.
+    Settle(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Handle on the store; cheap to clone.
+#[derive(Clone)]
+pub struct EventStore {
+    database: Arc<Database>,
+    work: mpsc::Sender<Work>,
+    /// Why the writer ended, once it has.
+    failure: Arc<OnceLock<StoreError>>,
+}
+
+/// One stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Number of its leaf in the domain's Merkle log, from 0.
+    pub leaf: u64,
+    /// Its canonical bytes, the data of that leaf.
+    pub bytes: Bytes,
+}
+
+impl EventStore {
+    /// Takes a database over the node's disk and starts its writer.
+    pub(crate) fn start(database: Database) -> Result<EventStore, StoreError> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(EVENTS)?;
+        transaction.open_table(LEAVES)?;
+        transaction.open_table(NODES)?;
+        transaction.open_table(HISTORY)?;
+        transaction.open_table(EVIDENCE)?;
+        transaction.open_table(MARKS)?;
+        transaction.commit()?;
+        let database = Arc::new(database);
+        let (work, queue) = mpsc::channel(QUEUE);
+        let failure = Arc::new(OnceLock::new());
+        runtime::spawn(write_loop(database.clone(), queue, failure.clone()));
+        Ok(EventStore { database, work, failure })
+    }
+
+    /// What whoever still asks is told: the writer's own error if it ended with one.
+    fn stopped(&self) -> StoreError {
+        self.failure.get().cloned().unwrap_or(StoreError::Stopped)
+    }
+
+    /// Queues what an entry left. Waits while the writer is behind.
+    pub(crate) async fn write(&self, applied: Applied) -> Result<(), StoreError> {
+        self.work.send(Work::Write(applied)).await.map_err(|_| self.stopped())
+    }
+
+    /// Returns when everything queued before is on stable storage.
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        let (done, wait) = oneshot::channel();
+        self.work.send(Work::Flush(done)).await.map_err(|_| self.stopped())?;
+        wait.await.map_err(|_| self.stopped())?
+    }
+
+    /// Returns when everything queued before can be read.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        let (done, wait) = oneshot::channel();
+        self.work.send(Work::Settle(done)).await.map_err(|_| self.stopped())?;
+        wait.await.map_err(|_| self.stopped())?
+    }
+
+    /// At most `limit` events behind `after`, in order of the log.
+    pub fn events(&self, after: Option<EventKey>, limit: usize) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let table = self.database.begin_read()?.open_table(EVENTS)?;
+        let from = after.map_or([0; EventKey::BYTES], |key| key.next().to_bytes());
+        let mut found = Vec::new();
+        for row in table.range(from.as_slice()..)?.take(limit) {
+            let (key, value) = row?;
+            if let (Some(key), Some(event)) = (EventKey::from_bytes(key.value()), rows::read_event(value.value())) {
+                found.push((key, event));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The event of a leaf.
+    pub fn leaf(&self, leaf: u64) -> Result<Option<StoredEvent>, StoreError> {
+        let transaction = self.database.begin_read()?;
+        let Some(key) = transaction.open_table(LEAVES)?.get(leaf)? else { return Ok(None) };
+        let value = transaction.open_table(EVENTS)?.get(key.value())?;
+        Ok(value.and_then(|value| rows::read_event(value.value())))
+    }
+
+    /// The newest `limit` events that changed an agent's balance, newest first, all before `before`.
+    pub fn history(
+        &self,
+        agent: &AgentId,
+        before: Option<EventKey>,
+        limit: usize,
+    ) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let transaction = self.database.begin_read()?;
+        let (history, events) = (transaction.open_table(HISTORY)?, transaction.open_table(EVENTS)?);
+        let (first, end) = agent_range(agent, before);
+        let mut found = Vec::new();
+        for row in history.range(first.as_slice()..end.as_slice())?.rev().take(limit) {
+            let (key, ()) = row.map(|(key, value)| (key, value.value()))?;
+            let Some(key) = rows::history_event(key.value()) else { continue };
+            if let Some(value) = events.get(key.to_bytes().as_slice())? {
+                found.extend(rows::read_event(value.value()).map(|event| (key, event)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Signed bytes that crossed the boundary, by digest.
+    pub fn evidence(&self, digest: &Hash) -> Result<Option<Bytes>, StoreError> {
+        let table = self.database.begin_read()?.open_table(EVIDENCE)?;
+        Ok(table.get(digest.0.as_slice())?.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+    }
+
+    /// Proof that the leaf is in the tree of `size` leaves.
+    pub fn inclusion(&self, leaf: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
+        let nodes = self.nodes()?;
+        merkle::inclusion_proof(&nodes, leaf, size).map_err(no_proof)
+    }
+
+    /// Proof that the tree of `newer` leaves extends the one of `older`.
+    pub fn consistency(&self, older: u64, newer: u64) -> Result<Vec<Hash>, StoreError> {
+        let nodes = self.nodes()?;
+        merkle::consistency_proof(&nodes, older, newer).map_err(no_proof)
+    }
+
+    /// The leaves that a snapshot skipped and that are not fetched yet: first, and the first behind them.
+    pub fn gap(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        let table = self.database.begin_read()?.open_table(MARKS)?;
+        let (from, to) = (table.get(GAP_FROM)?, table.get(GAP_TO)?);
+        Ok(from.zip(to).map(|(from, to)| (from.value(), to.value())).filter(|(from, to)| from < to))
+    }
+
+    /// Notes that a snapshot brought the ledger to `leaves` events without their rows.
+    pub(crate) async fn jump(&self, leaves: u64) -> Result<(), StoreError> {
+        self.work.send(Work::Jump(leaves)).await.map_err(|_| self.stopped())
+    }
+
+    /// Adds fetched rows that continue the gap's start, in order; the caller has proved them.
+    pub(crate) async fn fill(&self, rows: Vec<StoredEvent>) -> Result<(), StoreError> {
+        self.work.send(Work::Fill(rows)).await.map_err(|_| self.stopped())?;
+        self.settle().await
+    }
+
+    /// At most `limit` events from leaf `from` on, for a member that fills its gap.
+    pub(crate) fn leaves(&self, from: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let transaction = self.database.begin_read()?;
+        let (leaves, events) = (transaction.open_table(LEAVES)?, transaction.open_table(EVENTS)?);
+        let mut found = Vec::new();
+        for row in leaves.range(from..)?.take(limit) {
+            let (_, key) = row?;
+            if let Some(value) = events.get(key.value())? {
+                found.extend(rows::read_event(value.value()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn nodes(&self) -> Result<StoredNodes, StoreError> {
+        Ok(StoredNodes(self.database.begin_read()?.open_table(NODES)?))
+    }
+}
+
+fn no_proof(error: ProofError) -> StoreError {
+    StoreError::NoProof(format!("{error:?}"))
+}
+
+struct StoredNodes(redb::ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl NodeReader for StoredNodes {
+    fn node(&self, level: u8, index: u64) -> Option<Hash> {
+        let value = self.0.get(node_key(level, index).as_slice()).ok()??;
+        value.value().try_into().ok().map(Hash)
+    }
+}
+
+/// The single writer: groups what waits into one transaction.
+async fn write_loop(database: Arc<Database>, mut queue: mpsc::Receiver<Work>, failure: Arc<OnceLock<StoreError>>) {
+    let mut group = Vec::with_capacity(GROUP);
+    let mut durable_at = runtime::now();
+    while queue.recv_many(&mut group, GROUP).await > 0 {
+        let asked = group.iter().any(|work| matches!(work, Work::Flush(_)));
+        let durable = asked || durable_at.elapsed() >= DURABLE_EVERY;
+        let (written, waiting): (Vec<Work>, Vec<Work>) =
+            group.drain(..).partition(|work| !matches!(work, Work::Flush(_) | Work::Settle(_)));
+        let database = database.clone();
+        let ended = runtime::run_blocking(move || write_group(&database, &written, durable)).await;
+        let ended = ended.unwrap_or(Err(StoreError::Stopped));
+        if durable {
+            durable_at = runtime::now();
+        }
+        for work in waiting {
+            if let Work::Flush(done) | Work::Settle(done) = work {
+                // Whoever asked may have gone.
+                let _ = done.send(ended.clone());
+            }
+        }
+        if let Err(error) = ended {
+            // Senders now get this error; applying stops with it, and the node exits.
+            tracing::error!(%error, "the event store cannot write");
+            // Set before the queue closes: whoever finds it closed finds the reason.
+            let _first = failure.set(error);
+            return;
+        }
+    }
+}
+
+fn write_group(database: &Database, group: &[Work], durable: bool) -> Result<(), StoreError> {
+    if group.is_empty() && !durable {
+        return Ok(());
+    }
+    let mut transaction = database.begin_write()?;
+    transaction
+        .set_durability(if durable { Durability::Immediate } else { Durability::None })
+        .map_err(|error| StoreError::Failed(error.to_string()))?;
+    transaction.set_quick_repair(durable);
+    for work in group {
+        match work {
+            Work::Write(applied) => write_rows(&transaction, applied)?,
+            Work::Fill(fetched) => fill_rows(&transaction, fetched)?,
+            Work::Jump(leaves) => note_jump(&transaction, *leaves)?,
+            Work::Flush(_) | Work::Settle(_) => {}
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write_rows(transaction: &WriteTransaction, applied: &Applied) -> Result<(), StoreError> {
+    let mut events = transaction.open_table(EVENTS)?;
+    let mut leaves = transaction.open_table(LEAVES)?;
+    let mut history = transaction.open_table(HISTORY)?;
+    for (leaf, event) in (applied.first_leaf..).zip(applied.events.iter()) {
+        let key = EventKey { log_index: event.log_index, n: event.n };
+        events.insert(key.to_bytes().as_slice(), event_value(leaf, &event.to_bytes()).as_slice())?;
+        leaves.insert(leaf, key.to_bytes().as_slice())?;
+        for agent in event.agents() {
+            history.insert(history_key(&agent, key).as_slice(), ())?;
+        }
+    }
+    let mut nodes = transaction.open_table(NODES)?;
+    for node in &applied.nodes {
+        nodes.insert(node_key(node.level, node.index).as_slice(), node.hash.0.as_slice())?;
+    }
+    if !applied.evidence.is_empty() {
+        let mut evidence = transaction.open_table(EVIDENCE)?;
+        for (digest, bytes) in &applied.evidence {
+            evidence.insert(digest.0.as_slice(), &bytes[..])?;
+        }
+    }
+    Ok(())
+}
+
+/// Begins or extends the gap. Leaves behind the last stored one and before `leaves` are missing.
+fn note_jump(transaction: &WriteTransaction, leaves: u64) -> Result<(), StoreError> {
+    let mut marks = transaction.open_table(MARKS)?;
+    let stored = transaction.open_table(LEAVES)?.last()?.map_or(0, |(leaf, _)| leaf.value() + 1);
+    let open = marks.get(GAP_FROM)?.map(|mark| mark.value());
+    if stored < leaves || open.is_some() {
+        marks.insert(GAP_FROM, open.unwrap_or(stored))?;
+        marks.insert(GAP_TO, leaves)?;
+    }
+    Ok(())
+}
+
+/// Writes fetched rows and the nodes that their leaves complete.
+fn fill_rows(transaction: &WriteTransaction, fetched: &[StoredEvent]) -> Result<(), StoreError> {
+    for row in fetched {
+        let event = Event::from_bytes(&row.bytes).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let nodes = completed(transaction, row.leaf, merkle::leaf_hash(&row.bytes))?;
+        let events = Arc::from([event].as_slice());
+        write_rows(transaction, &Applied { first_leaf: row.leaf, events, nodes, evidence: Vec::new() })?;
+    }
+    let mut marks = transaction.open_table(MARKS)?;
+    let Some(last) = fetched.last() else { return Ok(()) };
+    let to = marks.get(GAP_TO)?.map_or(0, |mark| mark.value());
+    if last.leaf + 1 >= to {
+        marks.remove(GAP_FROM)?;
+        marks.remove(GAP_TO)?;
+    } else {
+        marks.insert(GAP_FROM, last.leaf + 1)?;
+    }
+    Ok(())
+}
+
+/// The nodes that a leaf completes: itself, and one subtree per trailing one of its number.
+fn completed(transaction: &WriteTransaction, leaf: u64, hash: Hash) -> Result<Vec<Node>, StoreError> {
+    let nodes = transaction.open_table(NODES)?;
+    let mut made = vec![Node { level: 0, index: leaf, hash }];
+    let (mut level, mut hash) = (0, hash);
+    while (leaf >> level) & 1 == 1 {
+        let left = nodes.get(node_key(level, (leaf >> level) - 1).as_slice())?;
+        let left = left.and_then(|left| left.value().try_into().ok().map(Hash));
+        let Some(left) = left else { return Err(StoreError::Failed("a Merkle node is missing".into())) };
+        hash = merkle::node_hash(&left, &hash);
+        level += 1;
+        made.push(Node { level, index: leaf >> level, hash });
+    }
+    Ok(made)
+}

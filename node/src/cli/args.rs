@@ -1,0 +1,464 @@
+//! The grammar of the command line: noun verb. A command that does not exist yet is not in `--help`.
+
+mod dev;
+
+use clap::{Args, Parser, Subcommand};
+pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
+use std::path::PathBuf;
+
+/// A node that lets agents of different organisations find, hire and pay each other.
+#[derive(Debug, Parser)]
+#[command(name = "comity", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where this node keeps its keys, log and ledger. Default: the platform's data directory.
+    #[arg(long, global = true, env = "COMITY_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The node to talk to. Default: the address in the data directory's configuration.
+    #[arg(long, global = true, env = "COMITY_API", value_name = "URL")]
+    pub api: Option<String>,
+    /// Machine-readable output with a stable schema.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every noun.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A whole federation on loopback: two domains of three nodes, agents that trade across them.
+    Dev(DevArgs),
+    /// Make keys, certificate and configuration of a new domain, without starting it.
+    Init(InitArgs),
+    /// Run the node. Makes a domain of one first when the data directory is empty.
+    Up(UpArgs),
+    /// What this node is, what it believes, what it waits for.
+    Status,
+    /// Who this node is: keys and ids.
+    Id,
+    /// Nodes that this one has heard.
+    Members,
+    /// A one-use token with which another machine joins this domain.
+    JoinToken(JoinTokenArgs),
+    /// The replicas of this domain.
+    #[command(subcommand)]
+    Raft(RaftCommand),
+    /// Agents at home here.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Agents anywhere, by capability.
+    Discover(DiscoverArgs),
+    /// Signed cards.
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Balances.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// The start grant.
+    #[command(subcommand)]
+    Faucet(FaucetCommand),
+    /// Names such as translator.acme.
+    #[command(subcommand)]
+    Name(NameCommand),
+    /// Money to an agent at home here or elsewhere.
+    #[command(subcommand)]
+    Transfer(TransferCommand),
+    /// Money that waits for work.
+    #[command(subcommand)]
+    Escrow(EscrowCommand),
+    /// Domains that this one trades with.
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// What the domain's books say.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// How fast it is, on this machine, next to a database.
+    #[command(subcommand)]
+    Bench(crate::bench::BenchCommand),
+    /// An agent process of `comity dev`.
+    #[command(hide = true)]
+    DevAgent(DevAgentArgs),
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Nickname of the domain; lower case, display only.
+    #[arg(long, default_value = "home")]
+    pub domain: String,
+    /// REST address.
+    #[arg(long, default_value = crate::config::HTTP_DEFAULT)]
+    pub http: std::net::SocketAddr,
+    /// Mesh address.
+    #[arg(long, default_value = crate::config::MESH_DEFAULT)]
+    pub mesh: std::net::SocketAddr,
+}
+
+/// Flags of `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Join the domain that printed this token.
+    #[arg(long, value_name = "TOKEN")]
+    pub join: Option<String>,
+    /// What to make when the data directory is empty.
+    #[command(flatten)]
+    pub init: InitArgs,
+    /// One JSON object per log line.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// Flags of `join-token`.
+#[derive(Debug, Args)]
+pub struct JoinTokenArgs {
+    /// Hours until the token expires.
+    #[arg(long, default_value_t = 24)]
+    pub hours: u32,
+    /// Print the token only.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `raft …`
+#[derive(Debug, Subcommand)]
+pub enum RaftCommand {
+    /// Voters and learners with their lag.
+    List,
+    /// Make a learner a voter.
+    Add {
+        /// Its key, or a unique prefix.
+        node: String,
+    },
+    /// Take a replica out.
+    Remove {
+        /// Its key, or a unique prefix.
+        node: String,
+        /// Why; audited.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `agent …`
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// Make a key here and register it with the domain.
+    Register {
+        /// Nickname; also the name of the key file.
+        name: String,
+        /// Code of the one who brought it.
+        #[arg(long)]
+        referred_by: Option<String>,
+        /// Code that it will hand out.
+        #[arg(long)]
+        own_code: Option<String>,
+        /// Sub-network label.
+        #[arg(long)]
+        group: Option<String>,
+    },
+    /// Replace its key by a new one.
+    Rotate {
+        /// Which local key.
+        name: String,
+    },
+    /// No more debits.
+    Retire {
+        /// Which local key.
+        name: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// What the ledger knows of it.
+    Show {
+        /// Local key name, id, or unique id prefix.
+        agent: String,
+    },
+    /// Keys in this data directory.
+    List,
+}
+
+/// Flags of `discover`.
+#[derive(Debug, Args)]
+pub struct DiscoverArgs {
+    /// What the agent must be able to do.
+    pub capability: String,
+    /// Only agents of this domain.
+    #[arg(long)]
+    pub domain: Option<String>,
+}
+
+/// `card …`
+#[derive(Debug, Subcommand)]
+pub enum CardCommand {
+    /// Sign and gossip a card.
+    Publish {
+        /// Local key name.
+        name: String,
+        /// What it does, in a sentence.
+        #[arg(long)]
+        description: String,
+        /// May be given several times.
+        #[arg(long = "capability", required = true)]
+        capabilities: Vec<String>,
+        /// Price of a task, such as 5.00.
+        #[arg(long)]
+        price: String,
+        /// Days until it expires.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+    /// One card with its origin and age.
+    Get {
+        /// Agent id or unique prefix.
+        agent: String,
+    },
+}
+
+/// `account …`
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// All balances of an agent.
+    Show {
+        /// Local key name, id, or unique id prefix.
+        agent: String,
+    },
+    /// Balances of the domain's own accounts.
+    List,
+}
+
+/// `faucet …`
+#[derive(Debug, Subcommand)]
+pub enum FaucetCommand {
+    /// Once per agent.
+    Claim {
+        /// Local key name.
+        name: String,
+    },
+    /// Operator: treasury to faucet.
+    Fund {
+        /// Such as 100.00.
+        amount: String,
+    },
+}
+
+/// `name …`
+#[derive(Debug, Subcommand)]
+pub enum NameCommand {
+    /// Yearly fee to the treasury.
+    Register {
+        /// The name, without the domain.
+        name: String,
+        /// Local key name of the owner.
+        #[arg(long = "as")]
+        owner: String,
+        /// How long.
+        #[arg(long, default_value_t = 1)]
+        years: u8,
+    },
+    /// Who it names.
+    Resolve {
+        /// The name, without the domain.
+        name: String,
+    },
+    /// Give it up.
+    Release {
+        /// The name, without the domain.
+        name: String,
+        /// Local key name of the owner.
+        #[arg(long = "as")]
+        owner: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `transfer …`
+#[derive(Debug, Subcommand)]
+pub enum TransferCommand {
+    /// Pay.
+    Send {
+        /// Local key name of the payer.
+        #[arg(long = "from")]
+        from: String,
+        /// Agent id, local key name, or AGENT@DOMAIN.
+        #[arg(long)]
+        to: String,
+        /// Such as 1.25.
+        amount: String,
+        /// For people.
+        #[arg(long, default_value = "")]
+        memo: String,
+        /// Reuse on retry; default: a fresh one, printed.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// One transfer to another domain.
+    Show {
+        /// Its id or unique prefix.
+        id: String,
+    },
+    /// Transfers to and from other domains.
+    List {
+        /// Only those without a posted decision.
+        #[arg(long)]
+        in_doubt: bool,
+    },
+}
+
+/// `escrow …`
+#[derive(Debug, Subcommand)]
+pub enum EscrowCommand {
+    /// Put money aside for work.
+    Lock(Box<LockArgs>),
+    /// Payee: agree to the terms.
+    Accept(EscrowAct),
+    /// Payee: deliver.
+    Submit {
+        /// Which escrow, as whom.
+        #[command(flatten)]
+        act: EscrowAct,
+        /// The result's file, or its SHA-256 in hex.
+        #[arg(long)]
+        result: String,
+        /// Which milestone.
+        #[arg(long)]
+        milestone: Option<u16>,
+    },
+    /// Payer: pay.
+    Release {
+        /// Which escrow, as whom.
+        #[command(flatten)]
+        act: EscrowAct,
+        /// Which milestone.
+        #[arg(long)]
+        milestone: Option<u16>,
+        /// The result that was verified: file or SHA-256 in hex.
+        #[arg(long)]
+        verified: Option<String>,
+    },
+    /// Either side: call the arbiter.
+    Dispute {
+        /// Which escrow, as whom.
+        #[command(flatten)]
+        act: EscrowAct,
+        /// Evidence: file or SHA-256 in hex.
+        #[arg(long)]
+        evidence: String,
+    },
+    /// Arbiter: split.
+    Rule {
+        /// Which escrow, as whom.
+        #[command(flatten)]
+        act: EscrowAct,
+        /// The payees' share in basis points.
+        #[arg(long)]
+        payee_bps: u16,
+    },
+    /// Payee: give everything back.
+    Cancel {
+        /// Which escrow, as whom.
+        #[command(flatten)]
+        act: EscrowAct,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// One escrow.
+    Show {
+        /// Its id or unique prefix.
+        id: String,
+    },
+    /// Escrows of an agent.
+    List {
+        /// Local key name, id, or unique id prefix.
+        agent: String,
+    },
+}
+
+/// Who does something to which escrow.
+#[derive(Debug, Args)]
+pub struct EscrowAct {
+    /// Escrow id or unique prefix.
+    pub id: String,
+    /// Local key name.
+    #[arg(long = "as")]
+    pub agent: String,
+    /// The escrow's home when it is another domain: id or nickname.
+    #[arg(long)]
+    pub home: Option<String>,
+}
+
+/// Flags of `escrow lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Local key name of the payer.
+    #[arg(long = "from")]
+    pub from: String,
+    /// Agent id, local key name, or AGENT@DOMAIN.
+    #[arg(long)]
+    pub to: String,
+    /// Such as 5.00.
+    pub amount: String,
+    /// What is to be done: a file, or the words themselves.
+    #[arg(long)]
+    pub task: String,
+    /// Minutes until delivery is late.
+    #[arg(long, default_value_t = 60)]
+    pub deliver_minutes: u64,
+    /// Minutes for the payer to answer a submission.
+    #[arg(long, default_value_t = 60)]
+    pub review_minutes: u64,
+    /// What silence after a submission means: release, refund, or the payee's basis points.
+    #[arg(long)]
+    pub on_silence: String,
+    /// Agent that rules a dispute.
+    #[arg(long)]
+    pub arbiter: Option<String>,
+    /// Referral code.
+    #[arg(long)]
+    pub referral: Option<String>,
+    /// Amounts of milestones; given once each.
+    #[arg(long = "milestone")]
+    pub milestones: Vec<String>,
+    /// Reuse on retry; default: a fresh one, printed.
+    #[arg(long)]
+    pub id: Option<String>,
+}
+
+/// `peer …`
+#[derive(Debug, Subcommand)]
+pub enum PeerCommand {
+    /// Print what a peer's operator needs to add this domain: id, key, roster, addresses.
+    Export,
+    /// Trust a peer by static configuration (both sides must do it).
+    Add {
+        /// The other side's `peer export`, as a file.
+        file: PathBuf,
+        /// How much of its own asset to accept, such as 1000.00.
+        #[arg(long)]
+        cap: String,
+    },
+    /// Peers with their exposure and transfers.
+    List,
+}
+
+/// `ledger …`
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Digest and applied index of this replica.
+    Digest,
+    /// Supply statement towards a peer.
+    Statement {
+        /// Peer id or nickname.
+        peer: String,
+    },
+    /// The last events.
+    Events {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        last: u64,
+    },
+}

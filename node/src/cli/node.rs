@@ -1,0 +1,146 @@
+//! `init`, `up`, `status`, `id`, `members`, `join-token`, `raft`.
+
+use super::{
+    args::{Cli, InitArgs, JoinTokenArgs, RaftCommand, UpArgs},
+    context::Context,
+    output::{Output, field, table},
+};
+use crate::{
+    config::{self, Config},
+    home::Home,
+    node::Node,
+    service::error::ServiceError,
+};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+fn fresh_home(cli: &Cli, args: &InitArgs) -> Result<Home, ServiceError> {
+    let dir = config::data_dir(cli.data.as_deref())?;
+    let config = Config::alone(&args.domain, args.http, args.mesh);
+    let home = Home::alone(&dir, config, comity_runtime::wall_ms())?;
+    home.save()?;
+    Ok(home)
+}
+
+/// `init`
+pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<ExitCode, ServiceError> {
+    let home = fresh_home(cli, args)?;
+    let document = json!({
+        "domain": home.domain(), "nickname": home.config.domain, "data": home.dir,
+        "http": home.config.http, "mesh": home.config.mesh,
+    });
+    Output { json: cli.json }.show(&document, |_| {
+        format!(
+            "domain {} {}\ndata   {}\nnext   comity up --data {}",
+            home.config.domain,
+            home.domain(),
+            home.dir.display(),
+            home.dir.display()
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `up`
+pub(super) async fn up(cli: &Cli, args: &UpArgs) -> Result<ExitCode, ServiceError> {
+    crate::telemetry::start(args.log_json);
+    let dir = config::data_dir(cli.data.as_deref())?;
+    let home = match (&args.join, Home::exists(&dir)) {
+        (_, true) => Home::load(&dir)?,
+        (Some(token), false) => {
+            let config = Config::alone("joining", args.init.http, args.init.mesh);
+            crate::join::join(&dir, config, token).await?
+        }
+        (None, false) => fresh_home(cli, &args.init)?,
+    };
+    let node = Node::start(home).await?;
+    println!("{}", node.greeting());
+    crate::run::until_asked_to_stop(node).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `status`
+pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
+    let answer: Value = context.client.get("/api/v1/status")?;
+    context.output.show(&answer, |answer| {
+        let text = |name: &str| field(answer, name);
+        let not_built: Vec<&str> =
+            answer["not_built"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let lines = [
+            ("domain", format!("{} {}", text("nickname"), text("domain"))),
+            ("node", text("node")),
+            ("role", format!("{} in term {}", text("role"), text("term"))),
+            ("leader", text("leader")),
+            ("replicas", format!("{} voters, {} learners", text("voters"), text("learners"))),
+            ("log", format!("applied {} of {}", text("applied_index"), text("last_index"))),
+            ("in doubt", format!("{} transfers", text("in_doubt"))),
+            ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
+            ("not built", not_built.join("; ")),
+        ];
+        lines.map(|(name, text)| format!("{name:<10} {text}\n")).concat()
+    });
+    Ok(())
+}
+
+/// `id`
+pub(super) fn id(context: &Context) -> Result<(), ServiceError> {
+    let answer: Value = context.client.get("/api/v1/id")?;
+    context.output.show(&answer, |answer| {
+        let rows = answer.as_object().into_iter().flatten();
+        table(&["WHAT", "ID"], rows.map(|(name, _)| vec![name.clone(), field(answer, name)]))
+    });
+    Ok(())
+}
+
+/// `members`
+pub(super) fn members(context: &Context) -> Result<(), ServiceError> {
+    let answer: Value = context.client.get("/api/v1/members")?;
+    context.output.show(&answer, |answer| {
+        let rows = answer["members"].as_array().into_iter().flatten().map(|member| {
+            let text = |name| field(member, name);
+            let heard = format!("{:.1} s ago", member["last_heard_ms"].as_u64().unwrap_or(0) as f64 / 1000.0);
+            vec![text("node"), text("domain_name"), text("state"), text("standing"), heard, text("address")]
+        });
+        table(&["NODE", "DOMAIN", "STATE", "STANDING", "LAST HEARD", "ADDRESS"], rows)
+    });
+    Ok(())
+}
+
+/// `join-token`
+pub(super) fn join_token(context: &Context, args: &JoinTokenArgs) -> Result<(), ServiceError> {
+    let answer: Value = context.client.post("/api/v1/join-tokens", &json!({ "hours": args.hours }))?;
+    context.output.show(&answer, |answer| {
+        let token = field(answer, "token");
+        if args.quiet {
+            return token;
+        }
+        format!("On the new machine (once, within {} h):\n\n  comity up --join {token}", args.hours)
+    });
+    Ok(())
+}
+
+/// `raft …`
+pub(super) fn raft(context: &Context, command: &RaftCommand) -> Result<(), ServiceError> {
+    match command {
+        RaftCommand::List => {
+            let answer: Value = context.client.get("/api/v1/raft")?;
+            context.output.show(&answer, |answer| {
+                let rows = answer["replicas"].as_array().into_iter().flatten().map(|replica| {
+                    let text = |name| field(replica, name);
+                    vec![text("node"), text("role"), text("lag"), text("address")]
+                });
+                table(&["NODE", "ROLE", "LAG", "ADDRESS"], rows)
+            });
+        }
+        RaftCommand::Add { node } => {
+            let answer: Value = context.client.post("/api/v1/raft/add", &json!({ "node": node }))?;
+            context.output.show(&answer, |_| format!("{node} is a voter"));
+        }
+        RaftCommand::Remove { node, reason } => {
+            let body = json!({ "node": node, "reason": reason });
+            let answer: Value = context.client.post("/api/v1/raft/remove", &body)?;
+            context.output.show(&answer, |_| format!("{node} is no replica any more"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What a node is told in its data directory's `config.toml`. Unknown keys are refused by name.
+
+use crate::service::error::ServiceError;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Where the REST API listens unless told otherwise.
+pub const HTTP_DEFAULT: &str = "127.0.0.1:7400";
+/// Where the mesh listens unless told otherwise.
+pub const MESH_DEFAULT: &str = "127.0.0.1:7401";
+/// The file's name inside the data directory.
+pub const CONFIG_FILE: &str = "config.toml";
+
+/// One node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Nickname of the domain; display only, the id is the hash of its key.
+    pub domain: String,
+    /// REST address.
+    pub http: SocketAddr,
+    /// Mesh address.
+    pub mesh: SocketAddr,
+    /// Mesh addresses of other nodes to greet first, `host:port`.
+    #[serde(default)]
+    pub bootstrap: Vec<String>,
+    /// Find other nodes on the local network by multicast; off by default, it is not authenticated.
+    #[serde(default)]
+    pub mdns: bool,
+    /// Timing of the consensus; the defaults suit a LAN and a busy laptop.
+    #[serde(default)]
+    pub raft: RaftTiming,
+    /// Holds incoming votes back for so long before they are handled; 0 except to demonstrate recovery.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hold_votes_ms: u64,
+    /// The voters with which the domain is founded; empty for a domain of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub founders: Vec<Founder>,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// Raft's clock, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftTiming {
+    /// Between heartbeats; also the deadline of one append.
+    pub heartbeat_ms: u64,
+    /// Shortest silence before an election.
+    pub election_min_ms: u64,
+    /// Longest silence before an election.
+    pub election_max_ms: u64,
+}
+
+impl Default for RaftTiming {
+    fn default() -> Self {
+        RaftTiming { heartbeat_ms: 250, election_min_ms: 1_500, election_max_ms: 3_000 }
+    }
+}
+
+/// A voter of a new domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Founder {
+    /// Node key, `did:key:…`.
+    pub key: String,
+    /// Mesh address, `host:port`.
+    pub mesh: SocketAddr,
+}
+
+impl Config {
+    /// A domain of one with default timing.
+    pub fn alone(domain: &str, http: SocketAddr, mesh: SocketAddr) -> Config {
+        Config {
+            domain: domain.to_owned(),
+            http,
+            mesh,
+            bootstrap: Vec::new(),
+            mdns: false,
+            raft: RaftTiming::default(),
+            hold_votes_ms: 0,
+            founders: Vec::new(),
+        }
+    }
+
+    /// Reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// `bad_config` with line, column and the rule, as the parser words them.
+    pub fn parse(text: &str) -> Result<Config, ServiceError> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {}", error.to_string().trim()))
+        })?;
+        config.check()
+    }
+
+    /// The text of this configuration.
+    pub fn to_text(&self) -> String {
+        // Plain structures of strings and numbers always serialise.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    fn check(self) -> Result<Config, ServiceError> {
+        let raft = self.raft;
+        let ordered = raft.heartbeat_ms > 0
+            && raft.heartbeat_ms * 3 <= raft.election_min_ms
+            && raft.election_min_ms < raft.election_max_ms;
+        if !ordered {
+            return Err(ServiceError::bad_input(
+                "bad_config",
+                format!(
+                    "{CONFIG_FILE}: [raft] needs heartbeat_ms * 3 <= election_min_ms < election_max_ms, not {}, {}, {}",
+                    raft.heartbeat_ms, raft.election_min_ms, raft.election_max_ms
+                ),
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// The data directory: the one asked for, or the platform's own.
+///
+/// # Errors
+/// `no_data_directory` when the platform names none.
+pub fn data_dir(asked: Option<&Path>) -> Result<PathBuf, ServiceError> {
+    if let Some(path) = asked {
+        return Ok(path.to_owned());
+    }
+    directories::ProjectDirs::from("", "", "comity")
+        .map(|dirs| dirs.data_dir().to_owned())
+        .ok_or_else(|| ServiceError::bad_input("no_data_directory", "this account has no home; name one with --data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alone() -> Config {
+        Config::alone("acme", HTTP_DEFAULT.parse().unwrap(), MESH_DEFAULT.parse().unwrap())
+    }
+
+    #[test]
+    fn a_configuration_survives_its_own_text() {
+        let config = alone();
+        assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let text = format!("colour = \"red\"\n{}", alone().to_text());
+        let error = Config::parse(&text).unwrap_err();
+        assert_eq!(error.code, "bad_config");
+        assert!(error.detail.contains("line 1") && error.detail.contains("colour"), "{}", error.detail);
+    }
+
+    #[test]
+    fn an_election_shorter_than_three_heartbeats_is_refused() {
+        let mut config = alone();
+        config.raft.election_min_ms = config.raft.heartbeat_ms;
+        assert_eq!(Config::parse(&config.to_text()).unwrap_err().code, "bad_config");
+    }
+}

@@ -1,0 +1,139 @@
+//! The federation that `dev` starts: two domains, three nodes each, keys and homes made before any process runs.
+
+use crate::{
+    config::{Config, Founder},
+    founding::{DomainKeys, first_policy, fresh_key},
+    home::{Home, voter},
+    service::error::{Kind, ServiceError},
+};
+use comity_proto::{ids::DomainId, keys::SecretKey};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+/// Voters of each domain.
+pub const NODES_PER_DOMAIN: usize = 3;
+/// What the faucet of a `dev` domain grants: enough for the story's escrow.
+pub const FAUCET_GRANT: u64 = 20_000_000;
+
+/// Both domains.
+pub struct Plan {
+    /// The payer's and the payee's domain.
+    pub domains: [DomainPlan; 2],
+}
+
+/// One domain.
+pub struct DomainPlan {
+    /// Its nickname.
+    pub name: &'static str,
+    /// Its secrets; `dev` is its operator.
+    pub keys: DomainKeys,
+    /// The roster that the other domain pins.
+    pub roster: bytes::Bytes,
+    /// Its nodes; the first one founds.
+    pub nodes: Vec<NodePlan>,
+}
+
+/// One node.
+pub struct NodePlan {
+    /// `alpha/1`.
+    pub name: String,
+    /// Its data directory.
+    pub dir: PathBuf,
+    /// REST address.
+    pub http: SocketAddr,
+    /// Mesh address.
+    pub mesh: SocketAddr,
+    /// Opens its doors for the operator.
+    pub operator_token: String,
+    /// Lets agents register.
+    pub admission_token: String,
+    /// Its key in text.
+    pub key: String,
+}
+
+impl DomainPlan {
+    /// Its id.
+    pub fn id(&self) -> DomainId {
+        self.keys.domain()
+    }
+}
+
+impl Plan {
+    /// Makes the homes of all six nodes under `dir`.
+    ///
+    /// # Errors
+    /// `no_free_port`, or what [`Home::save`] refuses.
+    pub fn make(dir: &Path, now_ms: u64, slow_votes_ms: u64) -> Result<Plan, ServiceError> {
+        let ports = free_ports(4 * NODES_PER_DOMAIN)?;
+        let (alpha_ports, beta_ports) = ports.split_at(2 * NODES_PER_DOMAIN);
+        let all_mesh: Vec<String> = ports.chunks_exact(2).map(|pair| pair[1].to_string()).collect();
+        let alpha = domain(dir, "alpha", alpha_ports, &all_mesh, now_ms, slow_votes_ms)?;
+        let beta = domain(dir, "beta", beta_ports, &all_mesh, now_ms, 0)?;
+        Ok(Plan { domains: [alpha, beta] })
+    }
+
+    /// All six nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodePlan> {
+        self.domains.iter().flat_map(|domain| &domain.nodes)
+    }
+}
+
+fn domain(
+    dir: &Path,
+    name: &'static str,
+    ports: &[SocketAddr],
+    all_mesh: &[String],
+    now_ms: u64,
+    hold_votes_ms: u64,
+) -> Result<DomainPlan, ServiceError> {
+    let keys = DomainKeys::fresh();
+    let nodes: Vec<SecretKey> = (0..NODES_PER_DOMAIN).map(|_| fresh_key()).collect();
+    let publics: Vec<_> = nodes.iter().map(SecretKey::public).collect();
+    let roster = keys.roster(1, &publics);
+    let founders: Vec<Founder> = publics
+        .iter()
+        .zip(ports.chunks_exact(2))
+        .map(|(key, pair)| Founder { key: key.to_string(), mesh: pair[1] })
+        .collect();
+    let mut policy = first_policy();
+    policy.faucet_grant = FAUCET_GRANT;
+    let mut plans = Vec::new();
+    for (index, (node, pair)) in nodes.into_iter().zip(ports.chunks_exact(2)).enumerate() {
+        let node_name = format!("{name}/{}", index + 1);
+        let home_dir = dir.join(name).join(format!("{}", index + 1));
+        let mut config = Config::alone(name, pair[0], pair[1]);
+        config.bootstrap = all_mesh.iter().filter(|mesh| **mesh != pair[1].to_string()).cloned().collect();
+        config.founders = founders.clone();
+        config.hold_votes_ms = hold_votes_ms;
+        let key = node.public().to_string();
+        let home = if index == 0 {
+            let keys = DomainKeys { root: keys.root.clone(), operator: keys.operator.clone() };
+            Home::founder(&home_dir, config, keys, node, &publics, policy.clone(), now_ms)?
+        } else {
+            let serial = index as u64 + 1;
+            let certificate = keys.certify(node.public(), voter(), serial, now_ms);
+            Home::member(&home_dir, config, node, certificate, keys.root.public(), roster.clone())
+        };
+        home.save()?;
+        plans.push(NodePlan {
+            name: node_name,
+            dir: home_dir,
+            http: pair[0],
+            mesh: pair[1],
+            operator_token: home.operator_token.clone(),
+            admission_token: home.admission_token.clone(),
+            key,
+        });
+    }
+    Ok(DomainPlan { name, keys, roster, nodes: plans })
+}
+
+/// Ports that are free now, held together so that none is given twice.
+pub(crate) fn free_ports(count: usize) -> Result<Vec<SocketAddr>, ServiceError> {
+    let held: Result<Vec<TcpListener>, _> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();
+    held.and_then(|held| held.iter().map(TcpListener::local_addr).collect()).map_err(|error| {
+        ServiceError::new(Kind::Unavailable, "no_free_port", error.to_string(), "free some loopback ports")
+    })
+}

@@ -1,0 +1,109 @@
+//! How a domain begins: its keys, its first roster, its genesis, and the certificates of its nodes.
+
+use bytes::Bytes;
+use comity_proto::{
+    amount::AssetCode,
+    envelope::Signed as _,
+    identity::{Genesis, NodeCertificate, Roles, Roster},
+    ids::{DomainId, PublicKey},
+    keys::SecretKey,
+    limits::{SECOND_MS, SUPPLY_MAX, YEAR_MS},
+    policy::Policy,
+    reject::Reject,
+    text::Nickname,
+};
+
+/// Code of the asset that every domain starts with.
+pub const ASSET_CODE: &str = "USD";
+/// Its decimals.
+pub const ASSET_SCALE: u8 = 6;
+/// How long a node's certificate holds.
+const CERTIFICATE_MS: u64 = YEAR_MS;
+/// Certificates are valid a little before they were made: clocks of two machines differ.
+const CERTIFICATE_BACKDATE_MS: u64 = 3600 * SECOND_MS;
+
+/// A fresh secret key.
+pub fn fresh_key() -> SecretKey {
+    let mut seed = [0; 32];
+    comity_runtime::entropy(&mut seed);
+    SecretKey::from_seed(&seed)
+}
+
+/// The policy that a domain starts with; fees and shares as the design fixes them.
+pub fn first_policy() -> Policy {
+    Policy {
+        version: 1,
+        escrow_fee_bps: 100,
+        transfer_fee_bps: 50,
+        referral_level1_bps: 1_500,
+        referral_level2_bps: 500,
+        faucet_grant: 1_000_000,
+        faucet_claims_per_hour: 1_000,
+        faucet_claims_per_token: 1_000,
+        faucet_stays_home: false,
+        name_fee_per_year: 1_000_000,
+        dispute_bond: 0,
+        decide_within_ms: 10 * SECOND_MS,
+    }
+}
+
+/// Those who may sign for a domain as a whole.
+pub struct DomainKeys {
+    /// Certifies nodes and rosters.
+    pub root: SecretKey,
+    /// Signs the operator's commands.
+    pub operator: SecretKey,
+}
+
+impl DomainKeys {
+    /// Fresh ones.
+    pub fn fresh() -> DomainKeys {
+        DomainKeys { root: fresh_key(), operator: fresh_key() }
+    }
+
+    /// The domain's id.
+    pub fn domain(&self) -> DomainId {
+        DomainId::of_key(&self.root.public())
+    }
+
+    /// The envelope that makes a node a member of the domain.
+    pub fn certify(&self, node: PublicKey, roles: Roles, serial: u64, now_ms: u64) -> Bytes {
+        let certificate = NodeCertificate {
+            domain: self.domain(),
+            node,
+            roles,
+            not_before_ms: now_ms.saturating_sub(CERTIFICATE_BACKDATE_MS),
+            not_after_ms: now_ms.saturating_add(CERTIFICATE_MS),
+            serial,
+        };
+        certificate.seal(&self.root)
+    }
+
+    /// The envelope of a roster; the voters are put in order.
+    pub fn roster(&self, epoch: u64, voters: &[PublicKey]) -> Bytes {
+        let mut voters = voters.to_vec();
+        voters.sort();
+        voters.dedup();
+        Roster { domain: self.domain(), epoch, voters }.seal(&self.root)
+    }
+
+    /// The envelope that begins the domain's log.
+    ///
+    /// # Errors
+    /// A nickname that is none.
+    pub fn genesis(&self, nickname: &str, roster: Bytes, policy: Policy) -> Result<Bytes, Reject> {
+        let genesis = Genesis {
+            domain: self.domain(),
+            domain_key: self.root.public(),
+            nickname: Nickname::new(nickname)?,
+            operator_key: self.operator.public(),
+            asset_code: AssetCode::new(ASSET_CODE)?,
+            asset_scale: ASSET_SCALE,
+            supply_cap: SUPPLY_MAX,
+            policy,
+            roster,
+            incarnation: 1,
+        };
+        Ok(genesis.seal(&self.root))
+    }
+}

@@ -1,0 +1,318 @@
+//! A node's data directory: what it must know before it can start.
+//!
+//! | file | what | secret |
+//! |---|---|---|
+//! | `config.toml` | addresses, timing, founders | |
+//! | `node.key` | the node's identity | yes |
+//! | `node.cert` | certificate by the domain | |
+//! | `domain.pub` | the domain's root key | |
+//! | `roster` | the roster known at the start | |
+//! | `genesis` | founding node only | |
+//! | `domain.key`, `operator.key` | founding node only | yes |
+//! | `api.token`, `admission.token` | who may use the doors | yes |
+//! | `agents/NAME.key` | keys of local agents, used by the command line | yes |
+//! | `disk/` | log, vote, snapshots, events | |
+
+use crate::{
+    config::{CONFIG_FILE, Config},
+    founding::{DomainKeys, first_policy, fresh_key},
+    service::{
+        error::{Kind, ServiceError},
+        principal::fresh_token,
+    },
+    storage::files::{self, Access},
+};
+use bytes::Bytes;
+use comity_proto::{
+    identity::Roles,
+    ids::{DomainId, PublicKey},
+    keys::SecretKey,
+    policy::Policy,
+};
+use data_encoding::HEXLOWER;
+use std::path::{Path, PathBuf};
+
+/// Everything a node is started with.
+pub struct Home {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// What it was told.
+    pub config: Config,
+    /// Its identity.
+    pub node: SecretKey,
+    /// Envelope of its certificate.
+    pub certificate: Bytes,
+    /// The domain's root key, pinned.
+    pub domain_key: PublicKey,
+    /// Envelope of the roster known at the start.
+    pub roster: Bytes,
+    /// Envelope of the genesis, on the founding node.
+    pub genesis: Option<Bytes>,
+    /// The domain's secrets, on the founding node.
+    pub domain_keys: Option<DomainKeys>,
+    /// Opens the doors for the operator.
+    pub operator_token: String,
+    /// Lets newcomers register.
+    pub admission_token: String,
+}
+
+impl Home {
+    /// The domain that this node belongs to.
+    pub fn domain(&self) -> DomainId {
+        DomainId::of_key(&self.domain_key)
+    }
+
+    /// A new domain of one.
+    ///
+    /// # Errors
+    /// A nickname that is none.
+    pub fn alone(dir: &Path, config: Config, now_ms: u64) -> Result<Home, ServiceError> {
+        let keys = DomainKeys::fresh();
+        let node = fresh_key();
+        Home::founder(dir, config, keys, node, &[], first_policy(), now_ms)
+    }
+
+    /// The founding node of a new domain; `others` are further first voters.
+    ///
+    /// # Errors
+    /// A nickname that is none.
+    pub fn founder(
+        dir: &Path,
+        config: Config,
+        keys: DomainKeys,
+        node: SecretKey,
+        others: &[PublicKey],
+        policy: Policy,
+        now_ms: u64,
+    ) -> Result<Home, ServiceError> {
+        let mut voters = others.to_vec();
+        voters.push(node.public());
+        let roster = keys.roster(1, &voters);
+        let genesis = keys
+            .genesis(&config.domain, roster.clone(), policy)
+            .map_err(|reject| ServiceError::bad_input("bad_nickname", format!("{}: {reject}", config.domain)))?;
+        let certificate = keys.certify(node.public(), voter(), 1, now_ms);
+        Ok(Home {
+            dir: dir.to_owned(),
+            config,
+            certificate,
+            node,
+            domain_key: keys.root.public(),
+            roster,
+            genesis: Some(genesis),
+            domain_keys: Some(keys),
+            operator_token: fresh_token(),
+            admission_token: fresh_token(),
+        })
+    }
+
+    /// A further node of a domain that certified it.
+    pub fn member(
+        dir: &Path,
+        config: Config,
+        node: SecretKey,
+        certificate: Bytes,
+        domain_key: PublicKey,
+        roster: Bytes,
+    ) -> Home {
+        Home {
+            dir: dir.to_owned(),
+            config,
+            node,
+            certificate,
+            domain_key,
+            roster,
+            genesis: None,
+            domain_keys: None,
+            operator_token: fresh_token(),
+            admission_token: fresh_token(),
+        }
+    }
+
+    /// Whether a directory holds a node already.
+    pub fn exists(dir: &Path) -> bool {
+        matches!(files::read(&dir.join("node.key")), Ok(Some(_)) | Err(_))
+    }
+
+    /// Writes everything; the node key last, for it marks the directory as complete.
+    ///
+    /// # Errors
+    /// `data_directory_taken`, or the system's refusal.
+    pub fn save(&self) -> Result<(), ServiceError> {
+        if Home::exists(&self.dir) {
+            return Err(ServiceError::new(
+                Kind::Conflict,
+                "data_directory_taken",
+                format!("{} already holds a node", self.dir.display()),
+                "start it with `comity up`, or name another directory with --data",
+            ));
+        }
+        self.put(CONFIG_FILE, self.config.to_text().as_bytes(), Access::Public)?;
+        self.put("node.cert", &self.certificate, Access::Public)?;
+        self.put("domain.pub", self.domain_key.to_string().as_bytes(), Access::Public)?;
+        self.put("roster", &self.roster, Access::Public)?;
+        if let Some(genesis) = &self.genesis {
+            self.put("genesis", genesis, Access::Public)?;
+        }
+        if let Some(keys) = &self.domain_keys {
+            self.put_key("domain.key", &keys.root)?;
+            self.put_key("operator.key", &keys.operator)?;
+        }
+        self.put("api.token", self.operator_token.as_bytes(), Access::Secret)?;
+        self.put("admission.token", self.admission_token.as_bytes(), Access::Secret)?;
+        self.put_key("node.key", &self.node)
+    }
+
+    /// Reads what [`Home::save`] wrote.
+    ///
+    /// # Errors
+    /// `no_node_here`, `bad_config`, `bad_data_directory` naming the file.
+    pub fn load(dir: &Path) -> Result<Home, ServiceError> {
+        let config = text(dir, CONFIG_FILE)?;
+        let domain_key = text(dir, "domain.pub")?;
+        let domain_key = domain_key.trim().parse().map_err(|error| broken(dir, "domain.pub", &error))?;
+        let domain_keys = match (key_if_any(dir, "domain.key")?, key_if_any(dir, "operator.key")?) {
+            (Some(root), Some(operator)) => Some(DomainKeys { root, operator }),
+            _ => None,
+        };
+        Ok(Home {
+            dir: dir.to_owned(),
+            config: Config::parse(&config)?,
+            node: key_if_any(dir, "node.key")?.ok_or_else(|| no_node(dir))?,
+            certificate: bytes(dir, "node.cert")?,
+            domain_key,
+            roster: bytes(dir, "roster")?,
+            genesis: files::read(&dir.join("genesis")).map_err(io)?.map(Bytes::from),
+            domain_keys,
+            operator_token: secret_text(dir, "api.token")?,
+            admission_token: secret_text(dir, "admission.token")?,
+        })
+    }
+
+    fn put(&self, name: &str, bytes: &[u8], access: Access) -> Result<(), ServiceError> {
+        files::write(&self.dir.join(name), bytes, access).map_err(io)
+    }
+
+    fn put_key(&self, name: &str, key: &SecretKey) -> Result<(), ServiceError> {
+        save_key(&self.dir.join(name), key)
+    }
+}
+
+/// The roles of a voter that also speaks with other domains.
+pub fn voter() -> Roles {
+    Roles { voter: true, learner: false, gateway: true }
+}
+
+/// Writes a secret key as 64 hex characters, readable by its owner only.
+///
+/// # Errors
+/// The system's refusal.
+pub fn save_key(path: &Path, key: &SecretKey) -> Result<(), ServiceError> {
+    files::write(path, HEXLOWER.encode(&key.seed()).as_bytes(), Access::Secret).map_err(io)
+}
+
+/// Reads a secret key; `None` when there is no such file.
+///
+/// # Errors
+/// `bad_data_directory` for a file that others may read or that holds no key.
+pub fn load_key(path: &Path) -> Result<Option<SecretKey>, ServiceError> {
+    let Some(bytes) = files::read_secret(path).map_err(io)? else { return Ok(None) };
+    let seed: Option<[u8; 32]> =
+        HEXLOWER.decode(bytes.trim_ascii()).ok().and_then(|seed| seed.as_slice().try_into().ok());
+    match seed {
+        Some(seed) => Ok(Some(SecretKey::from_seed(&seed))),
+        None => Err(bad_directory(format!("{}: not 64 hex characters", path.display()))),
+    }
+}
+
+/// The token of the operator of the node in `dir`, for the command line.
+///
+/// # Errors
+/// `no_node_here`.
+pub fn operator_token(dir: &Path) -> Result<String, ServiceError> {
+    secret_text(dir, "api.token")
+}
+
+fn key_if_any(dir: &Path, name: &str) -> Result<Option<SecretKey>, ServiceError> {
+    load_key(&dir.join(name))
+}
+
+fn bytes(dir: &Path, name: &str) -> Result<Bytes, ServiceError> {
+    files::read(&dir.join(name)).map_err(io)?.map(Bytes::from).ok_or_else(|| no_node(dir))
+}
+
+fn text(dir: &Path, name: &str) -> Result<String, ServiceError> {
+    String::from_utf8(bytes(dir, name)?.to_vec()).map_err(|error| broken(dir, name, &error))
+}
+
+fn secret_text(dir: &Path, name: &str) -> Result<String, ServiceError> {
+    let bytes = files::read_secret(&dir.join(name)).map_err(io)?.ok_or_else(|| no_node(dir))?;
+    String::from_utf8(bytes.trim_ascii().to_vec()).map_err(|error| broken(dir, name, &error))
+}
+
+fn broken(dir: &Path, name: &str, error: &dyn std::fmt::Display) -> ServiceError {
+    bad_directory(format!("{}: {error}", dir.join(name).display()))
+}
+
+fn no_node(dir: &Path) -> ServiceError {
+    ServiceError::new(
+        Kind::NotFound,
+        "no_node_here",
+        format!("{} holds no node", dir.display()),
+        "make one with `comity up`, or name its directory with --data",
+    )
+}
+
+fn bad_directory(detail: String) -> ServiceError {
+    ServiceError::new(Kind::BadInput, "bad_data_directory", detail, "mend the file, or restore it from a backup")
+}
+
+fn io(error: std::io::Error) -> ServiceError {
+    bad_directory(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{HTTP_DEFAULT, MESH_DEFAULT};
+
+    fn home(dir: &Path) -> Home {
+        let config = Config::alone("acme", HTTP_DEFAULT.parse().unwrap(), MESH_DEFAULT.parse().unwrap());
+        let keys = DomainKeys { root: SecretKey::from_seed(&[1; 32]), operator: SecretKey::from_seed(&[2; 32]) };
+        let node = SecretKey::from_seed(&[3; 32]);
+        let roster = keys.roster(1, &[node.public()]);
+        let mut home = Home::member(dir, config, node, Bytes::new(), keys.root.public(), roster);
+        home.domain_keys = Some(keys);
+        home
+    }
+
+    #[test]
+    fn a_saved_home_loads_the_same_and_is_not_overwritten() {
+        crate::runtime::tests_world();
+        let dir = tempfile::tempdir().unwrap();
+        let saved = home(dir.path());
+        saved.save().unwrap();
+        let loaded = Home::load(dir.path()).unwrap();
+        assert_eq!(loaded.node.public(), saved.node.public());
+        assert_eq!(loaded.domain(), saved.domain());
+        assert_eq!(loaded.operator_token, saved.operator_token);
+        assert_eq!(saved.save().unwrap_err().code, "data_directory_taken");
+    }
+
+    #[test]
+    fn an_empty_directory_holds_no_node() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!Home::exists(dir.path()));
+        assert_eq!(Home::load(dir.path()).err().unwrap().code, "no_node_here");
+    }
+
+    #[test]
+    fn a_damaged_key_is_named() {
+        crate::runtime::tests_world();
+        let dir = tempfile::tempdir().unwrap();
+        home(dir.path()).save().unwrap();
+        files::write(&dir.path().join("node.key"), b"zz", Access::Secret).unwrap();
+        let error = Home::load(dir.path()).err().unwrap();
+        assert!(error.code == "bad_data_directory" && error.detail.contains("node.key"), "{error}");
+    }
+}

@@ -1,0 +1,71 @@
+//! The native REST API on localhost: view types and routes over `service`, no rule of its own.
+//!
+//! Limits come before work: bodies, slow clients and request counts are bounded here, everything else in `service`.
+
+pub mod auth;
+mod body;
+pub mod problem;
+mod routes;
+mod tasks;
+
+use crate::{
+    node::Node,
+    service::error::{Kind, ServiceError},
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+
+/// Longest request body, bytes: a task of full length in base64, and its envelope.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A request that takes longer is answered with `no_answer_in_time`. Longer than the longest long poll.
+pub const REQUEST_MAX: Duration = Duration::from_secs(65);
+
+/// Takes the port.
+///
+/// # Errors
+/// `port_taken`, naming it.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let detail = format!("cannot listen on {address} (REST): {error}");
+        let next = "stop the other program, or choose another address with --http or in config.toml";
+        ServiceError::new(Kind::Conflict, "port_taken", detail, next)
+    })
+}
+
+/// Serves until `stop` ends.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(
+    listener: TcpListener,
+    node: Arc<Node>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(node)).with_graceful_shutdown(stop).await
+}
+
+/// All routes.
+pub fn router(node: Arc<Node>) -> Router {
+    routes::all()
+        .fallback(|| async { ServiceError::not_found("route", "of that name") })
+        .layer(middleware::from_fn(bounded))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(node)
+}
+
+async fn bounded(request: Request, next: Next) -> Response {
+    match comity_runtime::timeout(REQUEST_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(comity_runtime::Elapsed) => {
+            let next = "ask again with the same request id: it is answered once";
+            let detail = "the request took too long";
+            ServiceError::new(Kind::Unknown, "no_answer_in_time", detail, next).into_response()
+        }
+    }
+}

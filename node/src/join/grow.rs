@@ -1,0 +1,83 @@
+//! Makes replicas of certified nodes: learners at once, voters when their number is odd.
+//!
+//! Runs on the node that holds the root key, because each change of voters needs a roster that only it can sign. Nothing
+//! here is remembered: what is still to do follows from the membership, the roster in the ledger and the nodes admitted.
+
+use crate::node::Node;
+use comity_proto::{entry::EntryItem, ids::PublicKey};
+use comity_replica::{MembershipError, RaftStatus};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+const LOOK: Duration = Duration::from_millis(500);
+/// A learner that lacks no more entries than this has caught up.
+const LAG_MAX: u64 = 100;
+/// Numbers of voters that tolerate one more failure than one fewer would.
+const SIZES: [usize; 3] = [1, 3, 5];
+
+/// Runs for the life of the node; idle without the root key.
+pub(crate) async fn tend(node: Arc<Node>) {
+    if node.home().domain_keys.is_none() {
+        return;
+    }
+    loop {
+        comity_runtime::sleep(LOOK).await;
+        if let Err(error) = step(&node).await {
+            tracing::debug!(%error, "the membership was not changed; it is tried again");
+        }
+    }
+}
+
+async fn step(node: &Node) -> Result<(), MembershipError> {
+    let status = node.replica().status();
+    if status.leader_id.is_none() {
+        return Ok(());
+    }
+    admit_learners(node, &status).await?;
+    promote(node, &status).await?;
+    keep_roster(node, &status).await;
+    Ok(())
+}
+
+async fn admit_learners(node: &Node, status: &RaftStatus) -> Result<(), MembershipError> {
+    let known: BTreeSet<u64> = status.voters.iter().chain(&status.learners).map(|member| member.id).collect();
+    let admitted = node.join().admitted.lock().clone();
+    for (id, info) in admitted {
+        if known.contains(&id) {
+            node.join().admitted.lock().remove(&id);
+        } else {
+            node.replica().add_learner(id, info).await?;
+        }
+    }
+    Ok(())
+}
+
+/// All caught-up learners that make the number of voters one of [`SIZES`].
+async fn promote(node: &Node, status: &RaftStatus) -> Result<(), MembershipError> {
+    // Only the leader knows the lag; a learner was admitted when it had nearly caught up.
+    let ready = |lag: Option<u64>| lag.is_none_or(|lag| lag <= LAG_MAX);
+    let ready: Vec<u64> = status.learners.iter().filter(|member| ready(member.lag)).map(|member| member.id).collect();
+    let now = status.voters.len();
+    let Some(size) = SIZES.into_iter().rev().find(|size| *size > now && *size <= now + ready.len()) else {
+        return Ok(());
+    };
+    let voters = status.voters.iter().map(|member| member.id).chain(ready.into_iter().take(size - now));
+    node.replica().change_membership(voters.collect()).await
+}
+
+/// The ledger's roster follows the voters: the next epoch is signed when they differ.
+async fn keep_roster(node: &Node, status: &RaftStatus) {
+    let Some(keys) = &node.home().domain_keys else { return };
+    let mut voters: Vec<PublicKey> = status.voters.iter().map(|member| member.info.key).collect();
+    voters.sort();
+    let listed = node
+        .replica()
+        .read_stale(|ledger, _| ledger.domain().map(|domain| (domain.roster_epoch, domain.voters.clone())));
+    let Some((epoch, listed)) = listed else { return };
+    if voters.is_empty() || voters == listed {
+        return;
+    }
+    let roster = keys.roster(epoch.saturating_add(1), &voters);
+    if let Err(error) = node.replica().submit(EntryItem::Roster(roster)).await {
+        tracing::debug!(%error, "the roster was not applied; it is tried again");
+    }
+}

@@ -1,0 +1,30 @@
+//! The node: everything that touches the world.
+//!
+//! Doors (`cli`, `http`) call `service`, one function per user verb; `service` speaks to the replica (what the domain
+//! agrees the money did), to the mesh (who is there, what travels) and to the task desk. `effects` sends what the
+//! ledger owes, `inbound` takes what others sent. No rule about money lives here: those are in `comity-ledger`.
+//!
+//! Deliberately absent: the simulator (it boots this library), any decision about money, any second way to reach time,
+//! randomness, files or sockets than `runtime`, `storage` and `mesh`.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod bench;
+pub mod cli;
+pub mod config;
+pub mod dev;
+pub mod founding;
+pub mod home;
+pub mod http;
+pub mod join;
+pub mod mesh;
+pub mod node;
+pub mod run;
+pub mod runtime;
+pub mod service;
+pub mod settle;
+pub mod signer;
+pub mod storage;
+pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,168 @@
+//! Judging a neighbour by its node certificate: right node, right domain key, valid now, not made by itself.
+//!
+//! Trust roots are the keys that we pinned. Whatever else a neighbour says about itself only chooses which pin is
+//! compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use comity_proto::envelope::{Envelope, Signed as _};
+use comity_proto::identity::NodeCertificate;
+use comity_proto::ids::{DomainId, PublicKey};
+use comity_proto::reject::Reject;
+
+use super::limits::CLOCK_SKEW_MS;
+use super::standing::Standing;
+
+/// What a domain is to ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is our domain.
+    Own,
+    /// We have a treaty with it.
+    Peer,
+    /// We know its key and nothing more binds us.
+    Known,
+}
+
+/// A domain whose key we have pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedDomain {
+    /// Its current root key.
+    pub key: PublicKey,
+    /// What it is to us.
+    pub relation: Relation,
+}
+
+/// Everything that a node believes about domains without having been told by the mesh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Pinned keys, our own domain's among them.
+    pub domains: BTreeMap<DomainId, TrustedDomain>,
+    /// Certificates taken back, by domain and serial.
+    pub revoked: BTreeSet<(DomainId, u64)>,
+}
+
+impl Trust {
+    /// The pinned key of a domain.
+    pub fn key_of(&self, domain: &DomainId) -> Option<PublicKey> {
+        self.domains.get(domain).map(|trusted| trusted.key)
+    }
+}
+
+/// Why a certificate was refused. The neighbour stays a stranger; the name is counted and told to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refused {
+    /// No certificate by its form, or its signature does not hold.
+    Unreadable,
+    /// It certifies another node.
+    OtherNode,
+    /// It is signed by the node itself.
+    SelfMade,
+    /// It is not signed by the key of the domain that it names: a certificate of another domain.
+    ForeignSigner,
+    /// Its time has not come.
+    NotYetValid,
+    /// Its time is over.
+    Expired,
+    /// Its domain took it back.
+    Revoked,
+}
+
+impl Refused {
+    /// Stable name, for counters and for the neighbour.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refused::Unreadable => "certificate_unreadable",
+            Refused::OtherNode => "certificate_of_other_node",
+            Refused::SelfMade => "certificate_self_made",
+            Refused::ForeignSigner => "certificate_of_other_domain",
+            Refused::NotYetValid => "certificate_not_yet_valid",
+            Refused::Expired => "certificate_expired",
+            Refused::Revoked => "certificate_revoked",
+        }
+    }
+
+    /// Whether an honest node could not have sent it. An expired one is a neglected renewal, not a forgery.
+    pub const fn is_forgery(self) -> bool {
+        !matches!(self, Refused::NotYetValid | Refused::Expired | Refused::Revoked)
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A certificate that passed, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What the neighbour is to us.
+    pub standing: Standing,
+    /// The standing ends at this wall time, ms since the Unix epoch; `None` for strangers, who cannot lose it.
+    pub until_ms: Option<u64>,
+}
+
+/// Judges the certificate that `node` sent; empty bytes are none. `now_ms` is our wall clock.
+pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) -> Judged {
+    let stranger = |claims, refused| Judged { standing: Standing::Stranger { claims, refused }, until_ms: None };
+    if certificate.is_empty() {
+        return stranger(None, None);
+    }
+    let (certificate, signer) = match NodeCertificate::open(certificate) {
+        Ok(verified) => (verified.get().clone(), *verified.key()),
+        // Well signed, but not by the domain that it names.
+        Err(Reject::WrongSigner) if claimed_signer(certificate) == Some(*node) => {
+            return stranger(None, Some(Refused::SelfMade));
+        }
+        Err(Reject::WrongSigner) => return stranger(None, Some(Refused::ForeignSigner)),
+        Err(_) => return stranger(None, Some(Refused::Unreadable)),
+    };
+    let domain = certificate.domain;
+    if let Err(refused) = check(&certificate, &signer, node, trust, now_ms) {
+        return stranger(Some(domain), Some(refused));
+    }
+    let standing = match trust.domains.get(&domain).map(|trusted| trusted.relation) {
+        Some(Relation::Own) => Standing::Own { domain },
+        Some(Relation::Peer) => Standing::Peer { domain },
+        Some(Relation::Known) => Standing::Known { domain },
+        // Consistent, but nobody here has agreed to that domain.
+        None => return stranger(Some(domain), None),
+    };
+    Judged { standing, until_ms: Some(certificate.not_after_ms) }
+}
+
+fn claimed_signer(certificate: &Bytes) -> Option<PublicKey> {
+    let parsed = Envelope::parse(certificate, NodeCertificate::PAYLOAD_BYTES_MAX, NodeCertificate::LIMIT);
+    parsed.ok().map(|envelope| *envelope.claimed_key())
+}
+
+fn check(
+    certificate: &NodeCertificate,
+    signer: &PublicKey,
+    node: &PublicKey,
+    trust: &Trust,
+    now_ms: u64,
+) -> Result<(), Refused> {
+    if certificate.node != *node {
+        return Err(Refused::OtherNode);
+    }
+    if signer == node {
+        return Err(Refused::SelfMade);
+    }
+    // Opening the envelope has proved that the signer's hash is the domain's id; a pin is stricter still.
+    if trust.key_of(&certificate.domain).is_some_and(|pinned| pinned != *signer) {
+        return Err(Refused::ForeignSigner);
+    }
+    if trust.revoked.contains(&(certificate.domain, certificate.serial)) {
+        return Err(Refused::Revoked);
+    }
+    if now_ms.saturating_add(CLOCK_SKEW_MS) < certificate.not_before_ms {
+        return Err(Refused::NotYetValid);
+    }
+    if now_ms >= certificate.not_after_ms {
+        return Err(Refused::Expired);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The mesh: how nodes of all domains find each other, tell each other about agents, and speak on private streams.
+//!
+//! ```text
+//! transport -> swarm (driver) -> hello -> standing -> streams: raft, forward, snapshot, settlement, tasks, repair
+//!                             -> gossip -> validate -> directory (cards), membership (heartbeats)
+//! ```
+//! | module | holds |
+//! |---|---|
+//! | [`limits`] | every limit of the mesh |
+//! | `driver`, `behaviour`, `dial` | the swarm, its settings, whom to dial when |
+//! | `hello`, [`certificate`], [`standing`], `roster` | what a neighbour is to us, and why |
+//! | [`class`], `frame`, [`rpc`], [`serve`], [`streams`] | long-lived streams per neighbour and class |
+//! | [`directory`], [`shelf`], `validate`, `repair`, [`store`] | cards: checked, kept, found, repaired |
+//! | [`membership`] | who was heard when |
+//! | [`handle`] | what the rest of the node may do with all this |
+//!
+//! Trust comes from keys that we pinned and from nothing that travels. Deliberately absent: the ledger and files (the
+//! mesh carries bytes and keeps cards through [`store::CardStore`]), retries of requests, and any rule about money.
+
+pub mod certificate;
+pub mod class;
+pub mod config;
+pub mod directory;
+pub mod frame;
+pub mod handle;
+pub mod limits;
+pub mod membership;
+pub mod peer;
+pub mod rpc;
+pub mod serve;
+pub mod shelf;
+pub mod standing;
+pub mod store;
+pub mod streams;
+pub mod topics;
+pub mod transport;
+
+mod behaviour;
+mod dial;
+mod driver;
+mod hello;
+pub mod raft_links;
+mod repair;
+mod roster;
+mod shared;
+mod start;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod wire;
+
+pub use behaviour::SetupError;
+pub use certificate::{Refused, Relation, Trust, TrustedDomain};
+pub use class::Class;
+pub use config::{Identity, MeshConfig};
+pub use directory::{CardRefused, Completeness, Found};
+pub use handle::{MeshHandle, NeighbourView, PublishError};
+pub use libp2p::Multiaddr;
+pub use membership::{Member, MemberState};
+pub use raft_links::MeshLinks;
+pub use rpc::{Refusal, RpcError};
+pub use serve::{Caller, Handler};
+pub use shared::MeshEvent;
+pub use shelf::{CardEntry, Path, VerifiedBy};
+pub use standing::Standing;
+pub use store::{CardChange, CardKind, CardStore, StoredCard};
+pub use streams::{TaskHandler, TaskStream};
+pub use transport::{MeshTransport, tcp_dns_transport, tcp_transport};

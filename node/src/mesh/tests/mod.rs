@@ -1,0 +1,7 @@
+//! Real swarms on the loopback interface, each with a domain, a certificate and a port of its own.
+
+mod cards;
+mod hello;
+mod restart;
+mod streams;
+mod support;

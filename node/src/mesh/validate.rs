@@ -1,0 +1,154 @@
+//! Judges gossiped messages before they are forwarded, away from the swarm's task.
+//!
+//! `Reject` is for the sender's fault alone (it costs the sender score); what we merely cannot check or have no room
+//! for is ignored, and repair brings it again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use comity_proto::card::DomainCard;
+use comity_proto::envelope::Signed as _;
+use comity_proto::gossip::Heartbeat;
+use comity_proto::ids::{DomainId, PublicKey};
+use comity_runtime as runtime;
+use libp2p::PeerId;
+use libp2p::gossipsub::{MessageAcceptance, MessageId};
+use tokio::sync::mpsc;
+
+use super::directory::{CardRefused, Checked, check_agent, check_domain};
+use super::driver::Command;
+use super::membership::{Heartbeaten, multiaddresses};
+use super::peer;
+use super::shared::{MeshEvent, Shared};
+use super::shelf::{Offer, Path};
+use super::store::CardKind;
+use super::topics::Topic;
+
+/// A gossiped message that waits for its verdict.
+pub(crate) struct Incoming {
+    pub(crate) id: MessageId,
+    pub(crate) source: PeerId,
+    pub(crate) topic: Topic,
+    pub(crate) data: Bytes,
+}
+
+/// Runs until the driver is gone.
+pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incoming>) {
+    while let Some(message) = incoming.recv().await {
+        let verdict = if message.data.len() > message.topic.max_bytes() {
+            shared.count("gossip_too_large");
+            MessageAcceptance::Reject
+        } else {
+            match message.topic {
+                Topic::Members => heartbeat(&shared, &message.data),
+                Topic::Cards => card(&shared, CardKind::Agent, &message.data, &message.source),
+                Topic::DomainCards => card(&shared, CardKind::Domain, &message.data, &message.source),
+            }
+        };
+        let told = Command::Verdict(message.id, message.source, verdict);
+        if shared.commands.send(told).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn card(shared: &Shared, kind: CardKind, data: &Bytes, source: &PeerId) -> MessageAcceptance {
+    match take_card(shared, kind, data, From::Neighbour(*source)) {
+        Ok(Offer::Taken | Offer::Held) => MessageAcceptance::Accept,
+        Ok(Offer::Older | Offer::Expired | Offer::OverQuota) => MessageAcceptance::Ignore,
+        Err(refused) if refused.is_senders_fault() => MessageAcceptance::Reject,
+        Err(_) => MessageAcceptance::Ignore,
+    }
+}
+
+/// Where a card came from.
+pub(crate) enum From {
+    /// From a client of this node.
+    Local,
+    /// From a neighbour, by gossip or repair.
+    Neighbour(PeerId),
+    /// From our own store; first heard at this wall time, and whether it was local then.
+    Store(u64, bool),
+}
+
+/// Verifies a card and offers it to the directory. Counts what was not taken by its name.
+pub(crate) fn take_card(shared: &Shared, kind: CardKind, data: &Bytes, from: From) -> Result<Offer, CardRefused> {
+    let now_ms = runtime::wall_ms();
+    let trust = shared.trust();
+    let checked = match kind {
+        CardKind::Agent => check_agent(data, &trust, &shared.rosters.lock(), now_ms)
+            .map(|(card, by)| (card.get().home, Checked::Agent(card, by))),
+        CardKind::Domain => {
+            hear_roster_of(shared, data);
+            check_domain(data, &trust, &shared.rosters.lock())
+                .map(|(card, by)| (card.get().domain, Checked::Domain(card, by)))
+        }
+    };
+    let (home, card) = checked.inspect_err(|refused| {
+        shared.count(refused.name());
+        tracing::debug!(%refused, "a card was refused");
+    })?;
+    let event = match &card {
+        Checked::Agent(card, _) => MeshEvent::AgentCard { agent: card.get().agent },
+        Checked::Domain(card, _) => MeshEvent::DomainCard { domain: card.get().domain },
+    };
+    let (path, first_heard_ms) = match from {
+        From::Local => (Path::Local, now_ms),
+        From::Store(first_heard_ms, local) => (if local { Path::Local } else { Path::Stored }, first_heard_ms),
+        From::Neighbour(source) => (path_from(shared, &source, home), now_ms),
+    };
+    let offer = shared.directory.lock().offer(card, path, &trust, first_heard_ms, now_ms);
+    match offer {
+        Offer::Taken => shared.tell(event),
+        Offer::Held => {}
+        Offer::Older | Offer::Expired | Offer::OverQuota => shared.count(offer.name()),
+    }
+    Ok(offer)
+}
+
+/// First hand when a certified node of the home domain gave it to us itself.
+fn path_from(shared: &Shared, source: &PeerId, home: DomainId) -> Path {
+    let node = peer::node_key(source).unwrap_or(PublicKey([0; 32]));
+    match shared.standing(source).and_then(|standing| standing.domain()) {
+        Some(domain) if domain == home => Path::FirstHand(node),
+        _ => Path::Relayed(node),
+    }
+}
+
+/// A domain card brings its domain's roster along.
+fn hear_roster_of(shared: &Shared, data: &Bytes) {
+    let Ok(card) = DomainCard::open(data) else { return };
+    let taken = shared.rosters.lock().offer(&card.get().roster, &shared.trust());
+    if let Some((domain, epoch)) = taken {
+        shared.tell(MeshEvent::Roster { domain, epoch });
+    }
+}
+
+fn heartbeat(shared: &Shared, data: &Bytes) -> MessageAcceptance {
+    let Ok(beat) = Heartbeat::open(data) else {
+        shared.count("heartbeat_malformed");
+        return MessageAcceptance::Reject;
+    };
+    let beat = beat.into_inner();
+    let (node, domain, leaving) = (beat.node, beat.domain, beat.leaving);
+    let addresses = multiaddresses(&beat.addresses);
+    let now_ms = runtime::wall_ms();
+    let (heard, certified) = {
+        let mut members = shared.members.lock();
+        let heard = members.hear(beat, &shared.trust(), now_ms);
+        (heard, members.is_certified(&node, &domain, now_ms))
+    };
+    if heard != Heartbeaten::Newest {
+        return MessageAcceptance::Ignore;
+    }
+    let pinned = shared.trust().domains.contains_key(&domain);
+    let proved = pinned && (certified || shared.rosters.lock().votes(&domain, &node));
+    if let Some(peer) = peer::peer_id(&node).filter(|_| proved && node != shared.me) {
+        // A full queue only delays a redial: the next heartbeat tells the addresses again.
+        let _ = shared.commands.try_send(match leaving {
+            true => Command::Forget(peer),
+            false => Command::Learn(peer, addresses),
+        });
+    }
+    MessageAcceptance::Accept
+}

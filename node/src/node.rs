@@ -1,0 +1,354 @@
+//! One node, composed: disk, mesh, replica, task desk, settlement and the door tokens.
+//!
+//! Start order matters: the disk is locked first, the mesh before the replica (which speaks through it), and what
+//! executes effects last. Stopping goes the other way round.
+
+use crate::{
+    address,
+    home::Home,
+    join::JoinDesk,
+    mesh::{
+        Caller, CardStore, Class, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Refusal, Relation, Trust,
+        TrustedDomain,
+    },
+    service::{
+        commands,
+        error::{Kind, ServiceError},
+        principal::Tokens,
+    },
+    settle::{inbound, outbox},
+    signer::Signer,
+    storage::{cards::DiskCards, layout::DataDir},
+    tasks::{desk::Desk, serve},
+};
+use bytes::Bytes;
+use comity_proto::{
+    command::{Command, Verb},
+    entry::EntryItem,
+    ids::{DomainId, Hash, PublicKey, RequestId},
+    keys::SecretKey,
+    text::AgentString,
+};
+use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
+use comity_runtime::disk::{Disk, DiskStats};
+use std::{sync::Arc, time::Duration};
+
+/// How often trust and roster are read again from the ledger, besides when an entry changes them.
+const TRUST_EVERY: Duration = Duration::from_millis(250);
+/// How long a founding waits for the other founders to connect: a majority may be enough.
+const FOUND_WITHOUT: Duration = Duration::from_secs(5);
+/// What a new domain issues to its treasury, minor units, and how much of it goes to the faucet.
+const FIRST_ISSUE: u64 = 1_000_000_000_000;
+const FIRST_FAUCET: u64 = 10_000_000_000;
+/// Pause before a founding that did not succeed is tried again.
+const FOUND_AGAIN: Duration = Duration::from_millis(200);
+
+/// A running node.
+pub struct Node {
+    home: Home,
+    replica: Replica,
+    mesh: MeshHandle,
+    desk: Arc<Desk>,
+    tokens: Tokens,
+    join: JoinDesk,
+    disk: Arc<dyn Disk>,
+    _data: DataDir,
+}
+
+/// Raft's number for a node: from its key, so that nobody hands numbers out.
+pub fn raft_id(key: &PublicKey) -> u64 {
+    let hash = Hash::of_parts("comity/v1/raft-id", &[&key.0, &0_u64.to_be_bytes()]);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.0[..8]);
+    u64::from_be_bytes(first)
+}
+
+impl Node {
+    /// Starts everything on real disks and sockets.
+    ///
+    /// # Errors
+    /// `data_directory_in_use`, `port_taken`, and whatever keeps a part from starting; then nothing runs.
+    pub async fn start(home: Home) -> Result<Arc<Node>, ServiceError> {
+        let keypair = crate::mesh::peer::libp2p_keypair(&home.node.seed()).map_err(|error| cannot("mesh", &error))?;
+        let transport = crate::mesh::tcp_dns_transport(&keypair).map_err(|error| cannot("mesh", &error))?;
+        Node::start_over(home, transport).await
+    }
+
+    /// Starts over the given network.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_over(home: Home, transport: MeshTransport) -> Result<Arc<Node>, ServiceError> {
+        let data = DataDir::open(&home.dir).map_err(|error| {
+            let next = "stop the other process, or name another directory with --data";
+            ServiceError::new(Kind::Conflict, "data_directory_unusable", error.to_string(), next)
+        })?;
+        let disk: Arc<dyn Disk> = Arc::new(data.ledger_disk().map_err(|error| cannot("disk", &error))?);
+        let cards = DiskCards::open(&*disk).map_err(|error| cannot("cards", &error))?;
+        let mesh = start_mesh(&home, transport, Arc::new(cards)).await?;
+        let links = Arc::new(MeshLinks::new(mesh.clone()));
+        let replica = Replica::open(replica_config(&home), links, disk.clone()).await.map_err(|error| {
+            let next = "see ARCHITECTURE.md, recovery: a damaged log is wiped and the node joins again";
+            ServiceError::new(Kind::Internal, "log_unreadable", error.to_string(), next)
+        })?;
+        let tokens = Tokens::new(&home.operator_token, &home.admission_token);
+        let desk = Arc::new(Desk::default());
+        let join = JoinDesk::default();
+        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, disk, _data: data });
+        node.serve_mesh();
+        comity_runtime::spawn(found(node.clone()));
+        comity_runtime::spawn(watch_trust(node.clone()));
+        comity_runtime::spawn(crate::join::tend(node.clone()));
+        comity_runtime::spawn(outbox::run(outbox::Outbox {
+            replica: node.replica.clone(),
+            mesh: node.mesh.clone(),
+            key: node.home.node.clone(),
+            domain: node.domain(),
+        }));
+        Ok(node)
+    }
+
+    fn serve_mesh(self: &Arc<Node>) {
+        let replica = self.replica.clone();
+        let hold_votes = Duration::from_millis(self.home.config.hold_votes_ms);
+        self.mesh.serve(
+            Class::Settlement,
+            Arc::new(move |_caller, envelope| Box::pin(inbound::take(replica.clone(), envelope, hold_votes))),
+        );
+        let node = self.clone();
+        self.mesh.serve(
+            Class::Tasks,
+            Arc::new(move |caller, body| {
+                let node = node.clone();
+                Box::pin(async move { node.answer(caller, body).await })
+            }),
+        );
+        let node = self.clone();
+        self.mesh.serve(
+            Class::Join,
+            Arc::new(move |caller, body| {
+                let node = node.clone();
+                Box::pin(async move { crate::join::admit(&node, caller, body).await })
+            }),
+        );
+        let node = self.clone();
+        self.mesh.serve_tasks(Arc::new(move |caller, stream| {
+            let (desk, mesh) = (node.desk.clone(), node.mesh.clone());
+            Box::pin(serve::serve(desk, mesh, node.domain(), caller, stream))
+        }));
+    }
+
+    async fn answer(&self, caller: Caller, body: Bytes) -> Result<Bytes, Refusal> {
+        match serve::Question::decode(&body) {
+            Some(serve::Question::IsHere(agent)) if caller.own => {
+                Ok(Bytes::from_static(if self.desk.is_here(agent) { &[1] } else { &[0] }))
+            }
+            Some(serve::Question::Commands(envelope)) => Ok(commands::take_foreign(self, envelope).await),
+            _ => Err(Refusal("no question that this node answers".to_owned())),
+        }
+    }
+
+    /// The domain that it belongs to.
+    pub fn domain(&self) -> DomainId {
+        self.home.domain()
+    }
+
+    /// What it was started with.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Its replica.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// What its disk did since the start: flushes and bytes.
+    pub fn disk_stats(&self) -> DiskStats {
+        self.disk.stats()
+    }
+
+    /// Its mesh.
+    pub fn mesh(&self) -> &MeshHandle {
+        &self.mesh
+    }
+
+    /// Its tasks.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Its door tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Its invitations to join.
+    pub fn join(&self) -> &JoinDesk {
+        &self.join
+    }
+
+    /// Its key: it signs what the node says for its domain.
+    pub fn key(&self) -> &SecretKey {
+        &self.home.node
+    }
+
+    /// What a person sees at the start.
+    pub fn greeting(&self) -> String {
+        let config = &self.home.config;
+        format!(
+            "domain {} {}\nREST   http://{}/api/v1   (token in {})\nmesh   {}\nnext   comity status",
+            config.domain,
+            self.domain(),
+            config.http,
+            self.home.dir.join("api.token").display(),
+            config.mesh
+        )
+    }
+
+    /// Says good-bye to the mesh and stops taking part; what was acknowledged is on the disk.
+    pub async fn stop(&self) {
+        self.mesh.leave().await;
+        self.replica.shutdown().await;
+    }
+}
+
+fn cannot(part: &str, error: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::new(
+        Kind::Internal,
+        format!("cannot_start_{part}"),
+        error.to_string(),
+        "mend what it names, start again",
+    )
+}
+
+fn replica_config(home: &Home) -> ReplicaConfig {
+    let key = home.node.public();
+    let info = NodeInfo { key, addresses: vec![address::of_socket(home.config.mesh).to_string()] };
+    let timing = home.config.raft;
+    ReplicaConfig {
+        heartbeat: Duration::from_millis(timing.heartbeat_ms),
+        election_min: Duration::from_millis(timing.election_min_ms),
+        election_max: Duration::from_millis(timing.election_max_ms),
+        ..ReplicaConfig::new(raft_id(&key), info)
+    }
+}
+
+async fn start_mesh(
+    home: &Home,
+    transport: MeshTransport,
+    cards: Arc<dyn CardStore>,
+) -> Result<MeshHandle, ServiceError> {
+    let identity =
+        Identity { domain: Some(home.domain()), certificate: home.certificate.clone(), roster: home.roster.clone() };
+    let mut config = MeshConfig::new(home.node.clone(), agent_string(), identity, own_trust(home), transport);
+    config.listen = vec![address::of_socket(home.config.mesh)];
+    config.bootstrap = home.config.bootstrap.iter().map(|text| address::parse(text)).collect::<Result<_, _>>()?;
+    config.mdns = home.config.mdns;
+    config.store = Some(cards);
+    let mesh_address = home.config.mesh;
+    MeshHandle::start(config).await.map_err(|error| {
+        let detail = format!("cannot listen on {mesh_address} (mesh): {error}");
+        let next = "stop the other program, or choose another address with --mesh or in config.toml";
+        ServiceError::new(Kind::Conflict, "port_taken", detail, next)
+    })
+}
+
+/// Program and version, as told in a hello.
+pub(crate) fn agent_string() -> AgentString {
+    // The package's own name and version are printable ASCII within the limit.
+    AgentString::new(concat!("comity/", env!("CARGO_PKG_VERSION"))).expect("a short printable text")
+}
+
+fn own_trust(home: &Home) -> Trust {
+    let mut trust = Trust::default();
+    trust.domains.insert(home.domain(), TrustedDomain { key: home.domain_key, relation: Relation::Own });
+    trust
+}
+
+/// The founding node brings the genesis into the log; repeated until it stands there.
+async fn found(node: Arc<Node>) {
+    let Some(genesis) = node.home.genesis.clone() else { return };
+    let is_founded = || node.replica.read_stale(|ledger, _| ledger.domain().is_some());
+    let own = (raft_id(&node.key().public()), replica_config(&node.home).info);
+    let founders: Result<Vec<_>, _> = node.home.config.founders.iter().map(crate::address::of_founder).collect();
+    let members = match founders {
+        Ok(founders) if founders.is_empty() => vec![own],
+        Ok(founders) => founders.into_iter().map(|info| (raft_id(&info.key), info)).collect(),
+        Err(error) => return tracing::error!(%error, "the domain cannot be founded"),
+    };
+    greet_founders(&node, &members).await;
+    while !is_founded() {
+        match node.replica.initialize(members.clone(), genesis.clone()).await {
+            Ok(_) => break,
+            Err(InitializeFailed::NotAMember(why) | InitializeFailed::Stopped(why)) => {
+                return tracing::error!(why, "the domain cannot be founded");
+            }
+            Err(InitializeFailed::Submit(error)) => tracing::debug!(%error, "the genesis is not applied yet"),
+        }
+        comity_runtime::sleep(FOUND_AGAIN).await;
+    }
+    endow(&node).await;
+}
+
+/// A new domain's operator issues to its treasury and fills its faucet, so that the first agent can claim at once.
+///
+/// The request ids follow from the domain, so doing it again after a crash does nothing twice; a domain that has issued
+/// anything is left alone.
+async fn endow(node: &Node) {
+    let Some(keys) = &node.home.domain_keys else { return };
+    let asset = node.replica.read_stale(|ledger, _| ledger.asset(ledger.native_asset()).map(|asset| asset.id));
+    let Some(asset) = asset.filter(|asset| node.replica.read_stale(|ledger, _| ledger.supply_of(asset)) == 0) else {
+        return;
+    };
+    let verbs =
+        [Verb::Issue { code: asset.code, to: None, amount: FIRST_ISSUE }, Verb::FundFaucet { amount: FIRST_FAUCET }];
+    let id =
+        |label: &str| RequestId(Hash::of_parts("comity/v1/endow", &[&node.domain().0, label.as_bytes()]).first_16());
+    let commands = verbs.into_iter().zip(["issue", "faucet"]);
+    let commands = commands.map(|(verb, label)| Command { request_id: id(label), verb }).collect();
+    let batch = Signer::operator(keys.operator.clone(), node.domain()).sign_all(commands, comity_runtime::wall_ms());
+    if let Err(error) = node.replica.submit(EntryItem::Commands(batch.envelope)).await {
+        tracing::warn!(%error, "the treasury is empty; the operator can issue later");
+    }
+}
+
+/// A vote that is asked for before the others are connected costs an election timeout: waits for them, but not for ever.
+async fn greet_founders(node: &Node, members: &[(u64, NodeInfo)]) {
+    let begun = comity_runtime::now();
+    while begun.elapsed() < FOUND_WITHOUT {
+        let own = node.mesh.nodes_of(&node.domain());
+        let is_here = |info: &NodeInfo| info.key == node.key().public() || own.contains(&info.key);
+        if members.iter().all(|(_, info)| is_here(info)) {
+            return;
+        }
+        comity_runtime::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Keeps the mesh's trust and our shown roster as the ledger has them.
+async fn watch_trust(node: Arc<Node>) {
+    let mut applied = node.replica.subscribe();
+    let mut shown = (own_trust(&node.home), node.home.roster.clone());
+    loop {
+        let (trust, roster) = node.replica.read_stale(|ledger, _| {
+            let mut trust = own_trust(&node.home);
+            for treaty in ledger.treaties() {
+                let peer = TrustedDomain { key: treaty.peer_key, relation: Relation::Peer };
+                trust.domains.insert(treaty.peer, peer);
+            }
+            (trust, ledger.domain().map(|domain| domain.roster.clone()))
+        });
+        if trust != shown.0 {
+            node.mesh.set_trust(trust.clone());
+            shown.0 = trust;
+        }
+        if let Some(roster) = roster.filter(|roster| *roster != shown.1) {
+            shown.1 = roster.clone();
+            let certificate = node.home.certificate.clone();
+            node.mesh.set_identity(Identity { domain: Some(node.domain()), certificate, roster }).await;
+        }
+        // Whatever was applied may have been a treaty; a lagging listener looks at the next tick.
+        let _applied_or_time = comity_runtime::timeout(TRUST_EVERY, applied.recv()).await;
+    }
+}

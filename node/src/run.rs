@@ -1,0 +1,61 @@
+//! A node as a process: its REST door, signals, and the exit when its replica cannot go on.
+
+use crate::{
+    http,
+    node::Node,
+    service::error::{Kind, ServiceError},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// How long requests under way have to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Serves until asked to stop (Ctrl-C, SIGTERM) or until the replica fails.
+///
+/// # Errors
+/// `port_taken`; `replica_failed`, after which a new start recovers what was acknowledged.
+pub async fn until_asked_to_stop(node: Arc<Node>) -> Result<(), ServiceError> {
+    let listener = http::listen(node.home().config.http).await?;
+    let (stop, mut stopped) = watch::channel(false);
+    let serving = comity_runtime::spawn(http::serve(listener, node.clone(), async move {
+        // The sender lives until the end of this function.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }));
+    let mut failed = node.replica().failed();
+    let failure = tokio::select! {
+        biased;
+        why = failed.wait_for(Option::is_some) => why.ok().and_then(|why| why.clone()),
+        () = asked_to_stop() => None,
+    };
+    stop.send_replace(true);
+    // Long polls end with their connections.
+    let _ended_or_cut = comity_runtime::timeout(GRACE, serving).await;
+    node.stop().await;
+    match failure {
+        None => Ok(()),
+        Some(why) => Err(ServiceError::new(
+            Kind::Internal,
+            "replica_failed",
+            why,
+            "start the node again: it recovers everything that was acknowledged",
+        )),
+    }
+}
+
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                biased;
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without signals the process is ended from outside.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,11 @@
+//! One function per user verb, shared by every door. Never axum, clap or JSON views: doors have their own twins.
+
+pub mod books;
+pub mod cards;
+pub mod commands;
+pub mod domain;
+pub mod error;
+pub mod principal;
+pub mod trades;
+pub mod view;
+pub mod work;

@@ -1,0 +1,208 @@
+//! Escrows, transfers between domains, peers: reads.
+
+use super::{
+    books::{name_of, read},
+    error::{Kind, ServiceError},
+    view::{EscrowView, Minor, PeerView, TransferView},
+};
+use crate::node::Node;
+use comity_ledger::{
+    AccountKey, Ledger, Outcome,
+    escrow::{Escrow, PartState},
+    settlement::{Incoming, IncomingState, Outgoing, OutgoingState},
+};
+use comity_proto::{
+    amount::AssetId,
+    ids::{AgentId, DomainId, EscrowId, TransferId, by_prefix},
+};
+
+/// Longest list in one answer.
+pub const LIST_MAX: usize = 1_000;
+
+/// One escrow by id or unique prefix.
+///
+/// # Errors
+/// `unknown_escrow`.
+pub async fn escrow(node: &Node, text: &str) -> Result<EscrowView, ServiceError> {
+    read(node, |ledger| {
+        let id = find(text, "escrow", || ledger.escrows().map(|(id, _)| *id))?;
+        let escrow = ledger.escrow(&id).ok_or_else(|| ServiceError::not_found("escrow", text))?;
+        Ok(view_of_escrow(ledger, id, escrow))
+    })
+    .await?
+}
+
+/// Escrows in which an agent is payer or payee, at most [`LIST_MAX`].
+///
+/// # Errors
+/// No majority.
+pub async fn escrows(node: &Node, agent: AgentId) -> Result<Vec<EscrowView>, ServiceError> {
+    let concerns = |escrow: &Escrow| {
+        escrow.terms.payer == agent || escrow.terms.payees.iter().any(|payee| payee.party.agent == agent)
+    };
+    read(node, |ledger| {
+        let mine = ledger.escrows().filter(|(_, escrow)| concerns(escrow)).take(LIST_MAX);
+        mine.map(|(id, escrow)| view_of_escrow(ledger, *id, escrow)).collect()
+    })
+    .await
+}
+
+fn view_of_escrow(ledger: &Ledger, id: EscrowId, escrow: &Escrow) -> EscrowView {
+    let payee = |party: &comity_proto::command::Party| format!("{}@{}", party.agent, name_of(ledger, &party.domain));
+    EscrowView {
+        escrow: id,
+        state: escrow.state().name().to_owned(),
+        payer: escrow.terms.payer,
+        payees: escrow.terms.payees.iter().map(|listed| payee(&listed.party)).collect(),
+        code: escrow.terms.asset.code,
+        amount: Minor(escrow.terms.amount),
+        open: Minor(ledger.balance_of(&AccountKey::escrow(id, escrow.asset))),
+        paid: Minor(escrow.paid),
+        fee: Minor(escrow.fee_taken),
+        task_hash: escrow.terms.task_hash,
+        submitted: escrow.parts.iter().map(|part| submitted(&part.state)).collect(),
+        deadline: escrow.deadline().map(|worked| worked.saturating_add(ledger.stalled_ms())),
+    }
+}
+
+fn submitted(state: &PartState) -> Option<comity_proto::ids::Hash> {
+    match state {
+        PartState::Submitted { result_hash, .. } => Some(*result_hash),
+        PartState::Open | PartState::Settled => None,
+    }
+}
+
+fn find<T: std::str::FromStr + std::fmt::Display, I: Iterator<Item = T>>(
+    text: &str,
+    what: &str,
+    known: impl FnOnce() -> I,
+) -> Result<T, ServiceError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    by_prefix(text, known()).map_err(|error| {
+        ServiceError::new(Kind::NotFound, format!("unknown_{what}"), format!("{text}: {error}"), "give the full id")
+    })
+}
+
+/// One transfer between domains, by id or unique prefix.
+///
+/// # Errors
+/// `unknown_transfer`.
+pub async fn transfer(node: &Node, text: &str) -> Result<TransferView, ServiceError> {
+    read(node, |ledger| {
+        let all = list(ledger, false);
+        let id: TransferId = find(text, "transfer", || all.iter().map(|view| view.transfer))?;
+        all.into_iter().find(|view| view.transfer == id).ok_or_else(|| ServiceError::not_found("transfer", text))
+    })
+    .await?
+}
+
+/// Transfers between domains that this replica knows, unfinished ones first, at most [`LIST_MAX`].
+pub fn transfers(node: &Node, in_doubt: bool) -> Vec<TransferView> {
+    let mut views = node.replica().read_stale(|ledger, _| list(ledger, in_doubt));
+    views.sort_by_key(|view| (view.finished, view.transfer));
+    views.truncate(LIST_MAX);
+    views
+}
+
+fn list(ledger: &Ledger, in_doubt: bool) -> Vec<TransferView> {
+    let outgoing = ledger.outgoing().map(|(id, record)| view_of_outgoing(ledger, *id, record));
+    let incoming = ledger.incoming().filter_map(|(key, record)| view_of_incoming(ledger, key.0, key.1, record));
+    outgoing.flatten().chain(incoming).filter(|view| !in_doubt || !view.finished).collect()
+}
+
+fn reason(code: Option<u16>) -> Option<String> {
+    code.and_then(Outcome::from_code).map(|outcome| outcome.name().to_owned())
+}
+
+fn view_of_outgoing(ledger: &Ledger, transfer: TransferId, record: &Outgoing) -> Option<TransferView> {
+    // A tombstone moves nothing and is nobody's transfer.
+    record.asset?;
+    let peer = record.prepare.recipient.domain;
+    let (state, finished, waits_for, fee, why) = match record.state {
+        OutgoingState::Undecided => ("begun", false, Some("the participant's vote"), None, None),
+        OutgoingState::Decided { commit, fee, .. } => {
+            (decided(commit), false, Some("the participant's acknowledgement"), Some(Minor(fee)), None)
+        }
+        OutgoingState::Closed { commit, fee, reason: why, .. } => {
+            (decided(commit), true, None, Some(Minor(fee)), reason(why))
+        }
+    };
+    let AssetId { issuer, code } = record.prepare.asset;
+    Some(TransferView {
+        transfer,
+        side: "origin",
+        peer,
+        peer_name: name_of(ledger, &peer),
+        code,
+        issuer,
+        amount: Minor(record.prepare.amount),
+        state,
+        finished,
+        waits_for: waits_for.map(str::to_owned),
+        age_ms: ledger.stamp_ms().saturating_sub(record.begun_ms),
+        fee,
+        reason: why.or_else(|| reason(record.refusal)),
+    })
+}
+
+const fn decided(commit: bool) -> &'static str {
+    if commit { "committed" } else { "aborted" }
+}
+
+fn view_of_incoming(ledger: &Ledger, peer: DomainId, transfer: TransferId, record: &Incoming) -> Option<TransferView> {
+    let prepare = record.prepare.as_ref()?;
+    let (state, finished, fee, why) = match record.state {
+        IncomingState::Voted { fee } => ("voted", false, Some(Minor(fee)), None),
+        IncomingState::Refused { reason: why } => ("refused", true, None, reason(Some(why))),
+        IncomingState::Finished { commit, fee } => (decided(commit), true, Some(Minor(fee)), None),
+    };
+    Some(TransferView {
+        transfer,
+        side: "participant",
+        peer,
+        peer_name: name_of(ledger, &peer),
+        code: prepare.asset.code,
+        issuer: prepare.asset.issuer,
+        amount: Minor(prepare.amount),
+        state,
+        finished,
+        waits_for: (!finished).then(|| "the origin's decision".to_owned()),
+        age_ms: ledger.stamp_ms().saturating_sub(record.heard_ms),
+        fee,
+        reason: why.or_else(|| reason(record.refusal)),
+    })
+}
+
+/// Domains with a treaty.
+///
+/// # Errors
+/// No majority.
+pub async fn peers(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
+    let neighbours = node.mesh().neighbours();
+    let connected = |domain| neighbours.iter().filter(|other| other.standing.domain() == Some(domain)).count();
+    read(node, |ledger| {
+        let view = |treaty: &comity_proto::treaty::Treaty| {
+            let state = ledger.peer_state(&treaty.peer);
+            let suspended = state.is_some_and(|state| state.equivocation.is_some());
+            let held = treaty.caps.iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0_u64, u64::saturating_add);
+            let cap = treaty.caps.iter().map(|cap| cap.cap).fold(0_u64, u64::saturating_add);
+            PeerView {
+                domain: treaty.peer,
+                nickname: treaty.nickname.to_string(),
+                state: match (suspended, treaty.active) {
+                    (true, _) => "suspended",
+                    (false, true) => "active",
+                    (false, false) => "inactive",
+                },
+                connected: connected(treaty.peer),
+                roster_epoch: state.map_or(0, |state| state.roster_epoch),
+                held: Minor(held),
+                cap: Minor(cap),
+            }
+        };
+        ledger.treaties().map(view).collect()
+    })
+    .await
+}

@@ -1,0 +1,195 @@
+//! What services answer: plain data, ids in their text form, money as decimal strings of minor units.
+
+use comity_proto::{
+    amount::AssetCode,
+    ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
+};
+use serde::{Serialize, Serializer};
+
+/// Minor units; a decimal string in JSON, where a number would lose digits beyond 2^53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Minor(pub u64);
+
+impl Serialize for Minor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An agent at home here.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentView {
+    /// Its id.
+    pub agent: AgentId,
+    /// Its current key.
+    pub key: PublicKey,
+    /// Display only.
+    pub nickname: String,
+    /// Sub-network.
+    pub group: Option<String>,
+    /// The code it hands out.
+    pub own_code: Option<String>,
+    /// Who referred it.
+    pub referrer: Option<AgentId>,
+    /// No more debits.
+    pub retired: bool,
+    /// Had its faucet grant.
+    pub faucet_claimed: bool,
+    /// Ledger time, ms.
+    pub registered_ms: u64,
+    /// Whether its operator can spend its money: never, for an agent that holds its own key.
+    pub custody: &'static str,
+}
+
+/// A balance.
+#[derive(Clone, Debug, Serialize)]
+pub struct BalanceView {
+    /// Asset code.
+    pub code: AssetCode,
+    /// Issuing domain.
+    pub issuer: DomainId,
+    /// Its nickname here.
+    pub issuer_name: String,
+    /// Minor units.
+    pub available: Minor,
+}
+
+/// All balances of an agent.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountView {
+    /// Whose.
+    pub agent: AgentId,
+    /// One per asset, also empty ones of the domain's own.
+    pub balances: Vec<BalanceView>,
+}
+
+/// One of the domain's own accounts.
+#[derive(Clone, Debug, Serialize)]
+pub struct OwnAccountView {
+    /// `treasury`, `faucet`, `bonds`, `peer/NAME`, `issuance`, or the sum over agents, escrows, transfers in flight.
+    pub account: String,
+    /// Asset code.
+    pub code: AssetCode,
+    /// Issuing domain.
+    pub issuer: DomainId,
+    /// Its nickname here.
+    pub issuer_name: String,
+    /// Minor units; of an issuance the supply.
+    pub amount: Minor,
+}
+
+/// The domain's books by kind of account.
+#[derive(Clone, Debug, Serialize)]
+pub struct BooksView {
+    /// Summed by kind and asset.
+    pub accounts: Vec<OwnAccountView>,
+}
+
+/// A name.
+#[derive(Clone, Debug, Serialize)]
+pub struct NameView {
+    /// The name.
+    pub name: String,
+    /// Its owner.
+    pub agent: AgentId,
+    /// Ledger time, ms.
+    pub expires_ms: u64,
+}
+
+/// One escrow.
+#[derive(Clone, Debug, Serialize)]
+pub struct EscrowView {
+    /// Its id.
+    pub escrow: EscrowId,
+    /// As people name it.
+    pub state: String,
+    /// Who pays.
+    pub payer: AgentId,
+    /// `AGENT@DOMAIN` each.
+    pub payees: Vec<String>,
+    /// Asset code.
+    pub code: AssetCode,
+    /// Locked in all.
+    pub amount: Minor,
+    /// Neither paid nor returned.
+    pub open: Minor,
+    /// Paid to payees so far, before fees.
+    pub paid: Minor,
+    /// Fee taken so far.
+    pub fee: Minor,
+    /// SHA-256 of the task.
+    pub task_hash: Hash,
+    /// SHA-256 of the submitted result of each part; null while there is none.
+    pub submitted: Vec<Option<Hash>>,
+    /// The next deadline, ledger ms; null when ended.
+    pub deadline: Option<u64>,
+}
+
+/// One transfer between domains.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferView {
+    /// Its id.
+    pub transfer: TransferId,
+    /// `origin` or `participant`.
+    pub side: &'static str,
+    /// The other domain.
+    pub peer: DomainId,
+    /// Its nickname here.
+    pub peer_name: String,
+    /// Asset code.
+    pub code: AssetCode,
+    /// Issuing domain.
+    pub issuer: DomainId,
+    /// Minor units.
+    pub amount: Minor,
+    /// begun, committed, aborted, voted, refused.
+    pub state: &'static str,
+    /// Whether nothing more is to come.
+    pub finished: bool,
+    /// What would move it on; null when finished.
+    pub waits_for: Option<String>,
+    /// Ledger ms since the begin or the vote.
+    pub age_ms: u64,
+    /// The receiver's fee, once fixed.
+    pub fee: Option<Minor>,
+    /// Why it was refused or aborted.
+    pub reason: Option<String>,
+}
+
+/// A peer.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerView {
+    /// Its id.
+    pub domain: DomainId,
+    /// Display only.
+    pub nickname: String,
+    /// active, inactive, suspended.
+    pub state: &'static str,
+    /// Its nodes that are connected now.
+    pub connected: usize,
+    /// Highest roster epoch seen.
+    pub roster_epoch: u64,
+    /// How much of its own first asset is held here.
+    pub held: Minor,
+    /// How much is accepted.
+    pub cap: Minor,
+}
+
+/// A replica's own state, as it is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct DigestView {
+    /// Whose ledger.
+    pub domain: DomainId,
+    /// Up to which entry.
+    pub applied_index: u64,
+    /// Ledger time, ms.
+    pub stamp_ms: u64,
+    /// SHA-256 over the canonical snapshot.
+    pub digest: Hash,
+    /// Whether every invariant of the ledger holds on this replica: `null` when it does, else which does not.
+    pub violation: Option<String>,
+    /// Transfers that are not finished here.
+    pub in_doubt: usize,
+    /// Events in the log.
+    pub events: u64,
+}

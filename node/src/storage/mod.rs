@@ -1,0 +1,6 @@
+//! The only code of the node that opens a file.
+
+pub mod cards;
+pub mod disk;
+pub mod files;
+pub mod layout;

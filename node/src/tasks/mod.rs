@@ -1,0 +1,15 @@
+//! Tasks between agents: a request goes from a local agent through both nodes to a remote one, events stream back.
+//!
+//! ```text
+//! orchestrator -- REST --> give -- task stream --> serve -- REST long poll --> worker
+//!              <-- events --        <-- events --        <-- events --
+//! ```
+//! A task is kept in memory at both ends and is the same task under the same id, so a broken stream goes on where it
+//! broke and a lost node costs a repetition of the work, never money: the money waits in the escrow, whose deadline
+//! runs in the payer's ledger.
+//!
+//! Deliberately absent: durable task state and any look into the body.
+
+pub mod desk;
+pub mod give;
+pub mod serve;

@@ -1,0 +1,150 @@
+//! Takes tasks that other nodes bring for local agents, or passes them on to the node where the agent is.
+
+use super::desk::{Desk, Side};
+use crate::mesh::{Caller, MeshHandle, TaskStream, class::Class};
+use bytes::Bytes;
+use comity_proto::{
+    envelope::{Signed as _, Verified},
+    ids::{AgentId, DomainId, PublicKey},
+    task::{TaskEventKind, TaskRequest},
+    text::Reason,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long one look at the desk waits for news.
+const LOOK: Duration = Duration::from_secs(1);
+/// Pause before an agent that is nowhere is looked for again.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// How long a node of the own domain has to say whether an agent is there.
+const ASK: Duration = Duration::from_millis(500);
+
+/// Serves one inbound stream: the request, the index to go on from, then events out until the end.
+pub(crate) async fn serve(desk: Arc<Desk>, mesh: MeshHandle, own: DomainId, caller: Caller, mut stream: TaskStream) {
+    let Ok(Some(envelope)) = stream.recv().await else { return };
+    let Ok(Some(from)) = stream.recv().await else { return };
+    let (Ok(request), Ok(from)) = (TaskRequest::open(&envelope), <[u8; 8]>::try_from(from.as_ref())) else {
+        tracing::warn!(node = %caller.node, "a task that does not open was refused");
+        return;
+    };
+    // A node of the own domain passes on what others brought; others bring only their own agents' tasks.
+    let entitled = caller.own || caller.domain == Some(request.get().from.domain);
+    if !entitled || request.get().to.domain != own {
+        tracing::warn!(node = %caller.node, "a task of a foreign agent or for another domain was refused");
+        return;
+    }
+    let mut next = u64::from_le_bytes(from);
+    let deadline_ms = request.get().deadline_ms;
+    let agent = request.get().to.agent;
+    let mut is_here = desk.is_here(agent) || desk.request(Side::Taken, request.get().task_id).is_some();
+    while !is_here && comity_runtime::wall_ms() < deadline_ms {
+        if !caller.own
+            && let Some(node) = where_is(&mesh, agent).await
+        {
+            tracing::debug!(%agent, %node, "a task is passed on");
+            return pass_on(&mesh, node, &envelope, next, stream).await;
+        }
+        comity_runtime::sleep(LOOK_AROUND).await;
+        is_here = desk.is_here(agent);
+    }
+    if let Err(error) = desk.put(Side::Taken, request.clone()) {
+        return fail(&mut stream, &request, next, &error.to_string()).await;
+    }
+    let task = request.get().task_id;
+    while comity_runtime::wall_ms() < deadline_ms {
+        let Ok((events, ended)) = desk.events(Side::Taken, task, next, LOOK).await else { return };
+        for event in &events {
+            if stream.send(&event.encode()).await.is_err() {
+                return;
+            }
+            next = event.index + 1;
+        }
+        if ended {
+            let _told = stream.close().await;
+            return;
+        }
+    }
+}
+
+async fn fail(stream: &mut TaskStream, request: &Verified<TaskRequest>, index: u64, words: &str) {
+    let Ok(reason) = Reason::new(words) else { return };
+    let kind = TaskEventKind::Failed(reason);
+    let event = comity_proto::task::TaskEvent { task_id: request.get().task_id, index, kind };
+    let _told = stream.send(&event.encode()).await;
+}
+
+/// The node of the own domain that an agent asked for work, if any says so.
+async fn where_is(mesh: &MeshHandle, agent: AgentId) -> Option<PublicKey> {
+    for neighbour in mesh.neighbours() {
+        if !neighbour.standing.is_own() {
+            continue;
+        }
+        let question = Question::IsHere(agent).encode();
+        let answer = mesh.request(neighbour.node, Class::Tasks, question, ASK).await;
+        tracing::debug!(node = %neighbour.node, ?answer, "asked whether an agent is there");
+        if answer.is_ok_and(|answer| answer.as_ref() == [1]) {
+            return Some(neighbour.node);
+        }
+    }
+    None
+}
+
+/// Copies frames both ways until one side ends.
+async fn pass_on(mesh: &MeshHandle, node: PublicKey, envelope: &Bytes, from: u64, mut outer: TaskStream) {
+    let Ok(mut inner) = mesh.open_task_stream(node).await else { return };
+    if inner.send(envelope).await.is_err() || inner.send(&from.to_le_bytes()).await.is_err() {
+        return;
+    }
+    while let Ok(Some(frame)) = inner.recv().await {
+        if outer.send(&frame).await.is_err() {
+            return;
+        }
+    }
+    let _told = outer.close().await;
+}
+
+/// One question of class `Tasks`: a tag byte, then its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Own domain only: did this agent ask you for work? Answered by one byte, 1 or 0.
+    IsHere(AgentId),
+    /// A signed command batch for the ledger of the node that is asked, from an agent at home elsewhere.
+    Commands(Bytes),
+}
+
+impl Question {
+    /// As bytes.
+    pub(crate) fn encode(&self) -> Bytes {
+        let (tag, content) = match self {
+            Question::IsHere(agent) => (0, agent.0.as_slice()),
+            Question::Commands(envelope) => (1, envelope.as_ref()),
+        };
+        let mut bytes = Vec::with_capacity(content.len() + 1);
+        bytes.push(tag);
+        bytes.extend_from_slice(content);
+        bytes.into()
+    }
+
+    /// From bytes; the envelope stays a slice.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<Question> {
+        match bytes.first()? {
+            0 => AgentId::try_from(&bytes[1..]).ok().map(Question::IsHere),
+            1 => Some(Question::Commands(bytes.slice(1..))),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_survives_its_bytes_and_an_unknown_one_is_none() {
+        for question in [Question::IsHere(AgentId([3; 32])), Question::Commands(Bytes::from_static(b"x"))] {
+            assert_eq!(Question::decode(&question.encode()), Some(question));
+        }
+        assert_eq!(Question::decode(&Bytes::from_static(&[9])), None);
+        assert_eq!(Question::decode(&Bytes::from_static(&[0, 1])), None);
+        assert_eq!(Question::decode(&Bytes::new()), None);
+    }
+}

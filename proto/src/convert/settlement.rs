@@ -1,0 +1,200 @@
+//! Settlement batches.
+//!
+//! A batch with a prepare is small and carries no query, so it can be embedded whole in a query; a query is never
+//! embedded in a query.
+
+use super::{asset, narrow, need, party, put};
+use crate::{
+    envelope::{Context, Signed},
+    ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
+    limits as l,
+    reject::{Reject, within},
+    scan,
+    settlement::{
+        Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
+    },
+    strict::{self, array},
+    wire::{self, settlement_message::Message as Wire},
+};
+use bytes::Bytes;
+use prost::Message as _;
+
+impl Signed for SettlementBatch {
+    const CONTEXT: Context = Context::Settlement;
+    const PAYLOAD_BYTES_MAX: usize = l::SETTLEMENT_BATCH_BYTES_MAX;
+    const LIMIT: &'static str = "settlement_batch_bytes";
+
+    fn encode(&self) -> Bytes {
+        let message = |message| wire::SettlementMessage { message: Some(Wire::from(message)) };
+        let batch = wire::SettlementBatch {
+            from: put(&self.from.0),
+            to: put(&self.to.0),
+            incarnation: self.incarnation,
+            roster: self.roster.clone(),
+            messages: self.messages.iter().map(message).collect(),
+        };
+        batch.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<SettlementBatch, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        scan::at_most(payload, 5, l::SETTLEMENT_BATCH_MAX, "settlement_batch")?;
+        let batch: wire::SettlementBatch = strict::decode(payload)?;
+        within(batch.roster.len(), l::ROSTER_BYTES_MAX, "roster_bytes")?;
+        if batch.messages.is_empty() {
+            return Err(Reject::Missing { field: "messages" });
+        }
+        let read = |message: wire::SettlementMessage| {
+            message.message.ok_or(Reject::WrongKind { field: "settlement_message" })?.try_into()
+        };
+        let batch = SettlementBatch {
+            from: DomainId(array(&batch.from, "from")?),
+            to: DomainId(array(&batch.to, "to")?),
+            incarnation: batch.incarnation,
+            roster: batch.roster,
+            messages: batch.messages.into_iter().map(read).collect::<Result<_, Reject>>()?,
+        };
+        if batch.messages.iter().any(|message| matches!(message, SettlementMessage::Prepare(_))) {
+            let most = l::PREPARE_BATCH_BYTES_MAX.saturating_sub(l::ENVELOPE_OVERHEAD_BYTES);
+            within(payload.len(), most, "prepare_batch_bytes")?;
+            if batch.messages.iter().any(|message| matches!(message, SettlementMessage::Query(_))) {
+                return Err(Reject::OutOfRange { field: "messages" });
+            }
+        }
+        Ok(batch)
+    }
+}
+
+impl Prepare {
+    /// What a vote and a decision refer to: the hash of this prepare's one encoding, whatever batch carried it.
+    pub fn digest(&self) -> Hash {
+        Hash::of_parts("comity/v1/prepare", &[&wire::Prepare::from(self).encode_to_vec()])
+    }
+
+    /// The one encoding of this prepare, for stores.
+    pub fn encode(&self) -> Bytes {
+        wire::Prepare::from(self).encode_to_vec().into()
+    }
+}
+
+impl From<&Prepare> for wire::Prepare {
+    fn from(prepare: &Prepare) -> wire::Prepare {
+        let source = match &prepare.source {
+            Source::Agent(agent) => wire::prepare::Source::Agent(put(&agent.0)),
+            Source::Escrow { escrow, milestone, payee, attempt } => wire::prepare::Source::Escrow(wire::EscrowPayout {
+                escrow: put(&escrow.0),
+                milestone: (*milestone).into(),
+                payee: (*payee).into(),
+                attempt: *attempt,
+            }),
+        };
+        wire::Prepare {
+            transfer: put(&prepare.transfer.0),
+            origin: put(&prepare.origin.0),
+            source: Some(source),
+            recipient: Some((&prepare.recipient).into()),
+            asset: Some((&prepare.asset).into()),
+            amount: prepare.amount,
+            decide_by_ms: prepare.decide_by_ms,
+        }
+    }
+}
+
+impl TryFrom<wire::Prepare> for Prepare {
+    type Error = Reject;
+    fn try_from(prepare: wire::Prepare) -> Result<Prepare, Reject> {
+        let source = match need(prepare.source, "source")? {
+            wire::prepare::Source::Agent(agent) => Source::Agent(AgentId(array(&agent, "agent")?)),
+            wire::prepare::Source::Escrow(payout) => Source::Escrow {
+                escrow: EscrowId(array(&payout.escrow, "escrow")?),
+                milestone: narrow(payout.milestone, "milestone")?,
+                payee: narrow(payout.payee, "payee")?,
+                attempt: payout.attempt,
+            },
+        };
+        Ok(Prepare {
+            transfer: transfer(&prepare.transfer)?,
+            origin: DomainId(array(&prepare.origin, "origin")?),
+            source,
+            recipient: party(prepare.recipient, "recipient")?,
+            asset: asset(prepare.asset)?,
+            amount: prepare.amount,
+            decide_by_ms: prepare.decide_by_ms,
+        })
+    }
+}
+
+impl From<&SettlementMessage> for Wire {
+    fn from(message: &SettlementMessage) -> Wire {
+        match message {
+            SettlementMessage::Prepare(prepare) => Wire::Prepare(prepare.into()),
+            SettlementMessage::Vote(vote) => Wire::Vote(wire::Vote {
+                transfer: put(&vote.transfer.0),
+                content: put(&vote.content.0),
+                verdict: Some(match vote.verdict {
+                    Ok(fee) => wire::vote::Verdict::Fee(fee),
+                    Err(reason) => wire::vote::Verdict::Reason(reason.into()),
+                }),
+            }),
+            SettlementMessage::Decision(decision) => Wire::Decision(wire::Decision {
+                transfer: put(&decision.transfer.0),
+                content: put(&decision.content.0),
+                commit: decision.commit,
+                vote_evidence: decision.vote_evidence.as_ref().map(|hash| put(&hash.0)),
+            }),
+            SettlementMessage::Query(query) => {
+                Wire::Query(wire::Query { transfer: put(&query.transfer.0), prepare: query.prepare.clone() })
+            }
+            SettlementMessage::Acknowledge(acknowledge) => Wire::Acknowledge(wire::Acknowledge {
+                transfer: put(&acknowledge.transfer.0),
+                commit: acknowledge.commit,
+            }),
+            SettlementMessage::Refusal(refusal) => Wire::Refusal(wire::SettlementRefusal {
+                transfer: put(&refusal.transfer.0),
+                reason: refusal.reason.into(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<Wire> for SettlementMessage {
+    type Error = Reject;
+    fn try_from(message: Wire) -> Result<SettlementMessage, Reject> {
+        Ok(match message {
+            Wire::Prepare(prepare) => SettlementMessage::Prepare(prepare.try_into()?),
+            Wire::Vote(vote) => SettlementMessage::Vote(Vote {
+                transfer: transfer(&vote.transfer)?,
+                content: Hash(array(&vote.content, "content")?),
+                verdict: match need(vote.verdict, "verdict")? {
+                    wire::vote::Verdict::Fee(fee) => Ok(fee),
+                    wire::vote::Verdict::Reason(reason) => Err(narrow(reason, "reason")?),
+                },
+            }),
+            Wire::Decision(decision) => SettlementMessage::Decision(Decision {
+                transfer: transfer(&decision.transfer)?,
+                content: Hash(array(&decision.content, "content")?),
+                commit: decision.commit,
+                vote_evidence: decision
+                    .vote_evidence
+                    .map(|hash| array(&hash, "vote_evidence").map(Hash))
+                    .transpose()?,
+            }),
+            Wire::Query(query) => {
+                within(query.prepare.len(), l::PREPARE_BATCH_BYTES_MAX, "prepare_batch_bytes")?;
+                SettlementMessage::Query(Query { transfer: transfer(&query.transfer)?, prepare: query.prepare })
+            }
+            Wire::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(Acknowledge {
+                transfer: transfer(&acknowledge.transfer)?,
+                commit: acknowledge.commit,
+            }),
+            Wire::Refusal(refusal) => SettlementMessage::Refusal(SettlementRefusal {
+                transfer: transfer(&refusal.transfer)?,
+                reason: narrow(refusal.reason, "reason")?,
+            }),
+        })
+    }
+}
+
+fn transfer(id: &Bytes) -> Result<TransferId, Reject> {
+    array(id, "transfer").map(TransferId)
+}

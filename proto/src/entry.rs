@@ -1,0 +1,107 @@
+//! What stands in the replicated log: a stamp and items, each holding the exact signed bytes.
+//!
+//! An entry itself is not signed: the log carries it between the voters of one domain. Every replica opens the envelopes
+//! again, so a leader can order and stamp commands but not invent them.
+
+use crate::{
+    limits as l,
+    reject::{Reject, within},
+    scan, strict, wire,
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use prost::Message as _;
+
+/// One log entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Ledger time, ms since the Unix epoch; the leader's choice, never below the previous one.
+    pub stamp_ms: u64,
+    /// At most [`l::ENTRY_ITEMS_MAX`], applied in order.
+    pub items: Vec<EntryItem>,
+}
+
+/// One item of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryItem {
+    /// Envelope of a [`crate::identity::Genesis`]: the first item of the first entry, once.
+    Genesis(Bytes),
+    /// Envelope of a [`crate::command::CommandBatch`].
+    Commands(Bytes),
+    /// Envelope of a [`crate::settlement::SettlementBatch`] of another domain.
+    Settlement(Bytes),
+    /// Envelope of this domain's next [`crate::identity::Roster`].
+    Roster(Bytes),
+    /// Handles due deadlines, and nothing else.
+    Pulse,
+}
+
+impl EntryItem {
+    /// The envelope, if the item carries one.
+    pub fn envelope(&self) -> Option<&Bytes> {
+        match self {
+            EntryItem::Genesis(bytes)
+            | EntryItem::Commands(bytes)
+            | EntryItem::Settlement(bytes)
+            | EntryItem::Roster(bytes) => Some(bytes),
+            EntryItem::Pulse => None,
+        }
+    }
+
+    /// Bytes that this item adds to an entry, an upper bound: for filling entries up to the limit.
+    pub fn entry_bytes(&self) -> usize {
+        self.envelope().map_or(0, Bytes::len).saturating_add(16)
+    }
+
+    /// The one encoding of a single item, for forwarding to the leader.
+    pub fn encode(&self) -> Bytes {
+        to_wire(self).encode_to_vec().into()
+    }
+
+    /// Reads a single item; slices, copies nothing.
+    pub fn decode(bytes: &Bytes) -> Result<EntryItem, Reject> {
+        within(bytes.len(), l::ENVELOPE_BYTES_MAX.saturating_add(16), "envelope_bytes")?;
+        from_wire(strict::decode(bytes)?)
+    }
+}
+
+impl Entry {
+    /// The one encoding.
+    pub fn encode(&self) -> Bytes {
+        let wire = wire::Entry { stamp_ms: self.stamp_ms, items: self.items.iter().map(to_wire).collect() };
+        wire.encode_to_vec().into()
+    }
+
+    /// Reads an entry; slices, copies no envelope.
+    pub fn decode(bytes: &Bytes) -> Result<Entry, Reject> {
+        within(bytes.len(), l::ENTRY_BYTES_MAX, "entry_bytes")?;
+        scan::at_most(bytes, 2, l::ENTRY_ITEMS_MAX, "entry_items")?;
+        let wire: wire::Entry = strict::decode(bytes)?;
+        let items = wire.items.into_iter().map(from_wire).collect::<Result<_, _>>()?;
+        Ok(Entry { stamp_ms: wire.stamp_ms, items })
+    }
+}
+
+fn to_wire(item: &EntryItem) -> wire::EntryItem {
+    use wire::entry_item::Item;
+    let item = match item {
+        EntryItem::Genesis(bytes) => Item::Genesis(bytes.clone()),
+        EntryItem::Commands(bytes) => Item::Commands(bytes.clone()),
+        EntryItem::Settlement(bytes) => Item::Settlement(bytes.clone()),
+        EntryItem::Roster(bytes) => Item::Roster(bytes.clone()),
+        EntryItem::Pulse => Item::Pulse(wire::Nothing {}),
+    };
+    wire::EntryItem { item: Some(item) }
+}
+
+fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
+    use wire::entry_item::Item;
+    let envelope = |bytes: Bytes| within(bytes.len(), l::ENVELOPE_BYTES_MAX, "envelope_bytes").map(|()| bytes);
+    match item.item.ok_or(Reject::WrongKind { field: "entry_item" })? {
+        Item::Genesis(bytes) => envelope(bytes).map(EntryItem::Genesis),
+        Item::Commands(bytes) => envelope(bytes).map(EntryItem::Commands),
+        Item::Settlement(bytes) => envelope(bytes).map(EntryItem::Settlement),
+        Item::Roster(bytes) => envelope(bytes).map(EntryItem::Roster),
+        Item::Pulse(wire::Nothing {}) => Ok(EntryItem::Pulse),
+    }
+}

@@ -1,0 +1,182 @@
+//! Keys: one signing helper, one verifier, one text form.
+//!
+//! [`verify`] is `verify_strict` of ed25519-dalek and the only verifier in the system. Plain and batch verification
+//! accept other sets of signatures, so replicas that mixed them could differ about the same bytes.
+//! Absent on purpose: making keys (needs randomness, belongs to the node) and storing them.
+
+use crate::{
+    envelope::{Context, signed_bytes},
+    ids::{AgentId, IdError, PublicKey},
+    reject::Reject,
+};
+use alloc::{string::String, vec, vec::Vec};
+use core::fmt;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+
+/// Bytes of a signature.
+pub const SIGNATURE_BYTES: usize = 64;
+
+/// A secret key. Wiped from memory when dropped; never printed, never serialised.
+#[derive(Clone)]
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// From a seed of 32 random bytes.
+    pub fn from_seed(seed: &[u8; 32]) -> SecretKey {
+        SecretKey(SigningKey::from_bytes(seed))
+    }
+
+    /// The seed, for the key store and for the transport's own key type. Handle with care.
+    pub fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs `payload` under a context.
+    pub fn sign(&self, context: Context, payload: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(&signed_bytes(context, payload)).to_bytes()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public())
+    }
+}
+
+/// Does `signature` of `key` cover exactly these bytes? The strict rule: canonical, no key or nonce of small order.
+pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
+    let key = VerifyingKey::from_bytes(&key.0).map_err(|_| Reject::BadSignature)?;
+    key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| Reject::BadSignature)
+}
+
+/// The same for a payload under a context.
+pub fn verify_in(
+    context: Context,
+    key: &PublicKey,
+    payload: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+) -> Result<(), Reject> {
+    verify(key, &signed_bytes(context, payload), signature)
+}
+
+fn rotation_payload(agent: &AgentId, next: &PublicKey) -> [u8; 64] {
+    let mut payload = [0; 64];
+    let bytes = agent.0.iter().chain(&next.0);
+    payload.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    payload
+}
+
+/// The proof that the holder of `next` agrees to become the key of `agent`: for `Verb::RotateKey`.
+pub fn prove_rotation(agent: &AgentId, next: &SecretKey) -> [u8; SIGNATURE_BYTES] {
+    next.sign(Context::KeyRotation, &rotation_payload(agent, &next.public()))
+}
+
+/// Checks such a proof.
+pub fn verify_rotation(agent: &AgentId, next: &PublicKey, proof: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
+    verify_in(Context::KeyRotation, next, &rotation_payload(agent, next), proof)
+}
+
+const DID_PREFIX: &str = "did:key:z";
+/// Multicodec of an ed25519 public key, as a varint.
+const MULTICODEC: [u8; 2] = [0xed, 0x01];
+const DID_FORM: &str = "did:key:z and 47 letters and digits";
+const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// `did:key:z6Mk…` (W3C did:key, multibase base58btc).
+pub fn did_key(key: &PublicKey) -> String {
+    let mut bytes = Vec::from(MULTICODEC);
+    bytes.extend_from_slice(&key.0);
+    let mut text = String::from(DID_PREFIX);
+    text.extend(change_base(&bytes, 256, 58).iter().map(|digit| {
+        // A digit is below 58 by construction of change_base.
+        char::from(BASE58.get(usize::from(*digit)).copied().unwrap_or(b'1'))
+    }));
+    text
+}
+
+/// Reads the text form back. Only ed25519 keys; leading ones (which would be zeros) never occur.
+pub fn parse_did_key(text: &str) -> Result<PublicKey, IdError> {
+    let no = IdError::NotAnId { want: "a public key", form: DID_FORM };
+    let body = text.strip_prefix(DID_PREFIX).filter(|body| body.len() <= 48).ok_or(no)?;
+    let digits = body
+        .bytes()
+        .map(|c| BASE58.iter().position(|b| *b == c).and_then(|n| u8::try_from(n).ok()))
+        .collect::<Option<Vec<u8>>>()
+        .ok_or(no)?;
+    let bytes = change_base(&digits, 58, 256);
+    let key = bytes.strip_prefix(&MULTICODEC).and_then(|key| key.try_into().ok()).map(PublicKey).ok_or(no)?;
+    if did_key(&key) == text { Ok(key) } else { Err(no) }
+}
+
+/// Digits of a number, most significant first, from one base to another; both at most 256, so no step overflows a u32.
+fn change_base(digits: &[u8], from: u32, to: u32) -> Vec<u8> {
+    let mut out: Vec<u8> = vec![];
+    for digit in digits {
+        let mut carry = u32::from(*digit);
+        for place in &mut out {
+            let value = u32::from(*place).saturating_mul(from).saturating_add(carry);
+            *place = u8::try_from(value.checked_rem(to).unwrap_or(0)).unwrap_or(0);
+            carry = value.checked_div(to).unwrap_or(0);
+        }
+        while carry > 0 {
+            out.push(u8::try_from(carry.checked_rem(to).unwrap_or(0)).unwrap_or(0));
+            carry = carry.checked_div(to).unwrap_or(0);
+        }
+    }
+    out.reverse();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn did_key_agrees_with_the_published_example() {
+        // From the W3C did:key specification, section on ed25519: this text and this key.
+        let text = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        let hex = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+        let key: PublicKey = text.parse().expect("the published example");
+        assert_eq!(key.hex(), hex);
+        assert_eq!(key.to_string(), text);
+        assert_eq!(key, SecretKey::from_seed(&[0; 32]).public());
+    }
+
+    #[test]
+    fn a_wrong_did_is_refused() {
+        for text in [
+            "",
+            "did:key:z",
+            "did:key:z6Mk",
+            "did:web:acme",
+            "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooW0",
+        ] {
+            assert!(matches!(text.parse::<PublicKey>(), Err(IdError::NotAnId { .. })), "{text}");
+        }
+        let long = alloc::format!("did:key:z{}", "6".repeat(100_000));
+        assert!(long.parse::<PublicKey>().is_err());
+    }
+
+    #[test]
+    fn a_rotation_proof_binds_agent_and_key() {
+        let next = SecretKey::from_seed(&[2; 32]);
+        let agent = AgentId([9; 32]);
+        let proof = prove_rotation(&agent, &next);
+        assert_eq!(verify_rotation(&agent, &next.public(), &proof), Ok(()));
+        assert_eq!(verify_rotation(&AgentId([8; 32]), &next.public(), &proof), Err(Reject::BadSignature));
+        let other = SecretKey::from_seed(&[3; 32]).public();
+        assert_eq!(verify_rotation(&agent, &other, &proof), Err(Reject::BadSignature));
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let text = alloc::format!("{:?}", SecretKey::from_seed(&[2; 32]));
+        assert!(text.starts_with("SecretKey(of did:key:") && !text.contains("0202"));
+    }
+}

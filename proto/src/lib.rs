@@ -1,0 +1,65 @@
+//! What may be said in Comity: ids, amounts, limits, signed envelopes, and every message that crosses a wire.
+//!
+//! `no_std` with `alloc`: no clock, randomness, files, threads, hash maps, floats or logging can leak in.
+//!
+//! ```text
+//! bytes of a frame -> envelope::open -> Verified<T> -> typed message
+//! ```
+//! | module | holds |
+//! |---|---|
+//! | [`limits`] | every limit of the system and how limits relate |
+//! | [`reject`] | why bytes are refused before a ledger sees them |
+//! | [`ids`], [`keys`], [`amount`], [`text`] | the small values |
+//! | [`envelope`] | contexts, signing, `Verified<T>` |
+//! | [`command`], [`escrow`], [`policy`], [`treaty`] | what a ledger may be asked |
+//! | [`settlement`] | two-phase commit between domains |
+//! | [`entry`] | what stands in the replicated log |
+//! | [`identity`], [`session`] | certificates, rosters, genesis, joining, sessions |
+//! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, hello, repair |
+//! | [`task`] | work between agents, and the demand for its payment |
+//!
+//! Absent on purpose: the framing of streams (the node's mesh, which has one limit per class), outcomes and events
+//! (the ledger's), making keys (the node's), and any rule about money.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic
+    )
+)]
+
+extern crate alloc;
+
+pub mod amount;
+pub mod card;
+pub mod command;
+mod convert;
+pub mod entry;
+pub mod envelope;
+pub mod escrow;
+pub mod gossip;
+pub mod identity;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod policy;
+pub mod reject;
+mod scan;
+pub mod session;
+pub mod settlement;
+mod strict;
+pub mod task;
+pub mod text;
+pub mod treaty;
+
+/// The generated wire types. Private: outside this crate only the typed twins exist.
+#[allow(missing_docs, unreachable_pub, dead_code, clippy::all, clippy::arithmetic_side_effects)]
+mod wire {
+    include!(concat!(env!("OUT_DIR"), "/comity.v1.rs"));
+}

@@ -1,0 +1,132 @@
+//! Two-phase commit between domains: what the two sides say to each other.
+//!
+//! One envelope carries a batch and is signed once, by a node that the sender's roster lists as a voter.
+
+use crate::{
+    amount::AssetId,
+    command::Party,
+    ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Payload of an envelope in context [`crate::envelope::Context::Settlement`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettlementBatch {
+    /// Sender.
+    pub from: DomainId,
+    /// Receiver; a batch for another domain is refused.
+    pub to: DomainId,
+    /// Sender's incarnation: raised when its ledger is restored from a backup.
+    pub incarnation: u64,
+    /// The sender's roster: an envelope signed by its domain key (context `Roster`). The highest epoch seen counts.
+    pub roster: Bytes,
+    /// What is said, in order.
+    pub messages: Vec<SettlementMessage>,
+}
+
+/// One message of the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettlementMessage {
+    /// Origin to participant: will you take it?
+    Prepare(Prepare),
+    /// Participant to origin.
+    Vote(Vote),
+    /// Origin to participant: the outcome.
+    Decision(Decision),
+    /// Participant to origin: what became of it?
+    Query(Query),
+    /// Participant to origin: the outcome is posted.
+    Acknowledge(Acknowledge),
+    /// To anyone who asks about a transfer at or below the watermark, or one never heard of.
+    Refusal(SettlementRefusal),
+}
+
+/// The origin has moved the amount into `in_flight/<transfer>` and asks for a vote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Bound to origin, source and content.
+    pub transfer: TransferId,
+    /// The payer's domain: the only one that decides.
+    pub origin: DomainId,
+    /// Where the money comes from.
+    pub source: Source,
+    /// Who is to be credited.
+    pub recipient: Party,
+    /// Which asset, by issuer.
+    pub asset: AssetId,
+    /// Minor units, before the receiver's fee.
+    pub amount: u64,
+    /// In the **origin's** ledger time; never compared with another clock.
+    pub decide_by_ms: u64,
+}
+
+/// The account that pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Source {
+    /// An agent's available balance.
+    Agent(AgentId),
+    /// A payout owed by an escrow.
+    Escrow {
+        /// Which escrow.
+        escrow: EscrowId,
+        /// Which milestone (0 when there are none).
+        milestone: u16,
+        /// Index of the payee in the terms.
+        payee: u16,
+        /// Counts up each time an attempt aborts.
+        attempt: u32,
+    },
+}
+
+/// A promise (yes) or a refusal with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// Digest of the prepare voted on.
+    pub content: Hash,
+    /// `Ok(fee)` fixed by the participant's policy now, or the reason as an outcome code.
+    pub verdict: Result<u64, u16>,
+}
+
+/// Made once, by an entry of the origin's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// Digest of the prepare decided on.
+    pub content: Hash,
+    /// Commit or abort.
+    pub commit: bool,
+    /// Digest of the signed batch that carried the yes vote; `None` on abort without a vote.
+    pub vote_evidence: Option<Hash>,
+}
+
+/// What became of a transfer that the asker voted yes on. Carries the origin's own signed words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// The origin's envelope that carried the prepare, bytes exactly as received.
+    pub prepare: Bytes,
+}
+
+/// The participant has posted the outcome: the origin may close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledge {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// The outcome that was posted.
+    pub commit: bool,
+}
+
+/// A question that gets no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementRefusal {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// Outcome code: `unknown_transfer` or `too_old`.
+    pub reason: u16,
+}

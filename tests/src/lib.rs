@@ -1,0 +1,53 @@
+//! Helpers of the proofs across crates: real processes, real disks, real sockets.
+//!
+//! A test starts nodes as anybody would (the binary `comity`, a data directory each), speaks to them through their REST
+//! doors and their command line, and signs with keys of its own. Every child process dies with the value that holds it.
+//!
+//! Deliberately absent: any way into a node other than its doors.
+
+pub mod agent;
+pub mod binary;
+pub mod cli;
+pub mod door;
+pub mod federation;
+pub mod process;
+pub mod single;
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+static WORLD: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+
+/// Gives this process clocks and randomness, so that keys can be made and commands signed. Calls after the first are free.
+pub fn world() {
+    WORLD.get_or_init(|| {
+        let runtime = comity_node::runtime::build().expect("threads for the test");
+        let inside = runtime.enter();
+        comity_node::runtime::install_tokio();
+        drop(inside);
+        runtime
+    });
+}
+
+/// Wall clock, ms since the Unix epoch.
+pub fn now_ms() -> u64 {
+    world();
+    comity_runtime::wall_ms()
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// After `patience`, naming what was waited for.
+pub fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < patience, "waited {patience:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

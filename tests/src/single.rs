@@ -1,0 +1,155 @@
+//! One node of one's own: a domain of one, made and run by the command line.
+
+use super::{process::Process, wait_for, world};
+use comity_node::{
+    cli::client::Client,
+    home::{Home, load_key},
+    signer::Signer,
+};
+use comity_proto::{
+    amount::{AssetCode, AssetId},
+    command::Verb,
+    ids::DomainId,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// How long a node has to answer after its start.
+const READY: Duration = Duration::from_secs(30);
+
+/// Loopback addresses that are free now, all different.
+///
+/// # Panics
+/// When there are none.
+pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
+    let held: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
+    held.iter().map(|listener| listener.local_addr().expect("its address")).collect()
+}
+
+/// A node that was started by `comity up`.
+pub struct Single {
+    /// Its data directory.
+    pub dir: PathBuf,
+    /// REST address.
+    pub http: SocketAddr,
+    /// Mesh address.
+    pub mesh: SocketAddr,
+    /// Its process, while it runs.
+    pub process: Option<Process>,
+    _temporary: TempDir,
+}
+
+impl Single {
+    /// Nothing but an empty directory and two free ports.
+    ///
+    /// # Panics
+    /// Without room for a temporary directory.
+    pub fn nothing() -> Single {
+        world();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let addresses = free_addresses(2);
+        Single {
+            dir: temporary.path().join("data"),
+            http: addresses[0],
+            mesh: addresses[1],
+            process: None,
+            _temporary: temporary,
+        }
+    }
+
+    /// A running domain of one.
+    pub fn up() -> Single {
+        let mut single = Single::nothing();
+        single.start(&[]);
+        single.wait_until_founded();
+        single
+    }
+
+    /// `comity up`, with further arguments.
+    ///
+    /// # Panics
+    /// Without room for a log file.
+    pub fn start(&mut self, more: &[&str]) {
+        let (data, http, mesh) = (self.dir.display().to_string(), self.http.to_string(), self.mesh.to_string());
+        let mut args = vec!["--json", "--data", &data, "up", "--http", &http, "--mesh", &mesh];
+        args.extend(more);
+        self.process = Some(Process::start(&args, &self._temporary.path().join("node.log")));
+    }
+
+    /// Waits until it knows a leader and the genesis.
+    ///
+    /// # Panics
+    /// When it ends, or after half a minute.
+    pub fn wait_until_founded(&mut self) {
+        wait_for(&format!("the node at {}", self.http), READY, || {
+            let process = self.process.as_mut().expect("it was started");
+            assert!(!process.ended(), "the node ended:\n{}", process.said());
+            let token = std::fs::read_to_string(self.dir.join("api.token")).ok()?;
+            let api = Client::new(format!("http://{}", self.http), token.trim());
+            let status: serde_json::Value = api.get("/api/v1/status").ok()?;
+            (status["founded"] == true && !status["leader"].is_null()).then_some(())
+        });
+    }
+
+    /// Its operator's door.
+    pub fn api(&self) -> Client {
+        Client::new(format!("http://{}", self.http), self.token("api.token"))
+    }
+
+    /// A token of the data directory.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn token(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.join(name)).expect("a token").trim().to_owned()
+    }
+
+    /// Its home, as the node itself would read it.
+    ///
+    /// # Panics
+    /// When it is damaged.
+    pub fn home(&self) -> Home {
+        Home::load(&self.dir).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Its domain.
+    pub fn domain(&self) -> DomainId {
+        self.home().domain()
+    }
+
+    /// The asset that it issues.
+    pub fn asset(&self) -> AssetId {
+        AssetId { issuer: self.domain(), code: AssetCode::new("USD").expect("a code") }
+    }
+
+    /// Its operator.
+    ///
+    /// # Panics
+    /// On a node that did not found its domain.
+    pub fn operator(&self) -> Signer {
+        let key = load_key(&self.dir.join("operator.key")).ok().flatten().expect("the operator's key");
+        Signer::operator(key, self.domain())
+    }
+
+    /// Money into the treasury and the faucet.
+    ///
+    /// # Panics
+    /// When the node refuses.
+    pub fn issue(&self, amount: u64) {
+        let code = AssetCode::new("USD").expect("a code");
+        for verb in [Verb::Issue { code, to: None, amount }, Verb::FundFaucet { amount: amount / 2 }] {
+            let batch = self.operator().sign(verb, super::now_ms());
+            comity_node::cli::context::submit(&self.api(), &batch).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    /// The data directory in text.
+    pub fn data(&self) -> &Path {
+        &self.dir
+    }
+}
