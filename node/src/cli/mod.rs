@@ -34,7 +34,11 @@ pub fn main() -> ExitCode {
     crate::runtime::install_tokio();
     match run(&runtime, &cli) {
         Ok(code) => code,
-        Err(error) => output.refuse(&error),
+        Err(error) => {
+            // Tasks still run and may log: the reason for the end is the last thing that is said.
+            crate::telemetry::end();
+            output.refuse(&error)
+        }
     }
 }
 
