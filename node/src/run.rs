@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 /// How long requests under way have to end.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long the door of a node whose replica failed goes on saying so, before it closes: whoever is connecting hears it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves until asked to stop (Ctrl-C, SIGTERM) or until the replica fails.
 ///
@@ -28,6 +30,9 @@ pub async fn until_asked_to_stop(node: Arc<Node>) -> Result<(), ServiceError> {
         why = failed.wait_for(Option::is_some) => why.ok().and_then(|why| why.clone()),
         () = asked_to_stop() => None,
     };
+    if failure.is_some() {
+        comity_runtime::sleep(LAST_WORDS).await;
+    }
     stop.send_replace(true);
     // Long polls end with their connections.
     let _ended_or_cut = comity_runtime::timeout(GRACE, serving).await;

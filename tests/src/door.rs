@@ -1,20 +1,28 @@
 //! A node's REST door, without any courtesy: any bytes, any header, the answer as it is.
 
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
+
+/// Nobody listens: nothing was sent.
+const CLOSED: &str = "closed";
 
 /// An answer of a door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status; 0 when the connection broke.
+    /// HTTP status; 0 when there was no answer.
     pub status: u16,
-    /// `Content-Type`.
+    /// `Content-Type`; without an answer the reason.
     pub kind: String,
     /// The body, if it is JSON.
     pub body: Value,
 }
 
 impl Answer {
+    /// Whether the door was closed, so that nothing was sent.
+    pub fn found_no_door(&self) -> bool {
+        self.status == 0 && self.kind == CLOSED
+    }
+
     /// Status and code of a problem document.
     pub fn refusal(&self) -> (u16, &str) {
         (self.status, self.body["code"].as_str().unwrap_or_default())
@@ -52,8 +60,12 @@ impl Request<'_> {
                 request = request.header(name, value);
             }
         }
-        let Ok(mut response) = request.send(self.body) else {
-            return Answer { status: 0, kind: String::new(), body: Value::Null };
+        let mut response = match request.send(self.body) {
+            Ok(response) => response,
+            Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                return Answer { status: 0, kind: CLOSED.to_owned(), body: Value::Null };
+            }
+            Err(error) => return Answer { status: 0, kind: format!("broken: {error}"), body: Value::Null },
         };
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
         let kind = kind.unwrap_or_default().to_owned();

@@ -6,6 +6,8 @@ mod cards;
 mod commands;
 #[path = "refusals/door.rs"]
 mod door;
+#[path = "refusals/full_disk.rs"]
+mod full_disk;
 #[path = "refusals/start.rs"]
 mod start;
 

@@ -85,6 +85,7 @@ impl Replica {
             let left = deadline.since(runtime::now());
             let confirmed = match self.read_index(left.min(ATTEMPT)).await {
                 Ok(index) => runtime::timeout(left, self.applied_at_least(index)).await.is_ok(),
+                Err(ReadError::NoLeader) if self.has_stopped() => return Err(ReadError::Stopped),
                 Err(ReadError::NoLeader) => false,
                 Err(error) => return Err(error),
             };

@@ -13,8 +13,8 @@ use comity_ledger::Ledger;
 use comity_proto::entry::EntryItem;
 use comity_runtime::{self as runtime, disk::Disk};
 use openraft::{
-    Raft, ServerState,
-    error::{InitializeError, RaftError},
+    Raft, RaftMetrics, ServerState,
+    error::{Fatal, InitializeError, RaftError},
 };
 use tokio::sync::{broadcast, watch};
 
@@ -185,6 +185,18 @@ impl Replica {
         self.inner.failed.clone()
     }
 
+    /// Why the replica can no longer go on, if that is so now; [`Replica::failed`] is for those that wait for it.
+    ///
+    /// It is known here before any caller of [`Replica::submit`] is told.
+    pub fn failure(&self) -> Option<String> {
+        failure_of(&self.inner.leadership.metrics.borrow())
+    }
+
+    /// Whether openraft has ended, by a failure or because it was asked to.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.inner.leadership.metrics.borrow().running_state.is_err()
+    }
+
     /// This member's own state, without asking anybody. It may be old; [`AppliedAt`] tells how far and when.
     pub fn read_stale<T>(&self, read: impl FnOnce(&Ledger, AppliedAt) -> T) -> T {
         let state = self.inner.machine.state.read();
@@ -228,21 +240,26 @@ pub enum InitializeFailed {
     Submit(SubmitError),
 }
 
+/// Why openraft ended, unless it was asked to.
+fn failure_of(metrics: &RaftMetrics<u64, NodeInfo>) -> Option<String> {
+    match &metrics.running_state {
+        Ok(()) | Err(Fatal::Stopped) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// Follows openraft: who leads, and whether it still runs.
 async fn watch_raft(mut metrics: Metrics, machine: Arc<Machine>, fail: watch::Sender<Option<String>>) {
     loop {
-        let (leads, running) = {
+        let (leads, failure, stopped) = {
             let metrics = metrics.borrow_and_update();
-            (metrics.state == ServerState::Leader, metrics.running_state.clone())
+            (metrics.state == ServerState::Leader, failure_of(&metrics), metrics.running_state.is_err())
         };
         machine.is_leader.send_if_modified(|old| std::mem::replace(old, leads) != leads);
-        let stopped = match running {
-            Err(openraft::error::Fatal::Stopped) => return,
-            Err(error) => Some(error.to_string()),
-            Ok(()) => None,
-        };
-        if let Some(why) = stopped {
-            fail.send_replace(Some(why));
+        if failure.is_some() {
+            fail.send_replace(failure);
+        }
+        if stopped {
             return;
         }
         if metrics.changed().await.is_err() {

@@ -35,6 +35,10 @@ impl Replica {
         let mut told = SubmitError::NoLeader;
         loop {
             match self.submit_once(&item, deadline).await {
+                // Nobody here will ever know.
+                Err(SubmitError::Unknown | SubmitError::NotLeader | SubmitError::NoLeader) if self.has_stopped() => {
+                    return Err(SubmitError::Stopped);
+                }
                 // Once it is unknown whether an attempt takes effect, only an answer makes it known.
                 Err(SubmitError::Unknown) => told = SubmitError::Unknown,
                 Err(SubmitError::NotLeader | SubmitError::NoLeader) => {}
@@ -63,6 +67,8 @@ impl Replica {
     async fn forward(&self, to: &NodeInfo, item: &EntryItem, patience: Duration) -> Result<SubmitReply, SubmitError> {
         let call = ForwardCall::Submit(EntryBytes(item.encode()));
         match self.ask(to, &call, patience).await {
+            // The others go on without that leader, and know whether it was the last thing that it did.
+            Ok(ForwardAnswer::Submitted(Err(SubmitError::Stopped))) => Err(SubmitError::Unknown),
             Ok(ForwardAnswer::Submitted(answer)) => answer.map(|reply| SubmitReply {
                 log_index: reply.log_index,
                 stamp_ms: reply.stamp_ms,

@@ -6,6 +6,7 @@ pub mod auth;
 mod body;
 pub mod problem;
 mod routes;
+mod stopping;
 mod tasks;
 
 use crate::{
@@ -55,6 +56,7 @@ pub fn router(node: Arc<Node>) -> Router {
     routes::all()
         .fallback(|| async { ServiceError::not_found("route", "of that name") })
         .layer(middleware::from_fn(bounded))
+        .layer(middleware::from_fn_with_state(node.clone(), stopping::answered))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(node)
 }

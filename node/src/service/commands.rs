@@ -1,6 +1,6 @@
 //! Signed commands into a ledger: this domain's, or through the mesh the one of the escrow that a local agent works for.
 
-use super::error::{Kind, ServiceError};
+use super::error::{Changed, Kind, ServiceError};
 use crate::{mesh::class::Class, node::Node, tasks::serve::Question};
 use bytes::Bytes;
 use comity_ledger::Outcome;
@@ -160,7 +160,12 @@ pub fn refused(error: SubmitError) -> ServiceError {
         SubmitError::NotLeader | SubmitError::NoLeader => {
             ServiceError::new(Kind::Unavailable, "no_leader", detail, again)
         }
-        SubmitError::Unknown | SubmitError::Stopped => ServiceError::new(Kind::Unknown, "unknown", detail, again),
+        SubmitError::Unknown => ServiceError::new(Kind::Unknown, "unknown", detail, again),
+        SubmitError::Stopped => {
+            let mut error = ServiceError::new(Kind::Unavailable, "stopped", detail, again);
+            error.changed = Changed::Unknown;
+            error
+        }
         SubmitError::ClockJump { .. } => {
             ServiceError::new(Kind::Unavailable, "clock_jump", detail, "correct the clock of this machine")
         }

@@ -1,14 +1,10 @@
 //! What keeps a node from starting: it says so, names the thing, and leaves the directory as it was.
 
-use comity_proto::command::Verb;
 use comity_tests::{
-    agent::Agent,
     cli::{self, Said},
-    process::Process,
     single::{Single, free_addresses},
-    wait_for,
 };
-use std::{fs, net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -118,75 +114,4 @@ fn a_join_token_must_be_whole_and_is_used_once() {
     let (detail, code) = join(&token);
     assert_eq!(code, "join_refused");
     assert!(detail.contains("join_token_unknown"), "{detail}");
-}
-
-/// A file system of this size in memory; `None` where we may not mount one.
-struct Tmpfs(tempfile::TempDir);
-
-impl Tmpfs {
-    fn mount(megabytes: u32) -> Option<Tmpfs> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(dir.path());
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then_some(Tmpfs(dir))
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        // Lazily: a child that is just dying may still hold a file.
-        let _unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-fn on_a_full_disk_nothing_is_acknowledged_that_is_not_there_after_the_restart() {
-    let Some(disk) = Tmpfs::mount(256) else {
-        println!("skipped: this account may not mount a small file system");
-        return;
-    };
-    let mut node = Single::nothing();
-    node.dir = disk.0.path().join("data");
-    node.start(&[]);
-    node.wait_until_founded();
-    node.issue(1_000_000_000);
-    let payer = Agent::funded(&node.api(), node.domain(), "payer");
-    let payee = Agent::registered(&node.api(), node.domain(), "payee");
-    let filler = disk.0.path().join("filler");
-    let mut dd = Command::new("dd");
-    dd.args(["if=/dev/zero", "bs=4096"]).arg(format!("of={}", filler.display()));
-    assert!(!dd.output().expect("dd runs").status.success(), "the disk is full");
-
-    let (mut paid, mut refusal) = (0_u64, None);
-    let big = "x".repeat(140);
-    for _ in 0..4_000 {
-        let (transfer_id, _) = payer.pay(payee.party(), node.asset(), 1);
-        let memo = comity_proto::text::Memo::new(&big).expect("a memo");
-        let verb = Verb::Transfer { transfer_id, to: payee.party(), asset: node.asset(), amount: 1, memo };
-        let answer = super::post(&node, &payer.sign(verb));
-        if answer.status != 200 {
-            refusal = Some(answer);
-            break;
-        }
-        paid += 1;
-    }
-    println!("{paid} payments on a full disk, then {refusal:?}");
-    let process: &mut Process = node.process.as_mut().expect("it was started");
-    let ended = process.wait(Duration::from_secs(30));
-    let said = process.said();
-    println!("exit code {ended:?}: {said}");
-    if refusal.is_some() {
-        assert_eq!(ended, Some(1), "it ends by itself and does not go on half: {said}");
-        let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap_or_default())
-            .unwrap_or_else(|_| panic!("its own error is the last thing that it says: {said}"));
-        assert_eq!(last["error"]["code"], "replica_failed", "{said}");
-    }
-    fs::remove_file(&filler).expect("room again");
-    node.process = None;
-    node.start(&[]);
-    node.wait_until_founded();
-    let held = wait_for("the books", PATIENCE, || payee.balance(&node.api(), &node.asset()).ok());
-    // The one that was refused may have been written: its answer said so.
-    assert!(held == paid || (refusal.is_some() && held == paid + 1), "acknowledged {paid}, found {held}");
 }
