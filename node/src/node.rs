@@ -52,7 +52,7 @@ pub struct Node {
     tokens: Tokens,
     join: JoinDesk,
     disk: Arc<dyn Disk>,
-    _data: DataDir,
+    _data: Option<DataDir>,
 }
 
 /// Raft's number for a node: from its key, so that nobody hands numbers out.
@@ -84,6 +84,20 @@ impl Node {
             ServiceError::new(Kind::Conflict, "data_directory_unusable", error.to_string(), next)
         })?;
         let disk: Arc<dyn Disk> = Arc::new(data.ledger_disk().map_err(|error| cannot("disk", &error))?);
+        Node::start_on(home, transport, disk, Some(data)).await
+    }
+
+    /// Starts over the given network and disk. `data` is kept locked while the node runs; a disk of its own kind needs
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_on(
+        home: Home,
+        transport: MeshTransport,
+        disk: Arc<dyn Disk>,
+        data: Option<DataDir>,
+    ) -> Result<Arc<Node>, ServiceError> {
         let cards = DiskCards::open(&*disk).map_err(|error| cannot("cards", &error))?;
         let mesh = start_mesh(&home, transport, Arc::new(cards)).await?;
         let links = Arc::new(MeshLinks::new(mesh.clone()));

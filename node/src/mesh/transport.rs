@@ -1,7 +1,8 @@
 //! The real network: TCP with noise and yamux. The simulator hands in another transport of the same type.
 
+use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::{Boxed, Transport as _};
+use libp2p::core::transport::{Boxed, Transport};
 use libp2p::core::upgrade::Version;
 use libp2p::{PeerId, identity, noise, tcp, yamux};
 
@@ -12,9 +13,21 @@ pub type MeshTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// TCP on the operating system, encrypted and authenticated by noise with the node key.
 pub fn tcp_transport(keypair: &identity::Keypair) -> Result<MeshTransport, noise::Error> {
+    secured(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)), keypair)
+}
+
+/// Byte streams of any kind, encrypted, authenticated and multiplexed as every mesh connection is.
+pub fn secured<T>(streams: T, keypair: &identity::Keypair) -> Result<MeshTransport, noise::Error>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(SUBSTREAMS_PER_CONNECTION);
-    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    let transport = streams
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(muxer)

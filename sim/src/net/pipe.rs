@@ -1,0 +1,206 @@
+//! One connection: two flows of bytes between two lives of two hosts.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+use parking_lot::Mutex;
+
+use super::listener::Network;
+use crate::world::{Alarm, HostId, TimeNs};
+
+/// Bytes that may be on the way in one direction: the windows and buffers of both ends.
+const WINDOW: usize = 256 * 1024;
+/// Largest piece that is handed to a link at once.
+const CHUNK: usize = 16 * 1024;
+
+/// One end of a connection.
+pub struct Pipe {
+    network: Network,
+    number: u64,
+    near: HostId,
+    far: HostId,
+    /// Life of the far host that the connection was made with.
+    far_boot: Option<u64>,
+    near_boot: Option<u64>,
+    incoming: Arc<Mutex<Flow>>,
+    outgoing: Arc<Mutex<Flow>>,
+    alarm: Option<Alarm>,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Flow {
+    queue: VecDeque<(TimeNs, Vec<u8>)>,
+    on_the_way: usize,
+    last_at: TimeNs,
+    /// The end, behind everything in the queue.
+    closed: Option<(TimeNs, End)>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    /// Nobody will read any more: what is sent comes back as a reset.
+    reader_gone: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Everything was said.
+    Finished,
+    /// Cut off.
+    Reset,
+}
+
+/// Two ends of a new connection.
+pub(super) fn connect(network: &Network, near: HostId, far: HostId, number: u64) -> (Pipe, Pipe) {
+    let there: Arc<Mutex<Flow>> = Arc::default();
+    let back: Arc<Mutex<Flow>> = Arc::default();
+    let (near_boot, far_boot) = (network.boot_of(near), network.boot_of(far));
+    let pipe = |near, far, near_boot, far_boot, incoming, outgoing| Pipe {
+        network: network.clone(),
+        number,
+        near,
+        far,
+        far_boot,
+        near_boot,
+        incoming,
+        outgoing,
+        alarm: None,
+    };
+    let one = pipe(near, far, near_boot, far_boot, back.clone(), there.clone());
+    let two = pipe(far, near, far_boot, near_boot, there, back);
+    (one, two)
+}
+
+impl Pipe {
+    /// Forgets an end that never was handed out: says nothing.
+    pub(super) fn abandon(mut self) {
+        self.near_boot = None;
+    }
+
+    fn end(&self, how: End) {
+        let now = self.network.universe.now();
+        let mut outgoing = self.outgoing.lock();
+        if outgoing.closed.is_some_and(|(_, end)| end == End::Reset || end == how) {
+            return;
+        }
+        // The end travels as bytes do.
+        let latency = self.network.link(self.near, self.far).profile.latency_us * 1_000;
+        let at = outgoing.last_at.max(now + latency);
+        outgoing.closed = Some((at, how));
+        let reader = outgoing.reader.take();
+        drop(outgoing);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether the far host lives the life that the connection was made with. Between two lives nothing is answered.
+    fn far_lives(&self) -> Option<bool> {
+        self.network.boot_of(self.far).map(|boot| Some(boot) == self.far_boot)
+    }
+
+    fn wait_until(&mut self, at: TimeNs, waker: &Waker) {
+        let universe = &self.network.universe;
+        let is_set = self.alarm.as_ref().is_some_and(|alarm| alarm.at() == at && universe.realarm(alarm, waker));
+        if !is_set {
+            self.alarm = Some(universe.alarm(at, waker));
+        }
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let now = this.network.universe.now();
+        let incoming = this.incoming.clone();
+        let mut flow = incoming.lock();
+        flow.reader = Some(cx.waker().clone());
+        let due = flow.queue.front().map(|(at, _)| *at).or(flow.closed.map(|(at, _)| at));
+        let Some(due) = due else { return Poll::Pending };
+        let Some(open_at) = this.network.passable(this.far, this.near, cx.waker()) else { return Poll::Pending };
+        let due = due.max(open_at);
+        if due > now {
+            drop(flow);
+            this.wait_until(due, cx.waker());
+            return Poll::Pending;
+        }
+        let Some((_, bytes)) = flow.queue.front_mut() else {
+            return Poll::Ready(match flow.closed {
+                Some((_, End::Reset)) => Err(io::ErrorKind::ConnectionReset.into()),
+                _ => Ok(0),
+            });
+        };
+        let count = this.network.piece(this.far, this.near, bytes.len()).min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        if count == bytes.len() {
+            flow.queue.pop_front();
+        } else {
+            bytes.drain(..count);
+        }
+        flow.on_the_way -= count;
+        let writer = flow.writer.take();
+        drop(flow);
+        writer.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let mut flow = this.outgoing.lock();
+        if flow.closed.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let is_cut = this.network.link(this.near, this.far).blocked > 0;
+        if !is_cut && (flow.reader_gone || this.far_lives() == Some(false)) {
+            // The far host is up and knows nothing of this connection: it answers with a reset.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let room = WINDOW.saturating_sub(flow.on_the_way);
+        if room == 0 {
+            flow.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = bytes.len().min(room).min(CHUNK);
+        let mut chunk = bytes[..count].to_vec();
+        let at = this.network.carry(this.near, this.far, this.number, &mut chunk).max(flow.last_at);
+        flow.last_at = at;
+        flow.on_the_way += count;
+        let was_empty = flow.queue.is_empty();
+        flow.queue.push_back((at, chunk));
+        let reader = if was_empty { flow.reader.take() } else { None };
+        drop(flow);
+        reader.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.end(End::Finished);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // Of a host that died nobody hears: not even that.
+        if self.near_boot.is_none() || self.network.boot_of(self.near) != self.near_boot {
+            return;
+        }
+        let mut incoming = self.incoming.lock();
+        incoming.reader_gone = true;
+        let lost = !incoming.queue.is_empty();
+        let writer = incoming.writer.take();
+        drop(incoming);
+        writer.into_iter().for_each(Waker::wake);
+        // Linux answers unread bytes with a reset.
+        self.end(if lost { End::Reset } else { End::Finished });
+    }
+}

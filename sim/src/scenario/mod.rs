@@ -1,0 +1,144 @@
+//! What a universe is made of and what is to happen in it, as a person writes it in TOML.
+//!
+//! A scenario says what may happen; a seed draws what does (see `plan`).
+
+use comity_node::config::RaftTiming;
+use serde::{Deserialize, Serialize};
+
+use crate::{faults::Fault, net::LinkProfile, world::Policy};
+
+/// One scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name, as in `--scenario`.
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// What its oracles expect, in words.
+    pub expect: String,
+    /// The domains.
+    pub domains: Vec<DomainSpec>,
+    /// Links that are not described.
+    #[serde(default)]
+    pub link: LinkProfile,
+    /// Links between two domains (or within one), where they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkSpec>,
+    /// Timing of the consensus.
+    #[serde(default)]
+    pub raft: RaftTiming,
+    /// Length of the phases.
+    #[serde(default)]
+    pub phases: Phases,
+    /// What agents do.
+    #[serde(default)]
+    pub load: Load,
+    /// What goes wrong by chance.
+    #[serde(default)]
+    pub chaos: Chaos,
+    /// What goes wrong at a given time, in every universe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub script: Vec<Scripted>,
+    /// How the next task is chosen; drawn from the seed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// One domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainSpec {
+    /// Display name.
+    pub name: String,
+    /// How many nodes: 1, 3 or 5.
+    pub nodes: usize,
+}
+
+/// Links between the nodes of two domains, both ways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSpec {
+    /// Two names of domains; the same twice for the links inside one.
+    pub between: [String; 2],
+    /// What these links are like.
+    #[serde(flatten)]
+    pub profile: LinkProfile,
+}
+
+/// How long each phase lasts, virtual seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phases {
+    /// Nothing goes wrong yet: domains are founded, agents funded, treaties set.
+    pub warm_s: u64,
+    /// Faults: only safety is asked for.
+    pub chaos_s: u64,
+    /// The load stops, faults stay.
+    pub quiet_s: u64,
+    /// A drawn core of each domain is healed, the rest stays as it is: the core must make progress alone.
+    pub core_s: u64,
+    /// Everything is healed: everything pending ends.
+    pub heal_s: u64,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Phases { warm_s: 8, chaos_s: 30, quiet_s: 4, core_s: 10, heal_s: 20 }
+    }
+}
+
+/// What agents do while the load lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Load {
+    /// Agents in each domain.
+    pub agents: usize,
+    /// Operations per virtual second of each domain.
+    pub per_second: f64,
+    /// Share of the operations that cross into another domain.
+    pub across: f64,
+    /// Share of the operations that are escrows (lock, submit, release, dispute, or silence); the rest are transfers.
+    pub escrows: f64,
+    /// Cards published per virtual second of each domain.
+    pub cards_per_second: f64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Load { agents: 4, per_second: 4.0, across: 0.6, escrows: 0.4, cards_per_second: 0.2 }
+    }
+}
+
+/// What goes wrong by chance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Chaos {
+    /// Kinds of faults that may be drawn; empty: all. Each seed switches each of them on or off (swarm testing, Groce et
+    /// al., ISSTA 2012).
+    pub kinds: Vec<String>,
+    /// Mean time between two faults, virtual milliseconds; 0: none.
+    pub every_ms: u64,
+    /// Share of the kinds that a seed switches on.
+    pub share: f64,
+    /// Strength of all faults, 1 is usual.
+    pub strength: f64,
+}
+
+impl Default for Chaos {
+    fn default() -> Self {
+        Chaos { kinds: Vec::new(), every_ms: 2_000, share: 0.5, strength: 1.0 }
+    }
+}
+
+/// A fault at a given time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scripted {
+    /// When it begins, virtual ms since the universe began.
+    pub at_ms: u64,
+    /// How long it lasts, virtual ms; a crash lasts until the restart.
+    pub for_ms: u64,
+    /// What it is.
+    pub fault: Fault,
+}
