@@ -35,7 +35,7 @@ const ALLOWED: &[Allowed] = &[
         name: "comity-ledger",
         ours: &["comity-proto"],
         others: &["serde", "postcard", "sha2", "bytes"],
-        dev: &["proptest", "criterion", "serde_json", "ed25519-dalek"],
+        dev: &["proptest", "criterion", "serde_json", "ed25519-dalek", "mimalloc"],
     },
     Allowed { name: "comity-runtime", ours: &[], others: &["futures", "bytes", "parking_lot"], dev: &[] },
     Allowed {
@@ -77,6 +77,7 @@ const ALLOWED: &[Allowed] = &[
             "tracing",
             "tracing-subscriber",
             "fs4",
+            "mimalloc",
             "rustix",
             "futures",
             "bytes",
