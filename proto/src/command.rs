@@ -50,6 +50,15 @@ pub struct Party {
     pub agent: AgentId,
 }
 
+/// Who brought an agent, or the payer of one escrow.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Referral {
+    /// Whoever hands out this code in the addressed domain.
+    Code(ReferralCode),
+    /// By id and home. Shares of one that is at home elsewhere accrue and are sent to it by a transfer of their own.
+    Agent(Party),
+}
+
 /// Everything a ledger can be asked to do by a signed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a lock is the most frequent verb; a box for each would cost more")]
@@ -60,8 +69,8 @@ pub enum Verb {
         nickname: Nickname,
         /// Sub-network label, if any.
         group: Option<GroupLabel>,
-        /// Code of the referrer, if any; fixed for ever.
-        referred_by: Option<ReferralCode>,
+        /// The referrer, if any; fixed for ever.
+        referred_by: Option<Referral>,
         /// Code that this agent hands out, if any.
         own_code: Option<ReferralCode>,
         /// Hash of the admission token that let it in, if any (the faucet counts claims per token).

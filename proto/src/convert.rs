@@ -15,12 +15,14 @@ mod verb;
 
 use crate::{
     amount::{AssetCode, AssetId},
-    command::Party,
+    command::{Party, Referral},
     ids::{AgentId, DomainId},
     reject::Reject,
     strict::array,
+    text::ReferralCode,
     wire,
 };
+use alloc::string::String;
 use bytes::Bytes;
 
 /// A field that must be there.
@@ -56,6 +58,25 @@ impl From<&Party> for wire::Party {
 pub(crate) fn party(wire: Option<wire::Party>, field: &'static str) -> Result<Party, Reject> {
     let wire = need(wire, field)?;
     Ok(Party { domain: DomainId(array(&wire.domain, "domain")?), agent: AgentId(array(&wire.agent, "agent")?) })
+}
+
+/// The two fields that say who referred somebody.
+pub(crate) fn put_referral(referral: Option<&Referral>) -> (Option<String>, Option<wire::Party>) {
+    match referral {
+        None => (None, None),
+        Some(Referral::Code(code)) => (Some(code.as_str().into()), None),
+        Some(Referral::Agent(party)) => (None, Some(party.into())),
+    }
+}
+
+/// Reads them: at most one is set.
+pub(crate) fn referral(code: Option<String>, agent: Option<wire::Party>) -> Result<Option<Referral>, Reject> {
+    match (code, agent) {
+        (None, None) => Ok(None),
+        (Some(code), None) => Ok(Some(Referral::Code(ReferralCode::new(&code)?))),
+        (None, agent) => party(agent, "referrer").map(Referral::Agent).map(Some),
+        (Some(_), Some(_)) => Err(Reject::OutOfRange { field: "referrer" }),
+    }
 }
 
 impl From<&AssetId> for wire::Asset {

@@ -2,9 +2,9 @@
 
 use crate::{
     amount::AssetId,
-    command::Party,
+    command::{Party, Referral},
     ids::{AgentId, Hash, PublicKey},
-    text::{Condition, ReferralCode},
+    text::Condition,
 };
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct EscrowTerms {
     /// What a dispute becomes without a ruling.
     pub on_no_ruling: Silence,
     /// Counts only if the payer has no referrer of its own.
-    pub referral_code: Option<ReferralCode>,
+    pub referred_by: Option<Referral>,
     /// Amounts, released one by one; empty for one payment.
     pub milestones: Vec<u64>,
 }

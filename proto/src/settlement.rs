@@ -78,6 +78,13 @@ pub enum Source {
         /// Counts up each time an attempt aborts.
         attempt: u32,
     },
+    /// What a referrer at home elsewhere has accrued.
+    Referral {
+        /// Which referrer: the recipient.
+        agent: AgentId,
+        /// Stamp at which the accrual was swept; one referrer and asset is swept at most once per stamp.
+        swept_ms: u64,
+    },
 }
 
 /// A promise (yes) or a refusal with its reason.
@@ -102,6 +109,8 @@ pub struct Decision {
     pub commit: bool,
     /// Digest of the signed batch that carried the yes vote; `None` on abort without a vote.
     pub vote_evidence: Option<Hash>,
+    /// As in the prepare: tells a participant that has forgotten the transfer from one that never knew it.
+    pub decide_by_ms: u64,
 }
 
 /// What became of a transfer that the asker voted yes on. Carries the origin's own signed words.

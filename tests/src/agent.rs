@@ -110,7 +110,7 @@ impl Agent {
             arbiter: None,
             ruling_window_ms: HOUR_MS,
             on_no_ruling: Silence::Refund,
-            referral_code: None,
+            referred_by: None,
             milestones: Vec::new(),
         }
     }

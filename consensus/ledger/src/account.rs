@@ -26,6 +26,8 @@ pub enum AccountKind {
     Bonds,
     /// The contra account of an asset: the only kind that is negative, by exactly the supply.
     Issuance,
+    /// Shares of fees that a referrer of another domain has earned and not been sent yet.
+    Referral(AgentId),
 }
 
 /// One account: a kind and an asset.
@@ -61,6 +63,11 @@ impl AccountKey {
     /// Reserve behind a peer's wrapped units.
     pub const fn peer(domain: DomainId, asset: AssetIndex) -> AccountKey {
         AccountKey::new(AccountKind::Peer(domain), asset)
+    }
+
+    /// Earned by a referrer of another domain.
+    pub const fn referral(agent: AgentId, asset: AssetIndex) -> AccountKey {
+        AccountKey::new(AccountKind::Referral(agent), asset)
     }
 
     /// Treasury.

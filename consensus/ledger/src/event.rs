@@ -67,7 +67,7 @@ pub enum EventKind {
         nickname: Nickname,
         /// Sub-network.
         group: Option<GroupLabel>,
-        /// Who referred it.
+        /// Who of this domain referred it.
         referrer: Option<AgentId>,
     },
     /// An agent's key changed.
@@ -284,6 +284,18 @@ pub enum EventKind {
         first: Hash,
         /// Digest of the second.
         second: Hash,
+    },
+    /// An agent that just registered was referred by one of another domain.
+    ReferredFromElsewhere {
+        /// Who registered.
+        agent: AgentId,
+        /// Who referred it.
+        referrer: Party,
+    },
+    /// A referrer's home says that it has retired: what had accrued for it stays with the treasury.
+    ReferralForfeited {
+        /// Which referrer.
+        referrer: Party,
     },
 }
 

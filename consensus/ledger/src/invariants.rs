@@ -5,7 +5,7 @@
 use crate::{
     account::{AccountKey, AccountKind, AssetIndex},
     escrow::{Escrow, EscrowState},
-    settlement::{IncomingState, OutgoingState, record::Timer},
+    settlement::{Accrual, AccrualId, IncomingState, OutgoingState, record::Timer},
     state::Ledger,
 };
 use alloc::{collections::BTreeMap, format, string::String};
@@ -41,6 +41,7 @@ pub fn check_all(ledger: &Ledger) -> Result<(), Violation> {
     escrow_accounts_equal_open_amounts(ledger)?;
     bonds_equal_open_disputes(ledger)?;
     in_flight_equals_open_transfers(ledger)?;
+    referral_accounts_equal_what_accrued(ledger)?;
     every_deadline_is_queued_once(ledger)?;
     counts_are_right(ledger)
 }
@@ -157,6 +158,32 @@ fn in_flight_equals_open_transfers(ledger: &Ledger) -> Result<(), Violation> {
         *sum = sum.saturating_add(u128::from(amount));
     }
     hold(in_flight == open, "in flight equals the open transfers", || format!("{in_flight:?}, open {open:?}"))
+}
+
+/// An account belongs to an agent id; the same key may be at home in two domains, so accruals are summed.
+fn referral_accounts_equal_what_accrued(ledger: &Ledger) -> Result<(), Violation> {
+    let mut accrued: BTreeMap<AccountKey, u64> = BTreeMap::new();
+    for (id, accrual) in ledger.settlement.accruals.iter() {
+        let Accrual { referrer, asset, waiting, sweep, sweep_at_ms } = accrual;
+        if *waiting > 0 {
+            let sum = accrued.entry(AccountKey::referral(referrer.agent, *asset)).or_default();
+            *sum = sum.saturating_add(*waiting);
+        }
+        let named = AccrualId::of(referrer, *asset) == *id && !ledger.is_home(&referrer.domain);
+        hold(named, "an accrual is named by its referrer of another domain", || format!("{accrual:?}"))?;
+        let undecided = sweep.as_ref().map(|transfer| {
+            ledger.outgoing_transfer(transfer).is_some_and(|record| record.state == OutgoingState::Undecided)
+        });
+        let waits = sweep_at_ms.is_some_and(|at| {
+            *waiting > 0
+                && ledger.settlement.timers.iter().any(|(time, timer)| time == at && *timer == Timer::Sweep(*id))
+        });
+        let right = if sweep.is_some() { undecided == Some(true) && sweep_at_ms.is_none() } else { waits };
+        hold(right, "what has accrued is in flight or has its time in the queue", || format!("{accrual:?}"))?;
+    }
+    let held = ledger.accounts().filter(|(account, _)| matches!(account.kind, AccountKind::Referral(_)));
+    let held: BTreeMap<AccountKey, u64> = held.map(|(account, balance)| (*account, balance)).collect();
+    hold(held == accrued, "referral accounts equal what accrued", || format!("{held:?}, accrued {accrued:?}"))
 }
 
 fn every_deadline_is_queued_once(ledger: &Ledger) -> Result<(), Violation> {

@@ -51,6 +51,7 @@ pub mod merkle;
 pub mod outcome;
 mod posting;
 mod reads;
+pub mod referral;
 pub mod settlement;
 pub mod snapshot;
 pub mod state;

@@ -22,6 +22,7 @@
 //! | [`record`] | what is remembered |
 //! | `origin`, `participant` | the two parts |
 //! | `payout` | shares that an escrow owes to agents of other domains |
+//! | `sweep` | what referrers of other domains have earned |
 //! | [`owed`] | what must be said, derived from the records |
 //!
 //! Absent on purpose: sending, retry timing, a second participant (an asset moving between two domains neither of which
@@ -34,12 +35,19 @@ mod participant;
 mod payout;
 mod reads;
 pub mod record;
+mod sweep;
 
-use crate::{account::Leg, event::EventKind, outcome::Outcome, state::Ledger};
+use crate::{
+    account::{AssetIndex, Leg},
+    event::EventKind,
+    outcome::Outcome,
+    state::Ledger,
+};
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 pub use check::CheckedBatch;
 use comity_proto::{
+    command::Party,
     identity::Roster,
     ids::{DomainId, Hash, TransferId},
     settlement::{Prepare, SettlementMessage, SettlementRefusal},
@@ -47,7 +55,10 @@ use comity_proto::{
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;
-pub use record::{Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, PeerState, Settlement};
+pub use record::{
+    Accrual, AccrualId, Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, PeerState, Settlement,
+};
+pub use sweep::sweep_transfer;
 
 /// Digest that binds votes and decisions to one prepare.
 #[must_use]
@@ -195,6 +206,11 @@ impl Ledger {
     /// A share that an escrow still owes to an agent of another domain.
     pub fn payout(&self, key: &PayoutKey) -> Option<&Payout> {
         self.settlement.payouts.get(key)
+    }
+
+    /// What accrues for a referrer of another domain in one asset, while anything waits or is in flight.
+    pub fn accrual(&self, referrer: &Party, asset: AssetIndex) -> Option<&Accrual> {
+        self.settlement.accruals.get(&AccrualId::of(referrer, asset))
     }
 
     /// Roster, incarnation, watermarks and suspension of a peer.

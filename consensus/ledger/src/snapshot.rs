@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// Form of the chunks. A reader speaks exactly one.
-pub const SNAPSHOT_VERSION: u8 = 1;
+pub const SNAPSHOT_VERSION: u8 = 2;
 const HEADER_BYTES: usize = 6;
 /// A chunk is closed once it is this long; the longest entry still fits behind it.
 const CHUNK_FULL_BYTES: usize = SNAPSHOT_CHUNK_BYTES - 64 * 1024;
@@ -56,12 +56,14 @@ pub enum Section {
     Payouts = 11,
     /// Peers.
     Peers = 12,
+    /// What referrers of other domains have earned.
+    Accruals = 13,
     /// Number of chunks before this one.
     End = 255,
 }
 
 impl Section {
-    const ALL: [Section; 14] = [
+    const ALL: [Section; 15] = [
         Section::Head,
         Section::Agents,
         Section::Accounts,
@@ -75,6 +77,7 @@ impl Section {
         Section::Incoming,
         Section::Payouts,
         Section::Peers,
+        Section::Accruals,
         Section::End,
     ];
 
@@ -174,6 +177,7 @@ impl Ledger {
             section(Section::Incoming, settlement.incoming.iter()),
             section(Section::Payouts, settlement.payouts.iter()),
             section(Section::Peers, settlement.peers.iter()),
+            section(Section::Accruals, settlement.accruals.iter()),
         ];
         let (mut chunks, mut count, mut ended) = (sections.into_iter().flatten(), 0_u32, false);
         core::iter::from_fn(move || {
@@ -272,6 +276,7 @@ impl Reader {
             Section::Incoming => entries(at, count, body, &mut ledger.settlement.incoming),
             Section::Payouts => entries(at, count, body, &mut ledger.settlement.payouts),
             Section::Peers => entries(at, count, body, &mut ledger.settlement.peers),
+            Section::Accruals => entries(at, count, body, &mut ledger.settlement.accruals),
             Section::End if count != self.count => Err(SnapshotError::Incomplete),
             Section::End if !body.is_empty() => Err(SnapshotError::TrailingBytes(at)),
             Section::End => Ok(()),

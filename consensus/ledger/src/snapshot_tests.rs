@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     account::{AccountKey, AssetIndex, Leg},
     posting::post,
-    settlement::{Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, content_of},
+    settlement::{Accrual, AccrualId, Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, content_of},
     state::{Agent, NameRecord, Profile, Remembered},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -30,6 +30,13 @@ fn prepare(n: u8, asset: AssetId) -> Prepare {
         amount: 5,
         decide_by_ms: 1_000 * u64::from(n),
     }
+}
+
+fn put_accrual(ledger: &mut Ledger, n: u8) {
+    let referrer = Party { domain: DomainId([2; 32]), agent: agent(u16::from(n)) };
+    let (sweep, sweep_at_ms) = if n.is_multiple_of(2) { (Some(TransferId([n; 16])), None) } else { (None, Some(78)) };
+    let accrual = Accrual { referrer, asset: AssetIndex(0), waiting: u64::from(n), sweep, sweep_at_ms };
+    ledger.settlement.put_accrual(AccrualId::of(&referrer, accrual.asset), accrual);
 }
 
 /// A ledger with something in every section that this file can fill.
@@ -66,17 +73,18 @@ fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
         let state = if n % 2 == 0 {
             OutgoingState::Undecided
         } else {
-            OutgoingState::Closed { commit: true, fee: 1, reason: None, vote_evidence: None, decided_ms: 3 }
+            OutgoingState::Closed {
+                commit: true,
+                fee: 1,
+                reason: None,
+                vote_evidence: None,
+                decided_ms: 3,
+                closed_ms: 4,
+            }
         };
-        let (asset, begun_ms) = (Some(usd), 9);
-        ledger.settlement.add_outgoing(Outgoing {
-            prepare: prepare.clone(),
-            content,
-            asset,
-            begun_ms,
-            state,
-            refusal: None,
-        });
+        let (asset, begun_ms, refusal) = (Some(usd), 9, None);
+        let outgoing = Outgoing { prepare: prepare.clone(), content, asset, begun_ms, state, refusal };
+        ledger.settlement.add_outgoing(outgoing);
         let record = Incoming {
             prepare: Some(prepare),
             content,
@@ -93,6 +101,7 @@ fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
         let recipient = Party { domain: DomainId([2; 32]), agent: agent(1) };
         let retry_at_ms = (n % 2 == 0).then_some(77);
         ledger.settlement.put_payout(key, Payout { recipient, asset: usd, amount: 5, attempt: 2, retry_at_ms });
+        put_accrual(&mut ledger, n);
     }
     ledger
 }

@@ -10,6 +10,7 @@ use crate::{
     escrow::Escrow,
     merkle::CompactRange,
     outcome::Outcome,
+    referral::Referrer,
     settlement::Settlement,
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
@@ -133,7 +134,7 @@ pub struct Profile {
     /// Sub-network.
     pub group: Option<GroupLabel>,
     /// Who referred it.
-    pub referrer: Option<AgentId>,
+    pub referrer: Option<Referrer>,
     /// The code it hands out.
     pub own_code: Option<ReferralCode>,
     /// Hash of the admission token that let it in.
@@ -202,7 +203,10 @@ impl ShardKey for AccountKey {
             AccountKind::Escrow(id) => high(&id.0, 3) | 0xC000_0000_0000_0000,
             AccountKind::InFlight(id) => high(&id.0, 4) | 0xE000_0000_0000_0000,
             AccountKind::Peer(id) => high(&id.0, 5) | 0xF000_0000_0000_0000,
-            AccountKind::Treasury | AccountKind::Faucet | AccountKind::Bonds | AccountKind::Issuance => u64::MAX,
+            AccountKind::Treasury | AccountKind::Faucet | AccountKind::Bonds | AccountKind::Issuance => {
+                0xF800_0000_0000_0000
+            }
+            AccountKind::Referral(id) => high(&id.0, 5) | 0xF800_0000_0000_0000,
         }
     }
 }

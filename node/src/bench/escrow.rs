@@ -96,7 +96,7 @@ fn terms(payee: &Signer, asset: AssetId) -> Result<EscrowTerms, BenchError> {
         arbiter: None,
         ruling_window_ms: HOUR_MS,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: Vec::new(),
     })
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{founding::fresh_key, service::error::ServiceError, signer::Signer};
 use comity_proto::{
     card::{AcceptedTerms, AgentCard, Price},
-    command::Verb,
+    command::{Referral, Verb},
     envelope::Signed as _,
     keys::prove_rotation,
     limits::DAY_MS,
@@ -18,8 +18,13 @@ use comity_proto::{
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-fn code(text: Option<&String>) -> Result<Option<ReferralCode>, ServiceError> {
-    text.map(|text| ReferralCode::new(text).map_err(|_| bad_text("referral code", text))).transpose()
+fn code(text: &str) -> Result<ReferralCode, ServiceError> {
+    ReferralCode::new(text).map_err(|_| bad_text("referral code", text))
+}
+
+/// A code, or AGENT@DOMAIN.
+pub(super) fn referral(context: &Context, domain: &DomainView, text: &str) -> Result<Referral, ServiceError> {
+    if text.contains('@') { context.party(domain, text).map(Referral::Agent) } else { code(text).map(Referral::Code) }
 }
 
 /// `agent …`
@@ -33,8 +38,8 @@ pub(super) fn agent(context: &Context, command: &AgentCommand) -> Result<(), Ser
                     Some(text) => Some(GroupLabel::new(text).map_err(|_| bad_text("group label", text))?),
                     None => None,
                 },
-                referred_by: code(referred_by.as_ref())?,
-                own_code: code(own_code.as_ref())?,
+                referred_by: referred_by.as_ref().map(|text| referral(context, &domain, text)).transpose()?,
+                own_code: own_code.as_ref().map(|text| code(text)).transpose()?,
                 admission: None,
             };
             let key = context.wallet.create(name)?;
@@ -57,7 +62,17 @@ pub(super) fn agent(context: &Context, command: &AgentCommand) -> Result<(), Ser
             let answer: Value = context.client.get(&format!("/api/v1/agents/{agent}"))?;
             context.output.show(&answer, |answer| {
                 let line = |name: &str| vec![name.to_owned(), field(answer, name)];
-                let names = ["agent", "nickname", "key", "retired", "group", "own_code", "referrer", "registered_ms"];
+                let names = [
+                    "agent",
+                    "nickname",
+                    "key",
+                    "retired",
+                    "group",
+                    "own_code",
+                    "referrer",
+                    "referrer_home",
+                    "registered_ms",
+                ];
                 table(&["FIELD", "VALUE"], names.map(line))
             });
             Ok(())

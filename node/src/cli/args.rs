@@ -147,7 +147,7 @@ pub enum AgentCommand {
     Register {
         /// Nickname; also the name of the key file.
         name: String,
-        /// Code of the one who brought it.
+        /// Who brought it: a code, or AGENT@DOMAIN.
         #[arg(long)]
         referred_by: Option<String>,
         /// Code that it will hand out.
@@ -417,7 +417,7 @@ pub struct LockArgs {
     /// Agent that rules a dispute.
     #[arg(long)]
     pub arbiter: Option<String>,
-    /// Referral code.
+    /// Who brought the payer: a code, or AGENT@DOMAIN.
     #[arg(long)]
     pub referral: Option<String>,
     /// Amounts of milestones; given once each.

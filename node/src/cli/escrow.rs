@@ -1,6 +1,7 @@
 //! `escrow`.
 
 use super::{
+    agent::referral,
     args::{EscrowAct, EscrowCommand, LockArgs},
     context::{Context, DomainView},
     money::{bad_text, done, outcome},
@@ -12,7 +13,7 @@ use comity_proto::{
     escrow::{Arbiter, EscrowTerms, Payee, Silence},
     ids::{EscrowId, Hash, PublicKey},
     limits::{BPS_WHOLE, DELIVERY_GRACE_REMOTE_MS, SECOND_MS},
-    text::{Condition, ReferralCode},
+    text::Condition,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -71,7 +72,6 @@ fn lock(context: &Context, domain: &DomainView, args: &LockArgs) -> Result<(), S
         }
         None => None,
     };
-    let referral = args.referral.as_ref();
     let now_ms = comity_runtime::wall_ms();
     let terms = EscrowTerms {
         payer,
@@ -87,9 +87,7 @@ fn lock(context: &Context, domain: &DomainView, args: &LockArgs) -> Result<(), S
         arbiter,
         ruling_window_ms: args.review_minutes.saturating_mul(MINUTE_MS),
         on_no_ruling: Silence::Refund,
-        referral_code: referral
-            .map(|text| ReferralCode::new(text).map_err(|_| bad_text("referral code", text)))
-            .transpose()?,
+        referred_by: args.referral.as_ref().map(|text| referral(context, domain, text)).transpose()?,
         milestones: args.milestones.iter().map(|text| domain.amount(text)).collect::<Result<_, _>>()?,
     };
     let mut answer = context.submit(&signer, Verb::LockEscrow { escrow_id, terms })?;

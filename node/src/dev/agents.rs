@@ -10,7 +10,7 @@ use crate::{
     storage::files,
 };
 use comity_proto::{
-    command::Verb,
+    command::{Referral, Verb},
     envelope::Signed as _,
     ids::{AgentId, Hash},
     keys::SecretKey,
@@ -94,7 +94,7 @@ impl Me {
         let verb = Verb::RegisterAgent {
             nickname: Nickname::new(&config.nickname).map_err(|_| bad())?,
             group: None,
-            referred_by: referred_by.map_err(|_| bad())?,
+            referred_by: referred_by.map_err(|_| bad())?.map(Referral::Code),
             own_code: None,
             admission: Some(Hash::of(admission.as_bytes())),
         };

@@ -131,7 +131,7 @@ fn lock(me: &mut Me, config: &AgentConfig, hired: &Hired, input: &Bytes) -> Resu
         arbiter: None,
         ruling_window_ms: 2 * SECOND_MS,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: Vec::new(),
     };
     let signer = me.signer.clone();

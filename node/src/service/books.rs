@@ -5,7 +5,9 @@ use super::{
     view::{AccountView, AgentView, BalanceView, BooksView, DigestView, Minor, NameView, OwnAccountView},
 };
 use crate::node::Node;
-use comity_ledger::{AccountKind, AssetIndex, Ledger, invariants, state::Asset, statement::SupplyStatement};
+use comity_ledger::{
+    AccountKind, AssetIndex, Ledger, invariants, referral::Referrer, state::Asset, statement::SupplyStatement,
+};
 use comity_proto::{
     ids::{AgentId, DomainId, by_prefix},
     text::Name,
@@ -44,7 +46,8 @@ pub async fn agent(node: &Node, text: &str) -> Result<AgentView, ServiceError> {
             nickname: agent.profile.nickname.to_string(),
             group: agent.profile.group.as_ref().map(ToString::to_string),
             own_code: agent.profile.own_code.as_ref().map(ToString::to_string),
-            referrer: agent.profile.referrer,
+            referrer: agent.profile.referrer.as_ref().map(Referrer::agent),
+            referrer_home: agent.profile.referrer.as_ref().and_then(Referrer::home_elsewhere),
             retired: agent.retired,
             faucet_claimed: agent.faucet_claimed,
             registered_ms: agent.profile.registered_ms,
@@ -105,6 +108,7 @@ fn books_of(ledger: &Ledger) -> BooksView {
             AccountKind::Escrow(_) => "escrows (sum)".to_owned(),
             AccountKind::InFlight(_) => "in flight (sum)".to_owned(),
             AccountKind::Peer(domain) => format!("peer/{}", name_of(ledger, domain)),
+            AccountKind::Referral(_) => "referrals (sum)".to_owned(),
             AccountKind::Treasury => "treasury".to_owned(),
             AccountKind::Faucet => "faucet".to_owned(),
             AccountKind::Bonds => "bonds".to_owned(),

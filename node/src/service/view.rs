@@ -31,6 +31,8 @@ pub struct AgentView {
     pub own_code: Option<String>,
     /// Who referred it.
     pub referrer: Option<AgentId>,
+    /// Home of a referrer of another domain, which is paid by transfers once a day.
+    pub referrer_home: Option<DomainId>,
     /// No more debits.
     pub retired: bool,
     /// Had its faucet grant.
@@ -66,7 +68,8 @@ pub struct AccountView {
 /// One of the domain's own accounts.
 #[derive(Clone, Debug, Serialize)]
 pub struct OwnAccountView {
-    /// `treasury`, `faucet`, `bonds`, `peer/NAME`, `issuance`, or the sum over agents, escrows, transfers in flight.
+    /// `treasury`, `faucet`, `bonds`, `peer/NAME`, `issuance`, or the sum over agents, escrows, transfers in flight,
+    /// referrers of other domains.
     pub account: String,
     /// Asset code.
     pub code: AssetCode,

@@ -1,18 +1,19 @@
 //! Escrow terms.
 
-use super::{asset, bps, need, party, put};
+use super::{asset, bps, need, party, put, put_referral, referral};
 use crate::{
     escrow::{Arbiter, EscrowTerms, Payee, Silence},
     ids::{AgentId, Hash, PublicKey},
     limits as l,
     reject::{Reject, within},
     strict::array,
-    text::{Condition, ReferralCode},
+    text::Condition,
     wire,
 };
 
 impl From<&EscrowTerms> for wire::EscrowTerms {
     fn from(terms: &EscrowTerms) -> wire::EscrowTerms {
+        let (referral_code, referrer) = put_referral(terms.referred_by.as_ref());
         wire::EscrowTerms {
             payer: put(&terms.payer.0),
             payees: terms.payees.iter().map(wire::Payee::from).collect(),
@@ -27,8 +28,9 @@ impl From<&EscrowTerms> for wire::EscrowTerms {
             arbiter: terms.arbiter.as_ref().map(wire::Arbiter::from),
             ruling_window_ms: terms.ruling_window_ms,
             on_no_ruling: Some((&terms.on_no_ruling).into()),
-            referral_code: terms.referral_code.as_ref().map(|code| code.as_str().into()),
+            referral_code,
             milestones: terms.milestones.clone(),
+            referrer,
         }
     }
 }
@@ -55,7 +57,7 @@ impl TryFrom<wire::EscrowTerms> for EscrowTerms {
             arbiter: terms.arbiter.map(Arbiter::try_from).transpose()?,
             ruling_window_ms: terms.ruling_window_ms,
             on_no_ruling: silence(terms.on_no_ruling, "on_no_ruling")?,
-            referral_code: terms.referral_code.map(|code| ReferralCode::new(&code)).transpose()?,
+            referred_by: referral(terms.referral_code, terms.referrer)?,
             milestones: terms.milestones,
         })
     }

@@ -79,23 +79,31 @@ impl Prepare {
 
 impl From<&Prepare> for wire::Prepare {
     fn from(prepare: &Prepare) -> wire::Prepare {
+        let mut referral = None;
         let source = match &prepare.source {
-            Source::Agent(agent) => wire::prepare::Source::Agent(put(&agent.0)),
-            Source::Escrow { escrow, milestone, payee, attempt } => wire::prepare::Source::Escrow(wire::EscrowPayout {
-                escrow: put(&escrow.0),
-                milestone: (*milestone).into(),
-                payee: (*payee).into(),
-                attempt: *attempt,
-            }),
+            Source::Agent(agent) => Some(wire::prepare::Source::Agent(put(&agent.0))),
+            Source::Escrow { escrow, milestone, payee, attempt } => {
+                Some(wire::prepare::Source::Escrow(wire::EscrowPayout {
+                    escrow: put(&escrow.0),
+                    milestone: (*milestone).into(),
+                    payee: (*payee).into(),
+                    attempt: *attempt,
+                }))
+            }
+            Source::Referral { agent, swept_ms } => {
+                referral = Some(wire::ReferralSweep { agent: put(&agent.0), swept_ms: *swept_ms });
+                None
+            }
         };
         wire::Prepare {
             transfer: put(&prepare.transfer.0),
             origin: put(&prepare.origin.0),
-            source: Some(source),
+            source,
             recipient: Some((&prepare.recipient).into()),
             asset: Some((&prepare.asset).into()),
             amount: prepare.amount,
             decide_by_ms: prepare.decide_by_ms,
+            referral,
         }
     }
 }
@@ -103,14 +111,19 @@ impl From<&Prepare> for wire::Prepare {
 impl TryFrom<wire::Prepare> for Prepare {
     type Error = Reject;
     fn try_from(prepare: wire::Prepare) -> Result<Prepare, Reject> {
-        let source = match need(prepare.source, "source")? {
-            wire::prepare::Source::Agent(agent) => Source::Agent(AgentId(array(&agent, "agent")?)),
-            wire::prepare::Source::Escrow(payout) => Source::Escrow {
+        let source = match (prepare.source, prepare.referral) {
+            (None, None) => return Err(Reject::Missing { field: "source" }),
+            (Some(_), Some(_)) => return Err(Reject::OutOfRange { field: "source" }),
+            (Some(wire::prepare::Source::Agent(agent)), None) => Source::Agent(AgentId(array(&agent, "agent")?)),
+            (Some(wire::prepare::Source::Escrow(payout)), None) => Source::Escrow {
                 escrow: EscrowId(array(&payout.escrow, "escrow")?),
                 milestone: narrow(payout.milestone, "milestone")?,
                 payee: narrow(payout.payee, "payee")?,
                 attempt: payout.attempt,
             },
+            (None, Some(sweep)) => {
+                Source::Referral { agent: AgentId(array(&sweep.agent, "agent")?), swept_ms: sweep.swept_ms }
+            }
         };
         Ok(Prepare {
             transfer: transfer(&prepare.transfer)?,
@@ -141,6 +154,7 @@ impl From<&SettlementMessage> for Wire {
                 content: put(&decision.content.0),
                 commit: decision.commit,
                 vote_evidence: decision.vote_evidence.as_ref().map(|hash| put(&hash.0)),
+                decide_by_ms: decision.decide_by_ms,
             }),
             SettlementMessage::Query(query) => {
                 Wire::Query(wire::Query { transfer: put(&query.transfer.0), prepare: query.prepare.clone() })
@@ -178,6 +192,7 @@ impl TryFrom<Wire> for SettlementMessage {
                     .vote_evidence
                     .map(|hash| array(&hash, "vote_evidence").map(Hash))
                     .transpose()?,
+                decide_by_ms: decision.decide_by_ms,
             }),
             Wire::Query(query) => {
                 within(query.prepare.len(), l::PREPARE_BATCH_BYTES_MAX, "prepare_batch_bytes")?;

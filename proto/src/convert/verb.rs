@@ -1,6 +1,6 @@
 //! Verbs: one arm each, both ways.
 
-use super::{asset, bps, narrow, need, party, put};
+use super::{asset, bps, narrow, need, party, put, put_referral, referral};
 use crate::{
     amount::AssetCode,
     command::Verb,
@@ -25,12 +25,14 @@ impl From<&Verb> for Wire {
     fn from(verb: &Verb) -> Wire {
         match verb {
             Verb::RegisterAgent { nickname, group, referred_by, own_code, admission } => {
+                let (code, referrer) = put_referral(referred_by.as_ref());
                 Wire::RegisterAgent(wire::RegisterAgent {
                     nickname: text(nickname),
                     group: group.as_deref().map(text),
-                    referred_by: referred_by.as_deref().map(text),
+                    referred_by: code,
                     own_code: own_code.as_deref().map(text),
                     admission: admission.as_ref().map(|hash| put(&hash.0)),
+                    referrer,
                 })
             }
             Verb::RotateKey { new_key, proof } => {
@@ -165,12 +167,11 @@ fn read_milestone(milestone: Option<u32>) -> Result<Option<u16>, Reject> {
 }
 
 fn read_register(register: wire::RegisterAgent) -> Result<Verb, Reject> {
-    let code = |code: Option<String>| code.map(|code| ReferralCode::new(&code)).transpose();
     Ok(Verb::RegisterAgent {
         nickname: Nickname::new(&register.nickname)?,
         group: register.group.map(|group| GroupLabel::new(&group)).transpose()?,
-        referred_by: code(register.referred_by)?,
-        own_code: code(register.own_code)?,
+        referred_by: referral(register.referred_by, register.referrer)?,
+        own_code: register.own_code.map(|code| ReferralCode::new(&code)).transpose()?,
         admission: read_optional(register.admission, "admission")?,
     })
 }

@@ -36,7 +36,10 @@ fn longest_roster() -> Bytes {
 
 #[test]
 fn a_full_batch_of_the_longest_prepares_can_be_embedded_in_a_query() {
-    assert!(longest_prepare().encode().len() + 8 <= l::PREPARE_BYTES_MAX);
+    let source = Source::Referral { agent: s::agent(s::WORKER), swept_ms: u64::MAX };
+    for prepare in [longest_prepare(), Prepare { source, ..longest_prepare() }] {
+        assert!(prepare.encode().len() + 8 <= l::PREPARE_BYTES_MAX);
+    }
     let mut batch = s::settlement(vec![SettlementMessage::Prepare(longest_prepare()); l::SETTLEMENT_BATCH_MAX]);
     (batch.incarnation, batch.roster) = (u64::MAX, longest_roster());
     assert!(batch.roster.len() <= l::ROSTER_BYTES_MAX);

@@ -1,7 +1,7 @@
 //! Every kind of message, with the refusals that only it can have.
 
 use crate::{
-    cases::{Kind, Refused, bare, field, signed, varint, with},
+    cases::{Kind, Refused, bare, field, fields, signed, varint, with},
     samples::{self as s, secret},
 };
 use bytes::Bytes;
@@ -80,6 +80,7 @@ fn command() -> Kind {
         ("every-verb-of-an-agent", s::agent_batch(), secret(s::PAYER)),
         ("every-verb-of-an-operator", s::operator_batch(), secret(s::OPERATOR)),
         ("one-transfer", s::transfer_batch(), secret(s::PAYER)),
+        ("referred-from-elsewhere", s::referred_batch(), secret(s::PAYER)),
     ];
     signed("command", valid, (1, "home")).refusing(command_form()).refusing(command_terms())
 }
@@ -152,7 +153,18 @@ fn command_terms() -> Vec<Refused> {
     let submit = s::batch(Actor::Agent(s::agent(s::PAYER)), vec![submit]).encode();
     let submit = with(&submit, 5, |command| Some(with(command, 13, |_| Some(milestone.clone()))));
     let payee = |terms: &EscrowTerms| -> Payee { terms.payees[0] };
+    let referred = |code: &[u8]| {
+        let mut batch = s::referred_batch();
+        batch.commands.truncate(1);
+        as_command(with(&batch.encode(), 5, |command| {
+            Some(with(command, 2, |register| {
+                let name = fields(register)[0].1.len();
+                Some([&register[..name], code, &register[name..]].concat())
+            }))
+        }))
+    };
     vec![
+        ("referred-by-a-code-and-an-agent", referred(b"\x1a\x05ACME7"), "out_of_range", Some("referrer")),
         ("no-payees", lock(|t| t.payees.clear()), "missing_field", Some("payees")),
         ("too-many-payees", lock(|t| t.payees = vec![payee(t); 17]), "too_large", Some("payees")),
         ("too-many-milestones", lock(|t| t.milestones = vec![1; 33]), "too_large", Some("milestones")),
@@ -183,7 +195,11 @@ fn asset(code: &str) -> Vec<u8> {
 
 fn settlement() -> Kind {
     let node = || secret(s::NODE);
-    let valid = vec![("prepares", s::prepares(), node()), ("answers", s::answers(), node())];
+    let valid = vec![
+        ("prepares", s::prepares(), node()),
+        ("answers", s::answers(), node()),
+        ("referral-sweep", s::sweep(), node()),
+    ];
     let sealed = |messages| s::settlement(messages).seal(&node());
     let raw = |message: &[u8]| {
         let payload = s::settlement(s::prepares().messages[..1].to_vec()).encode();
@@ -196,12 +212,26 @@ fn settlement() -> Kind {
     field(&mut vote, 2, &[0x33; 32]);
     let mut silent = vec![];
     field(&mut silent, 2, &vote);
+    // The one prepare of the sample with another source.
+    let from = |edit: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let payload = s::sweep().encode();
+        let edited = with(&payload, 5, |message| Some(with(message, 1, |prepare| Some(edit(prepare)))));
+        seal(Context::Settlement, edited.into(), &node())
+    };
+    let mut payer = vec![];
+    field(&mut payer, 3, &s::agent(s::PAYER).0);
+    let both = |prepare: &[u8]| {
+        let at = fields(prepare).iter().take(2).map(|(_, whole, _)| whole.len()).sum();
+        [&prepare[..at], &payer, &prepare[at..]].concat()
+    };
     signed("settlement", valid, (1, "from")).refusing(vec![
         ("no-messages", sealed(vec![]), "missing_field", Some("messages")),
         ("too-many-messages", sealed(vec![prepare.clone(); 129]), "too_large", Some("settlement_batch")),
         ("prepare-next-to-a-query", sealed(vec![prepare, query]), "out_of_range", Some("messages")),
         ("message-of-no-kind", raw(&[]), "wrong_kind", Some("settlement_message")),
         ("vote-without-a-verdict", raw(&silent), "missing_field", Some("verdict")),
+        ("prepare-from-nowhere", from(&|prepare| with(prepare, 9, |_| None)), "missing_field", Some("source")),
+        ("prepare-from-two-places", from(&both), "out_of_range", Some("source")),
     ])
 }
 

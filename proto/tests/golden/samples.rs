@@ -4,7 +4,7 @@ use bytes::Bytes;
 use comity_proto::{
     amount::{AssetCode, AssetId},
     card::{AcceptedTerms, AgentCard, DomainCard, Price, SupplyFigure},
-    command::{Actor, Command, CommandBatch, Party, Verb},
+    command::{Actor, Command, CommandBatch, Party, Referral, Verb},
     entry::{Entry, EntryItem},
     envelope::Signed as _,
     escrow::{Arbiter, EscrowTerms, Payee, Silence},
@@ -104,7 +104,7 @@ pub(crate) fn terms_small() -> EscrowTerms {
         arbiter: None,
         ruling_window_ms: 0,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: vec![],
     }
 }
@@ -119,7 +119,7 @@ pub(crate) fn terms_large() -> EscrowTerms {
         on_silence: Silence::Split { payee_bps: 5_000 },
         arbiter: Some(Arbiter { party: party(BETA, 9), key: key(9) }),
         ruling_window_ms: 86_400_000,
-        referral_code: Some(text("ACME7")),
+        referred_by: Some(Referral::Code(text("ACME7"))),
         milestones: vec![1, 300, u64::MAX - 301],
         ..terms_small()
     }
@@ -147,7 +147,7 @@ fn agent_verbs() -> Vec<Verb> {
         Verb::RegisterAgent {
             nickname: text("payer"),
             group: Some(text("night-shift")),
-            referred_by: Some(text("ACME7")),
+            referred_by: Some(Referral::Code(text("ACME7"))),
             own_code: Some(text("PAYER1")),
             admission: Some(hash(7)),
         },
@@ -206,6 +206,17 @@ pub(crate) fn agent_batch() -> CommandBatch {
     batch(Actor::Agent(agent(PAYER)), agent_verbs())
 }
 
+/// Both places where a referrer at home elsewhere is named.
+pub(crate) fn referred_batch() -> CommandBatch {
+    let referred_by = Some(Referral::Agent(party(BETA, WORKER)));
+    let (nickname, terms) = (text("p"), EscrowTerms { referred_by: referred_by.clone(), ..terms_large() });
+    let verbs = vec![
+        Verb::RegisterAgent { nickname, group: None, referred_by, own_code: None, admission: None },
+        Verb::LockEscrow { escrow_id: escrow_id(), terms },
+    ];
+    batch(Actor::Agent(agent(PAYER)), verbs)
+}
+
 pub(crate) fn operator_batch() -> CommandBatch {
     batch(Actor::Operator, operator_verbs())
 }
@@ -230,6 +241,15 @@ pub(crate) fn prepares() -> SettlementBatch {
     settlement(vec![prepare(Source::Agent(agent(PAYER))), prepare(payout)])
 }
 
+pub(crate) fn sweep() -> SettlementBatch {
+    let mut batch = prepares();
+    batch.messages.truncate(1);
+    if let Some(SettlementMessage::Prepare(prepare)) = batch.messages.first_mut() {
+        prepare.source = Source::Referral { agent: agent(WORKER), swept_ms: NOW };
+    }
+    batch
+}
+
 pub(crate) fn settlement(messages: Vec<SettlementMessage>) -> SettlementBatch {
     SettlementBatch { from: domain(ALPHA), to: domain(BETA), incarnation: 1, roster: roster_envelope(), messages }
 }
@@ -237,12 +257,16 @@ pub(crate) fn settlement(messages: Vec<SettlementMessage>) -> SettlementBatch {
 pub(crate) fn answers() -> SettlementBatch {
     let transfer = TransferId([0x77; 16]);
     let content = hash(0x33);
+    let decide_by_ms = NOW + 10_000;
+    let decision = |commit, vote_evidence| {
+        SettlementMessage::Decision(Decision { transfer, content, commit, vote_evidence, decide_by_ms })
+    };
     settlement(vec![
         SettlementMessage::Vote(Vote { transfer, content, verdict: Ok(0) }),
         SettlementMessage::Vote(Vote { transfer, content, verdict: Ok(24_750) }),
         SettlementMessage::Vote(Vote { transfer, content, verdict: Err(41) }),
-        SettlementMessage::Decision(Decision { transfer, content, commit: true, vote_evidence: Some(hash(4)) }),
-        SettlementMessage::Decision(Decision { transfer, content, commit: false, vote_evidence: None }),
+        decision(true, Some(hash(4))),
+        decision(false, None),
         SettlementMessage::Query(Query { transfer, prepare: prepares().seal(&secret(NODE)) }),
         SettlementMessage::Acknowledge(Acknowledge { transfer, commit: true }),
         SettlementMessage::Acknowledge(Acknowledge { transfer, commit: false }),

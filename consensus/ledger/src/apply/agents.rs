@@ -5,6 +5,7 @@ use crate::{
     account::{AccountKey, AccountKind, AssetIndex, Leg},
     event::EventKind,
     outcome::Outcome,
+    referral::Referrer,
     state::{Agent, Ledger, Profile},
 };
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
@@ -21,10 +22,11 @@ impl Ledger {
         let Verb::RegisterAgent { nickname, group, referred_by, own_code, admission } = verb else {
             return Err(Outcome::UnknownAgent);
         };
-        let referrer = match &referred_by {
-            Some(code) => Some(*self.codes.get(code).ok_or(Outcome::UnknownReferralCode)?),
-            None => None,
-        };
+        let referrer = referred_by.as_ref().map(|referral| self.referrer_named(referral)).transpose()?;
+        // The same key may be an agent elsewhere; it does not refer itself.
+        if referrer.as_ref().is_some_and(|referrer| referrer.agent() == id) {
+            return Err(Outcome::SelfDealing);
+        }
         if let Some(code) = &own_code {
             if self.codes.contains_key(code) {
                 return Err(Outcome::DuplicateReferralCode);
@@ -35,14 +37,22 @@ impl Ledger {
         let profile = Profile {
             nickname: nickname.clone(),
             group: group.clone(),
-            referrer,
+            referrer: referrer.clone(),
             own_code,
             admission: admission.map(Box::new),
             registered_ms,
         };
         let agent = Agent { key, retired: false, faucet_claimed: false, stays_home: 0, profile: Arc::new(profile) };
         self.agents.insert(id, agent);
-        self.emit(out, EventKind::AgentRegistered { agent: id, key, nickname, group, referrer }, Vec::new());
+        let (home, away) = match referrer {
+            Some(Referrer::Home(agent)) => (Some(agent), None),
+            Some(Referrer::Away(party)) => (None, Some(*party)),
+            None => (None, None),
+        };
+        self.emit(out, EventKind::AgentRegistered { agent: id, key, nickname, group, referrer: home }, Vec::new());
+        if let Some(referrer) = away {
+            self.emit(out, EventKind::ReferredFromElsewhere { agent: id, referrer }, Vec::new());
+        }
         Ok(Outcome::Created)
     }
 

@@ -124,7 +124,7 @@ fn a_payer_has_so_many_escrows_open_and_no_more() {
         arbiter: None,
         ruling_window_ms: l::RULING_WINDOW_MIN_MS,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: vec![],
     };
     let verb = Verb::LockEscrow { escrow_id: EscrowId([3; 16]), terms };

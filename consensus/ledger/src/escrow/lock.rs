@@ -6,6 +6,7 @@ use crate::{
     apply::{Answer, Out},
     event::EventKind,
     outcome::Outcome,
+    referral::Referrer,
     state::Ledger,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -56,7 +57,7 @@ fn new_escrow(
     terms: Arc<EscrowTerms>,
     asset: AssetIndex,
     rules: Rules,
-    referrers: [Option<AgentId>; 2],
+    referrers: [Option<Referrer>; 2],
 ) -> Escrow {
     let whole = [terms.amount];
     let amounts: &[u64] = if terms.milestones.is_empty() { &whole } else { &terms.milestones };
@@ -155,19 +156,19 @@ fn check_times(stamp_ms: u64, terms: &EscrowTerms) -> Result<(), Outcome> {
     if fits { Ok(()) } else { Err(Outcome::LimitExceededTerms) }
 }
 
-/// The payer's referrer and that one's; else the owner of the code in the terms and its referrer, for this escrow only.
-/// A code never pays the payer, nor a payee.
-fn referrers(ledger: &Ledger, terms: &EscrowTerms) -> Result<[Option<AgentId>; 2], Outcome> {
-    let by_code = match &terms.referral_code {
-        Some(code) => Some(*ledger.codes.get(code).ok_or(Outcome::UnknownReferralCode)?),
-        None => None,
-    };
-    let referrer = |agent: &AgentId| ledger.agents.get(agent).and_then(|agent| agent.profile.referrer);
-    if let Some(level1) = referrer(&terms.payer) {
-        return Ok([Some(level1), referrer(&level1)]);
+/// The payer's referrer and the one behind it; else the one named in the terms and the one behind that, for this escrow
+/// only. Whoever is named in the terms never is the payer, nor a payee.
+fn referrers(ledger: &Ledger, terms: &EscrowTerms) -> Result<[Option<Referrer>; 2], Outcome> {
+    let named = terms.referred_by.as_ref().map(|referral| ledger.referrer_named(referral)).transpose()?;
+    if let Some(level1) = ledger.referrer_of(&terms.payer) {
+        let level2 = ledger.referrer_behind(&level1);
+        return Ok([Some(level1), level2]);
     }
-    let party = |agent: &AgentId| *agent == terms.payer || terms.payees.iter().any(|payee| payee.party.agent == *agent);
-    let level1 = by_code.filter(|owner| !party(owner));
-    let level2 = level1.as_ref().and_then(referrer).filter(|second| !party(second));
+    let is_party = |referrer: &Referrer| {
+        let agent = referrer.agent();
+        agent == terms.payer || terms.payees.iter().any(|payee| payee.party.agent == agent)
+    };
+    let level1 = named.filter(|referrer| !is_party(referrer));
+    let level2 = level1.as_ref().and_then(|first| ledger.referrer_behind(first)).filter(|second| !is_party(second));
     Ok([level1, level2])
 }

@@ -18,7 +18,7 @@ pub(crate) use pay::payout_done;
 pub(crate) use progress::{accept, cancel, dispute, release, rule, submit};
 pub(crate) use timeout::time_out;
 
-use crate::{account::AssetIndex, state::Ledger};
+use crate::{account::AssetIndex, referral::Referrer, state::Ledger};
 use alloc::{sync::Arc, vec::Vec};
 use comity_proto::{
     command::Party,
@@ -42,7 +42,7 @@ pub struct Escrow {
     /// Policy at the lock; later changes do not touch this escrow.
     pub rules: Rules,
     /// Who shares the fee: level 1 and level 2.
-    pub referrers: [Option<AgentId>; 2],
+    pub referrers: [Option<Referrer>; 2],
     /// A payee agreed.
     pub accepted: bool,
     /// An arbiter ruled.

@@ -6,15 +6,12 @@ use crate::{
     apply::Out,
     event::{Cause, EventKind},
     outcome::Outcome,
+    referral::Referrer,
     settlement::PayoutKey,
     state::Ledger,
 };
 use alloc::{vec, vec::Vec};
-use comity_proto::{
-    amount::share_of,
-    escrow::Silence,
-    ids::{AgentId, EscrowId},
-};
+use comity_proto::{amount::share_of, command::Party, escrow::Silence, ids::EscrowId};
 
 /// What a part becomes: to the payees before the fee, and back to the payer. The payees' share is floored.
 pub(crate) fn split(amount: u64, silence: Silence) -> (u64, u64) {
@@ -57,7 +54,7 @@ pub(crate) fn pay(
     let fee = fee_in_all.saturating_sub(escrow.fee_taken).min(gross);
     let net = gross.saturating_sub(fee);
 
-    let mut legs = fee_legs(ledger, &escrow, fee);
+    let (mut legs, accrued) = fee_legs(ledger, &escrow, fee);
     let mut remote = Vec::new();
     for (index, share) in shares(&escrow, net).into_iter().enumerate() {
         let Some(payee) = escrow.terms.payees.get(index) else { continue };
@@ -81,6 +78,9 @@ pub(crate) fn pay(
     escrow.fee_taken = escrow.fee_taken.saturating_add(fee);
     escrow.owed_shares = remote.iter().fold(escrow.owed_shares, |owed, _| owed.saturating_add(1));
     ledger.put_escrow(id, escrow);
+    for (referrer, share) in accrued {
+        ledger.accrue(ledger.head.stamp_ms, referrer, asset, share);
+    }
     for (payee, party, share) in remote {
         ledger.owe(out, PayoutKey { escrow: id, milestone, payee }, party, asset, share);
     }
@@ -88,19 +88,28 @@ pub(crate) fn pay(
 }
 
 /// Referrers get their floored shares of the fee, the treasury the rest; a retired referrer's share stays with it too.
-fn fee_legs(ledger: &Ledger, escrow: &Escrow, fee: u64) -> Vec<Leg> {
+/// The second list says what accrues for referrers of other domains, out of the same legs.
+fn fee_legs(ledger: &Ledger, escrow: &Escrow, fee: u64) -> (Vec<Leg>, Vec<(Party, u64)>) {
     let levels = [escrow.rules.referral_level1_bps, escrow.rules.referral_level2_bps];
     let mut rest = fee;
-    let mut legs = vec![];
-    let active = |agent: &AgentId| ledger.agents.get(agent).is_some_and(|agent| !agent.retired);
+    let (mut legs, mut accrued) = (vec![], vec![]);
     for (referrer, bps) in escrow.referrers.iter().zip(levels) {
-        let Some(referrer) = referrer.as_ref().filter(|agent| active(agent)) else { continue };
         let share = share_of(fee, bps).unwrap_or(0).min(rest);
+        let account = match referrer {
+            Some(Referrer::Home(agent)) if ledger.agents.get(agent).is_some_and(|agent| !agent.retired) => {
+                AccountKey::agent(*agent, escrow.asset)
+            }
+            Some(Referrer::Away(party)) => {
+                accrued.push((**party, share));
+                AccountKey::referral(party.agent, escrow.asset)
+            }
+            Some(Referrer::Home(_)) | None => continue,
+        };
         rest = rest.saturating_sub(share);
-        legs.push(Leg::credit(AccountKey::agent(*referrer, escrow.asset), share));
+        legs.push(Leg::credit(account, share));
     }
     legs.push(Leg::credit(AccountKey::treasury(escrow.asset), rest));
-    legs
+    (legs, accrued)
 }
 
 /// Each payee's share of `net`, floored; the last listed gets the rest.

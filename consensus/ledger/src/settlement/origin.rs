@@ -156,7 +156,7 @@ impl Ledger {
         let transfer = prepare.transfer;
         let kind = EventKind::TransferDecided { transfer, commit: true, reason: None, vote_evidence };
         effects.event(kind, &legs);
-        self.payout_ended(now_ms, &prepare.source, true, effects);
+        self.source_told(now_ms, prepare, true, None, effects);
     }
 
     /// In flight goes back to the account it came from. A participant that voted no holds nothing, so nothing more is
@@ -178,13 +178,30 @@ impl Ledger {
                 reason,
                 vote_evidence: Some(batch.digest()),
                 decided_ms: now_ms,
+                closed_ms: now_ms,
             },
             None => OutgoingState::Decided { commit: false, fee: 0, vote_evidence: None, decided_ms: now_ms },
         };
         self.decided(record, state, effects);
         let (transfer, vote_evidence) = (prepare.transfer, no.map(|(_, batch)| batch.digest()));
         effects.event(EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence }, legs);
-        self.payout_ended(now_ms, &prepare.source, false, effects);
+        self.source_told(now_ms, prepare, false, reason, effects);
+    }
+
+    /// Whoever owed this transfer hears what became of it.
+    fn source_told(
+        &mut self,
+        now_ms: u64,
+        prepare: &Prepare,
+        commit: bool,
+        reason: Option<u16>,
+        effects: &mut Effects,
+    ) {
+        match prepare.source {
+            Source::Agent(_) => {}
+            Source::Escrow { .. } => self.payout_ended(now_ms, &prepare.source, commit, effects),
+            Source::Referral { .. } => self.sweep_ended(now_ms, prepare, commit, reason, effects),
+        }
     }
 
     fn decided(&mut self, record: &Outgoing, state: OutgoingState, effects: &mut Effects) {
@@ -214,6 +231,7 @@ impl Ledger {
         acknowledge: &Acknowledge,
         effects: &mut Effects,
     ) -> Outcome {
+        let closed_ms = self.head.stamp_ms;
         let Some(record) = self.settlement.outgoing.get(&acknowledge.transfer) else {
             return Outcome::UnknownTransfer;
         };
@@ -223,7 +241,7 @@ impl Ledger {
         match record.state {
             OutgoingState::Undecided => Outcome::TooEarly,
             OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } if commit == acknowledge.commit => {
-                let state = OutgoingState::Closed { commit, fee, reason: None, vote_evidence, decided_ms };
+                let state = OutgoingState::Closed { commit, fee, reason: None, vote_evidence, decided_ms, closed_ms };
                 self.settlement.set_outgoing(&acknowledge.transfer, state);
                 effects.event(EventKind::TransferClosed { transfer: acknowledge.transfer, commit }, &[]);
                 Outcome::Applied
@@ -287,26 +305,26 @@ impl Ledger {
         effects.event(EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence: None }, &[]);
     }
 
-    /// A peer has no decision, or no vote, to give. Recorded for people; ends nothing but an abort that it need not be
-    /// told any more: behind its watermark it holds nothing unfinished.
+    /// A peer has no decision, or no vote, to give. Recorded for people; ends nothing but a decision that it need not be
+    /// told any more: behind its watermark it holds nothing unfinished, so what it voted yes on is posted there.
     pub(super) fn on_refusal(
         &mut self,
         batch: &CheckedBatch,
         refusal: &SettlementRefusal,
         effects: &mut Effects,
     ) -> Outcome {
-        let (peer, transfer) = (batch.get().from, refusal.transfer);
+        let (peer, transfer, closed_ms) = (batch.get().from, refusal.transfer, self.head.stamp_ms);
         if let Some(record) = self.settlement.outgoing.get_mut(&transfer)
             && record.prepare.recipient.domain == peer
         {
             record.refusal = Some(refusal.reason);
-            if let OutgoingState::Decided { commit: false, vote_evidence, decided_ms, .. } = record.state
+            if let OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } = record.state
                 && refusal.reason == Outcome::TooOld.code()
             {
-                let reason = Some(refusal.reason);
-                let state = OutgoingState::Closed { commit: false, fee: 0, reason, vote_evidence, decided_ms };
+                let reason = (!commit).then_some(refusal.reason);
+                let state = OutgoingState::Closed { commit, fee, reason, vote_evidence, decided_ms, closed_ms };
                 self.settlement.set_outgoing(&transfer, state);
-                effects.event(EventKind::TransferClosed { transfer, commit: false }, &[]);
+                effects.event(EventKind::TransferClosed { transfer, commit }, &[]);
             }
             return Outcome::Applied;
         }
@@ -336,6 +354,7 @@ impl Ledger {
                 Some((at, timer)) if at <= now_ms => match *timer {
                     Timer::DecideBy(transfer) => self.abort_if_due(now_ms, &transfer, effects),
                     Timer::Payout(key) => self.attempt_payout(now_ms, &key, effects),
+                    Timer::Sweep(id) => self.sweep_accrual(now_ms, &id, effects),
                 },
                 _ => return handled,
             }
@@ -349,5 +368,6 @@ fn source_account(source: &Source, asset: AssetIndex) -> AccountKey {
     match *source {
         Source::Agent(agent) => AccountKey::agent(agent, asset),
         Source::Escrow { escrow, .. } => AccountKey::escrow(escrow, asset),
+        Source::Referral { agent, .. } => AccountKey::referral(agent, asset),
     }
 }

@@ -139,7 +139,8 @@ pub(crate) fn decision_of(record: &Outgoing) -> Option<Decision> {
             (commit, vote_evidence)
         }
     };
-    Some(Decision { transfer: record.prepare.transfer, content: record.content, commit, vote_evidence })
+    let Prepare { transfer, decide_by_ms, .. } = record.prepare;
+    Some(Decision { transfer, content: record.content, commit, vote_evidence, decide_by_ms })
 }
 
 impl Settlement {

@@ -16,7 +16,7 @@ use crate::{
 use comity_proto::{
     amount::share_of,
     ids::{DomainId, Hash, TransferId},
-    limits::{DECIDE_WITHIN_MAX_MS, OPEN_TRANSFERS_PER_PEER_MAX},
+    limits::OPEN_TRANSFERS_PER_PEER_MAX,
     settlement::{Acknowledge, Decision, Prepare, Vote},
 };
 
@@ -248,8 +248,9 @@ impl Ledger {
         effects.event(kind, legs);
     }
 
-    /// An abort that overtook its prepare is remembered, so that the prepare comes too late. A commit without a vote of
-    /// ours is refused: our yes is what it rests on.
+    /// Behind the watermark nothing is unfinished: what is decided there was finished here and is forgotten. An abort that
+    /// overtook its prepare is remembered, so that the prepare comes too late. A commit without a vote of ours is refused:
+    /// our yes is what it rests on.
     fn decision_on_unheard(
         &mut self,
         now_ms: u64,
@@ -258,10 +259,13 @@ impl Ledger {
         effects: &mut Effects,
     ) -> Outcome {
         let key = (batch.get().from, decision.transfer);
+        let watermark = self.settlement.peers.get(&key.0).map_or(0, |state| state.incoming_watermark_ms);
+        if decision.decide_by_ms <= watermark {
+            return effects.refuse(key.0, key.1, Outcome::TooOld);
+        }
         if decision.commit {
             return effects.refuse(key.0, key.1, Outcome::UnknownTransfer);
         }
-        let highest = self.settlement.peers.get(&key.0).map_or(0, |state| state.incoming_highest_ms);
         let record = Incoming {
             prepare: None,
             content: decision.content,
@@ -269,8 +273,7 @@ impl Ledger {
             evidence: batch.digest(),
             decision_evidence: Some(batch.digest()),
             heard_ms: now_ms,
-            // The origin's clock is unknown: kept as long as a prepare begun now would be.
-            decide_by_ms: highest.saturating_add(DECIDE_WITHIN_MAX_MS),
+            decide_by_ms: decision.decide_by_ms,
             state: IncomingState::Finished { commit: false, fee: 0 },
             refusal: None,
         };

@@ -12,7 +12,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use comity_proto::{
     command::Party,
     ids::{DomainId, EscrowId, Hash, PublicKey, TransferId},
-    limits::DECIDE_WITHIN_MAX_MS,
+    limits::{DAY_MS, DECIDE_WITHIN_MAX_MS},
     settlement::Prepare,
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,11 @@ pub const FORGOTTEN_PER_STEP_MAX: usize = 8;
 pub const PAYOUT_RETRY_FIRST_MS: u64 = 1_000;
 /// Longest such pause.
 pub const PAYOUT_RETRY_MAX_MS: u64 = 600_000;
+/// From the first share that waits for a referrer of another domain to the sweep, and from a sweep that failed to the
+/// next. A time and no least amount: a minor unit is worth something else in each asset, and small sums must not wait for
+/// ever. A day, because this income is for ever and nobody waits for it: however many fees a referrer earns from, it costs
+/// two signed messages each way per asset and day.
+pub const SWEEP_EVERY_MS: u64 = DAY_MS;
 
 const _: () = assert!(FINISHED_KEPT_MS > 2 * DECIDE_WITHIN_MAX_MS, "a fresh prepare is never too old");
 
@@ -77,7 +82,20 @@ pub enum OutgoingState {
         vote_evidence: Option<Hash>,
         /// Stamp of the decision.
         decided_ms: u64,
+        /// Stamp of the close: the record is kept for a while after it.
+        closed_ms: u64,
     },
+}
+
+impl Outgoing {
+    /// What orders the record among those of its peer: `decide_by`, or a later close, so that whoever waited long for the
+    /// end can still read it.
+    fn queued_ms(&self) -> u64 {
+        match self.state {
+            OutgoingState::Closed { closed_ms, .. } => self.prepare.decide_by_ms.max(closed_ms),
+            OutgoingState::Undecided | OutgoingState::Decided { .. } => self.prepare.decide_by_ms,
+        }
+    }
 }
 
 /// A transfer is known to a participant by its origin and its id there.
@@ -160,6 +178,39 @@ pub struct Payout {
     pub retry_at_ms: Option<u64>,
 }
 
+/// Names what one referrer of another domain earns in one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccrualId(pub [u8; 16]);
+
+impl AccrualId {
+    /// Of a referrer and an asset.
+    pub fn of(referrer: &Party, asset: AssetIndex) -> AccrualId {
+        let parts: [&[u8]; 3] = [referrer.domain.as_bytes(), referrer.agent.as_bytes(), &asset.0.to_be_bytes()];
+        AccrualId(Hash::of_parts("comity/v1/id/accrual", &parts).first_16())
+    }
+}
+
+impl ShardKey for AccrualId {
+    fn prefix(&self) -> u64 {
+        prefix_of_bytes(&self.0)
+    }
+}
+
+/// What a referrer of another domain has earned in one asset and has not got; gone once it has everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accrual {
+    /// Who.
+    pub referrer: Party,
+    /// In this ledger.
+    pub asset: AssetIndex,
+    /// Minor units in `referral/<agent>`.
+    pub waiting: u64,
+    /// The transfer that carries what waited before, while it is undecided.
+    pub sweep: Option<TransferId>,
+    /// Stamp from which what waits may be swept; `None` while a sweep is undecided.
+    pub sweep_at_ms: Option<u64>,
+}
+
 /// Two different decisions of one origin for one transfer: the first stands, the treaty is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Equivocation {
@@ -198,7 +249,7 @@ pub struct PeerState {
 pub struct PeerQueues {
     /// Ours, not closed.
     pub outgoing_open: CowQueue<TransferId>,
-    /// Ours, closed.
+    /// Ours, closed; by `decide_by` or the close, whichever is later.
     pub outgoing_done: CowQueue<TransferId>,
     /// Theirs, voted yes and undecided.
     pub incoming_open: CowQueue<TransferId>,
@@ -213,6 +264,8 @@ pub enum Timer {
     DecideBy(TransferId),
     /// The next attempt of a payout may begin.
     Payout(PayoutKey),
+    /// What has accrued for a referrer may be swept.
+    Sweep(AccrualId),
 }
 
 /// All settlement state of a ledger.
@@ -224,6 +277,8 @@ pub struct Settlement {
     pub incoming: CowMap<IncomingKey, Incoming>,
     /// Shares that escrows owe to agents of other domains.
     pub payouts: CowMap<PayoutKey, Payout>,
+    /// What referrers of other domains have earned and not got.
+    pub accruals: CowMap<AccrualId, Accrual>,
     /// One state per domain that we have, or had, a treaty with.
     pub peers: BTreeMap<DomainId, PeerState>,
     /// Deadlines and retries. Derived.
@@ -250,7 +305,7 @@ impl Settlement {
     }
 
     fn index_outgoing(&mut self, record: &Outgoing) {
-        let (id, by) = (record.prepare.transfer, record.prepare.decide_by_ms);
+        let (id, by) = (record.prepare.transfer, record.queued_ms());
         if record.state == OutgoingState::Undecided {
             self.timers.insert(by, Timer::DecideBy(id));
         }
@@ -262,7 +317,7 @@ impl Settlement {
     }
 
     fn unindex_outgoing(&mut self, record: &Outgoing) {
-        let (id, by) = (record.prepare.transfer, record.prepare.decide_by_ms);
+        let (id, by) = (record.prepare.transfer, record.queued_ms());
         self.timers.remove(by, &Timer::DecideBy(id));
         let queues = &mut self.peers.entry(record.prepare.recipient.domain).or_default().queues;
         queues.outgoing_open.remove(by, &id);
@@ -318,6 +373,20 @@ impl Settlement {
     pub(crate) fn remove_payout(&mut self, key: &PayoutKey) {
         if let Some(at) = self.payouts.remove(key).and_then(|payout| payout.retry_at_ms) {
             self.timers.remove(at, &Timer::Payout(*key));
+        }
+    }
+
+    /// Puts an accrual in, in place of an older state of the same, and queues its sweep; one with nothing to wait for is
+    /// taken out.
+    pub(crate) fn put_accrual(&mut self, id: AccrualId, accrual: Accrual) {
+        if let Some(at) = self.accruals.remove(&id).and_then(|old| old.sweep_at_ms) {
+            self.timers.remove(at, &Timer::Sweep(id));
+        }
+        if let Some(at) = accrual.sweep_at_ms {
+            self.timers.insert(at, Timer::Sweep(id));
+        }
+        if accrual.waiting > 0 || accrual.sweep.is_some() {
+            self.accruals.insert(id, accrual);
         }
     }
 
@@ -379,6 +448,11 @@ impl Settlement {
         for (key, payout) in self.payouts.freeze().iter() {
             if let Some(at) = payout.retry_at_ms {
                 self.timers.insert(at, Timer::Payout(*key));
+            }
+        }
+        for (id, accrual) in self.accruals.freeze().iter() {
+            if let Some(at) = accrual.sweep_at_ms {
+                self.timers.insert(at, Timer::Sweep(*id));
             }
         }
     }

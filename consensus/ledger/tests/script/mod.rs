@@ -5,7 +5,7 @@ use bytes::Bytes;
 use comity_ledger::{AccountKey, AssetIndex, Outcome};
 use comity_proto::{
     amount::{AssetCode, AssetId, format_amount, parse_amount},
-    command::{Actor, Party, Verb},
+    command::{Actor, Party, Referral, Verb},
     entry::EntryItem,
     escrow::{Arbiter, EscrowTerms, Payee, Silence},
     ids::{DomainId, EscrowId, RequestId, TransferId},
@@ -85,6 +85,16 @@ impl Stage {
                 }
                 None
             }
+            ["both", "stall", time] => {
+                let time_ms = self.time(time);
+                let [alpha, beta] = &mut self.worlds;
+                for world in [&mut *alpha, &mut *beta] {
+                    world.now_ms += time_ms;
+                    world.pulse();
+                }
+                converse(alpha, beta);
+                None
+            }
             ["advance", time] => {
                 let ms = self.time(time);
                 self.world().advance(ms);
@@ -105,7 +115,7 @@ impl Stage {
                 let item = self.last.clone().unwrap_or_else(|| self.fail("nothing was said before"));
                 Some(self.apply(item))
             }
-            ["balance" | "treasury" | "state" | "owner" | "supply", ..] => Some(self.look(words)),
+            ["accrued" | "balance" | "treasury" | "state" | "owner" | "supply", ..] => Some(self.look(words)),
             _ => Some(self.command(words)),
         }
     }
@@ -133,6 +143,12 @@ impl Stage {
                 let index =
                     world.ledger.assets().find(|(_, asset)| asset.id == wanted).map_or(AssetIndex(99), |(n, _)| n);
                 format_amount(world.ledger.balance_of(&AccountKey::treasury(index)), 6)
+            }
+            ["accrued", who, rest @ ..] => {
+                let wanted = rest.first().map_or_else(|| usd(&world.name), |text| self.asset(text));
+                let index =
+                    world.ledger.assets().find(|(_, asset)| asset.id == wanted).map_or(AssetIndex(99), |(n, _)| n);
+                format_amount(world.ledger.accrual(&self.party(who), index).map_or(0, |accrual| accrual.waiting), 6)
             }
             ["supply"] => format_amount(world.ledger.balance_of(&AccountKey::issuance(AssetIndex(0))), 6),
             ["state", escrow] => {
@@ -199,7 +215,7 @@ impl Stage {
             ["registers", rest @ ..] => Verb::RegisterAgent {
                 nickname: Nickname::new(who).expect("a nickname"),
                 group: word_after(rest, "group").map(|text| GroupLabel::new(text).expect("a group")),
-                referred_by: word_after(rest, "by").map(|text| ReferralCode::new(text).expect("a code")),
+                referred_by: self.referral(rest),
                 own_code: word_after(rest, "code").map(|text| ReferralCode::new(text).expect("a code")),
                 admission: word_after(rest, "token").map(hash_of),
             },
@@ -282,7 +298,7 @@ impl Stage {
     }
 
     /// `AMOUNT ASSET to PAYEE[:BPS],... deliver +T [grace +T] [review +T] [on-silence X] [arbiter WHO] [ruling +T]
-    /// [on-no-ruling X] [code C] [parts A,B,...]`
+    /// [on-no-ruling X] [by CODE|WHO@DOMAIN] [parts A,B,...]`
     fn terms(&self, payer: &str, words: &[&str]) -> EscrowTerms {
         let [amount, asset, "to", payees, rest @ ..] = words else { self.fail("terms: AMOUNT ASSET to PAYEES") };
         let now_ms = self.worlds[self.here].now_ms;
@@ -312,9 +328,17 @@ impl Stage {
             arbiter: word_after(rest, "arbiter").map(arbiter),
             ruling_window_ms: time("ruling", 3_600_000),
             on_no_ruling: silence("on-no-ruling", Silence::Refund),
-            referral_code: word_after(rest, "code").map(|text| ReferralCode::new(text).expect("a code")),
+            referred_by: self.referral(rest),
             milestones: parts.unwrap_or_default(),
         }
+    }
+
+    /// `by CODE`, or `by WHO@DOMAIN`.
+    fn referral(&self, words: &[&str]) -> Option<Referral> {
+        word_after(words, "by").map(|text| match text.contains('@') {
+            true => Referral::Agent(self.party(text)),
+            false => Referral::Code(ReferralCode::new(text).expect("a code")),
+        })
     }
 
     fn silence(&self, text: &str) -> Silence {

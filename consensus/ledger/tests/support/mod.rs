@@ -7,7 +7,7 @@ use comity_ledger::{
 };
 use comity_proto::{
     amount::{AssetCode, AssetId},
-    command::{Actor, Command, CommandBatch, Party, Verb},
+    command::{Actor, Command, CommandBatch, Party, Referral, Verb},
     entry::EntryItem,
     envelope::Signed as _,
     escrow::{EscrowTerms, Payee, Silence},
@@ -101,7 +101,7 @@ pub fn terms(payer: &str, payees: &[(Party, u16)], amount: u64, home: &str, now_
         arbiter: None,
         ruling_window_ms: HOUR_MS,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: vec![],
     }
 }
@@ -233,7 +233,7 @@ impl World {
     pub fn register(&mut self, name: &str, referred_by: Option<&str>, own_code: Option<&str>) -> Outcome {
         let code = |text: &str| ReferralCode::new(text).expect("a code");
         let nickname = Nickname::new(name).expect("a nickname");
-        let (referred_by, own_code) = (referred_by.map(code), own_code.map(code));
+        let (referred_by, own_code) = (referred_by.map(code).map(Referral::Code), own_code.map(code));
         self.agent(name, Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None })
     }
 

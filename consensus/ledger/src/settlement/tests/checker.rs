@@ -26,11 +26,25 @@ fn committed(record: &Outgoing) -> Option<bool> {
     }
 }
 
+/// How the participant ended a transfer. What it has forgotten behind its watermark it ended as the origin decided:
+/// nothing unfinished is ever behind it.
+fn ended(world: &World, origin: Side, record: &Outgoing) -> Option<IncomingState> {
+    let theirs = &world.homes[1 - origin].ledger;
+    let known = theirs.incoming_transfer(domain(origin), record.prepare.transfer).map(|record| record.state);
+    let watermark = theirs.peer_state(&domain(origin)).map_or(0, |state| state.incoming_watermark_ms);
+    match committed(record) {
+        Some(commit) if known.is_none() && record.prepare.decide_by_ms <= watermark => {
+            Some(IncomingState::Finished { commit, fee: 0 })
+        }
+        _ => known,
+    }
+}
+
 /// One decision for one transfer, and nobody acts before it or against it.
 fn agreement(world: &World, origin: Side) -> Result<(), String> {
     let (ours, theirs) = (&world.homes[origin].ledger, &world.homes[1 - origin].ledger);
     for (id, record) in ours.settlement.outgoing.iter() {
-        let there = theirs.incoming_transfer(domain(origin), *id).map(|record| record.state);
+        let there = ended(world, origin, record);
         let closed = matches!(record.state, OutgoingState::Closed { .. });
         match (committed(record), there) {
             (
@@ -50,7 +64,13 @@ fn agreement(world: &World, origin: Side) -> Result<(), String> {
     }
     for ((from, id), record) in theirs.settlement.incoming.iter() {
         let posted = matches!(record.state, IncomingState::Finished { commit: true, .. });
-        if posted && *from == domain(origin) && ours.outgoing_transfer(id).and_then(committed) != Some(true) {
+        let watermark = ours.peer_state(&domain(1 - origin)).map_or(0, |state| state.outgoing_watermark_ms);
+        let forgotten = ours.outgoing_transfer(id).is_none() && record.decide_by_ms <= watermark;
+        if posted
+            && *from == domain(origin)
+            && !forgotten
+            && ours.outgoing_transfer(id).and_then(committed) != Some(true)
+        {
             return Err(format!("money made: {id} is posted and its origin knows no commit"));
         }
     }
@@ -67,9 +87,9 @@ fn supply_equation(world: &World, issuer: Side) -> Result<(), String> {
     let held = statement.asset(&asset).and_then(|line| line.held).expect("the issuer knows it");
     let mut one_sided = 0;
     for origin in 0..2 {
-        let (ours, theirs) = (&world.homes[origin].ledger, &world.homes[1 - origin].ledger);
-        for (id, record) in ours.settlement.outgoing.iter().filter(|(_, record)| record.prepare.asset == asset) {
-            let there = theirs.incoming_transfer(domain(origin), *id).map(|record| record.state);
+        let ours = &world.homes[origin].ledger;
+        for record in ours.settlement.outgoing.values().filter(|record| record.prepare.asset == asset) {
+            let there = ended(world, origin, record);
             let posted = matches!(there, Some(IncomingState::Finished { commit: true, .. }));
             if committed(record) == Some(true) && !posted {
                 one_sided += record.prepare.amount;

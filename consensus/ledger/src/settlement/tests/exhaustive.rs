@@ -162,8 +162,10 @@ impl Search {
             return None;
         }
         let batch = world.batch(message);
-        let content = content_of(batch.queried(&query.transfer)?);
-        let decision = Decision { transfer: query.transfer, content, commit: false, vote_evidence: None };
+        let prepare = batch.queried(&query.transfer)?;
+        let (content, decide_by_ms) = (content_of(prepare), prepare.decide_by_ms);
+        let transfer = query.transfer;
+        let decision = Decision { transfer, content, commit: false, vote_evidence: None, decide_by_ms };
         Some((1 - from, SettlementMessage::Decision(decision)))
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::Outcome;
 use alloc::{format, string::String, vec, vec::Vec};
 use comity_proto::{
-    command::Verb,
+    command::{Referral, Verb},
     escrow::{EscrowTerms, Payee, Silence},
     ids::{EscrowId, Hash, PublicKey},
     text::Condition,
@@ -45,6 +45,8 @@ struct History {
     chance: Chance,
     network: Vec<Message>,
     next_id: u64,
+    /// Ids below this one may have been forgotten: whoever uses one again makes another transfer.
+    oldest_id: u64,
     released: u64,
 }
 
@@ -63,7 +65,7 @@ pub(super) fn terms(world: &World, side: Side, payer: u8, to: u8, amount: u64) -
         arbiter: None,
         ruling_window_ms: 3_600_000,
         on_no_ruling: Silence::Refund,
-        referral_code: None,
+        referred_by: None,
         milestones: vec![],
     }
 }
@@ -85,6 +87,13 @@ impl History {
                 let owed = self.world.pulse(side, by_ms);
                 self.network.extend(owed);
             }
+            _ if self.chance.below(3) == 0 => {
+                for side in 0..2 {
+                    let owed = self.world.pulse(side, 25 * 3_600_000);
+                    self.network.extend(owed);
+                }
+                self.oldest_id = self.next_id;
+            }
             _ => {
                 let active = self.chance.below(2) == 0;
                 self.world.set_treaty(side, active);
@@ -94,8 +103,8 @@ impl History {
 
     fn pay(&mut self, side: Side) {
         // Now and then an id is used again, with the same or another content.
-        let again = self.next_id > 1 && self.chance.below(8) == 0;
-        let id = if again { self.chance.below(self.next_id) } else { self.next_id };
+        let again = self.next_id > self.oldest_id && self.chance.below(8) == 0;
+        let id = if again { self.oldest_id + self.chance.below(self.next_id - self.oldest_id) } else { self.next_id };
         self.next_id += u64::from(!again);
         let asset = usd(self.chance.side());
         let (from, to, amount) = (self.chance.agent(), self.chance.agent(), 1 + self.chance.below(400_000));
@@ -104,13 +113,15 @@ impl History {
         self.network.extend(owed.into_iter().last());
     }
 
-    /// Locks and releases at once: the share of the remote payee is owed until it arrives.
+    /// Locks and releases at once: the share of the remote payee is owed until it arrives, that of a remote referrer
+    /// accrues.
     fn pay_by_escrow(&mut self, side: Side) {
         let mut id = [0xEE; 16];
         id[..8].copy_from_slice(&self.next_id.to_be_bytes());
         self.next_id += 1;
         let (payer, to, amount) = (self.chance.agent(), self.chance.agent(), 1 + self.chance.below(200_000));
-        let terms = terms(&self.world, side, payer, to, amount);
+        let mut terms = terms(&self.world, side, payer, to, amount);
+        terms.referred_by = Some(Referral::Agent(party(1 - side, self.chance.agent())));
         let home = &mut self.world.homes[side];
         let escrow_id = EscrowId(id);
         if home.agent_does(side, payer, Verb::LockEscrow { escrow_id, terms }) == Outcome::Created {
@@ -145,9 +156,10 @@ impl History {
     }
 }
 
-fn run(seed: u64, steps: usize) -> Result<(u64, usize), String> {
+fn run(seed: u64, steps: usize) -> Result<[u64; 3], String> {
     let world = World::new();
-    let mut history = History { world, chance: Chance(seed), network: Vec::new(), next_id: 1, released: 0 };
+    let (chance, network) = (Chance(seed), Vec::new());
+    let mut history = History { world, chance, network, next_id: 1, oldest_id: 1, released: 0 };
     for step in 0..steps {
         history.step();
         check(&history.world).map_err(|fault| format!("seed {seed}, step {step}: {fault}"))?;
@@ -165,19 +177,20 @@ fn run(seed: u64, steps: usize) -> Result<(u64, usize), String> {
             return Err(format!("seed {seed}: the snapshot of side {side} is another ledger"));
         }
     }
-    let finished = history.world.homes.iter().map(|home| home.ledger.settlement.incoming.len()).sum();
-    Ok((history.released, finished))
+    Ok([history.released, history.world.posted, history.world.swept])
 }
 
 #[test]
 fn crossing_transfers_keep_the_money_at_every_step_and_end_once_the_network_heals() {
     let seeds = env::var("COMITY_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
-    let (mut released, mut finished) = (0, 0);
+    let mut sums = [0; 3];
     for seed in 0..seeds {
         match run(seed, 200) {
-            Ok((escrows, transfers)) => (released, finished) = (released + escrows, finished + transfers),
+            Ok(counts) => sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count),
             Err(fault) => panic!("{fault}"),
         }
     }
-    assert!(released > 0 && finished > 40, "{released} escrows, {finished} transfers: too quiet to prove anything");
+    let [released, posted, swept] = sums;
+    let proves = released > 0 && posted > 40 && swept > 4;
+    assert!(proves, "{released} escrows, {posted} transfers, {swept} sweeps: too quiet to prove anything");
 }

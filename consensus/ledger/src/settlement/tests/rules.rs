@@ -41,8 +41,9 @@ fn said(prepare: &Prepare) -> Message {
 
 fn decision(prepare: &Prepare, commit: bool) -> Message {
     let vote_evidence = commit.then_some(Hash([1; 32]));
+    let Prepare { transfer, decide_by_ms, .. } = *prepare;
     let content = content_of(prepare);
-    (0, SettlementMessage::Decision(Decision { transfer: prepare.transfer, content, commit, vote_evidence }))
+    (0, SettlementMessage::Decision(Decision { transfer, content, commit, vote_evidence, decide_by_ms }))
 }
 
 fn refused(answers: &[Message]) -> Option<u16> {
@@ -333,6 +334,31 @@ fn behind_the_watermark_everything_is_too_old_and_nothing_unfinished_is_there() 
     let query = Query { transfer: old.transfer, prepare: Bytes::copy_from_slice(&digest.0) };
     expect_no(&mut world, &(1, SettlementMessage::Query(query)), Outcome::TooOld);
     assert_eq!(world.homes[1].balance(agent(1, 0), &usd(0)), 1_990, "the second was aborted at its deadline");
+}
+
+/// The acknowledgement was lost, and the participant has forgotten since what it acknowledged.
+#[test]
+fn a_commit_whose_acknowledgement_was_lost_ends_though_the_participant_has_forgotten_it() {
+    let mut world = World::new();
+    assert!(world.pay(0, 0, 0, ID, usd(0), 1_000).is_success());
+    let begun = world.owed(0);
+    let (_, votes) = world.deliver(&begun[0]);
+    let (_, decisions) = world.deliver(&votes[0]);
+    let (_, lost) = world.deliver(&decisions[0]);
+    assert!(matches!(lost[0].1, SettlementMessage::Acknowledge(_)));
+    world.homes[0].now_ms += 2 * FINISHED_KEPT_MS;
+    assert!(world.pay(0, 0, 0, transfer_id(2), usd(0), 1_000).is_success());
+    let next = world.owed(0).pop().expect("begun");
+    world.deliver(&next);
+    assert!(world.homes[1].ledger.incoming_transfer(domain(0), ID).is_none(), "forgotten");
+    check(&world).expect("and counted once");
+    expect_no(&mut world, &decisions[0], Outcome::TooOld);
+    world.settle_now();
+    assert!(world.is_quiet());
+    let state = world.homes[0].ledger.outgoing_transfer(&ID).map(|record| record.state);
+    assert!(matches!(state, Some(OutgoingState::Closed { commit: true, .. })), "{state:?}");
+    assert_eq!(world.homes[1].balance(agent(1, 0), &usd(0)), 2 * 995);
+    check(&world).expect("the equation holds");
 }
 
 #[test]

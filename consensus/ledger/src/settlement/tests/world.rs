@@ -5,7 +5,7 @@ use crate::{
     account::AccountKey,
     apply::Applied,
     check::{Checked, CheckedGenesis, CheckedItem},
-    settlement::{CheckedBatch, OwedMessage},
+    settlement::{CheckedBatch, Outgoing, OwedMessage, record::SWEEP_EVERY_MS},
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use comity_proto::{
     ids::{AgentId, DomainId, Hash, PublicKey, RequestId, TransferId},
     keys::SecretKey,
     policy::Policy,
-    settlement::{Prepare, Query, SettlementBatch, SettlementMessage},
+    settlement::{Decision, Prepare, Query, SettlementBatch, SettlementMessage, Source},
     text::{Memo, Nickname},
     treaty::{ExposureCap, Treaty},
 };
@@ -49,6 +49,10 @@ pub(super) type Message = (Side, SettlementMessage);
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) homes: [Home; 2],
+    /// Commits that arrived at their participant.
+    pub(super) posted: u64,
+    /// Those of them that swept what a referrer had earned.
+    pub(super) swept: u64,
 }
 
 pub(super) fn secret(n: u8) -> SecretKey {
@@ -192,7 +196,7 @@ pub(super) fn treaty_with(peer: Side, roster: Bytes, active: bool) -> Treaty {
 
 impl World {
     pub(super) fn new() -> World {
-        let mut world = World { homes: [Home::new(0), Home::new(1)] };
+        let mut world = World { homes: [Home::new(0), Home::new(1)], posted: 0, swept: 0 };
         for side in 0..2 {
             assert_eq!(world.set_treaty(side, true), Outcome::Created);
         }
@@ -249,6 +253,13 @@ impl World {
             self.homes[to].evidence.entry(batch.digest()).or_insert_with(|| vec![prepare.clone()]);
         }
         let applied = self.homes[to].apply(vec![CheckedItem(Checked::Settlement(Box::new(batch)))]);
+        if let (SettlementMessage::Decision(Decision { transfer, commit: true, .. }), [Outcome::Applied]) =
+            (said, applied.outcomes.concat().as_slice())
+        {
+            let sweeps = |record: &Outgoing| matches!(record.prepare.source, Source::Referral { .. });
+            self.posted += 1;
+            self.swept += u64::from(self.homes[*side].ledger.outgoing_transfer(transfer).is_some_and(sweeps));
+        }
         let answers = applied.owed.into_iter().map(|owed| (to, self.homes[to].message(owed.message))).collect();
         (applied.outcomes.into_iter().flatten().collect(), answers)
     }
@@ -272,7 +283,9 @@ impl World {
     /// Fair network from here on: both sides repeat what they owe until nothing is left. Says whether it ended.
     pub(super) fn heal(&mut self) -> bool {
         for _ in 0..40 {
-            let mut queue: Vec<Message> = (0..2).flat_map(|side| self.pulse(side, 60_000)).collect();
+            // Nothing but sums of referrers is left: they wait for their day.
+            let by_ms = if self.is_settled() { SWEEP_EVERY_MS } else { 60_000 };
+            let mut queue: Vec<Message> = (0..2).flat_map(|side| self.pulse(side, by_ms)).collect();
             queue.extend((0..2).flat_map(|side| self.owed(side)));
             while let Some(message) = queue.pop() {
                 queue.extend(self.deliver(&message).1);
@@ -286,6 +299,10 @@ impl World {
 
     /// Nothing is open on either side.
     pub(super) fn is_quiet(&self) -> bool {
+        self.is_settled() && self.homes.iter().all(|home| home.ledger.settlement.accruals.is_empty())
+    }
+
+    fn is_settled(&self) -> bool {
         self.homes.iter().all(|home| home.ledger.in_doubt().is_empty() && home.ledger.settlement.payouts.is_empty())
     }
 }
