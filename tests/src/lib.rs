@@ -5,6 +5,8 @@
 //!
 //! Deliberately absent: any way into a node other than its doors.
 
+#![forbid(unsafe_code)]
+
 pub mod agent;
 pub mod binary;
 pub mod cli;

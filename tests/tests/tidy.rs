@@ -29,3 +29,5 @@ mod readme;
 mod tokens;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/unsafe_code.rs"]
+mod unsafe_code;

@@ -98,8 +98,36 @@ const ALLOWED: &[Allowed] = &[
         dev: &["tempfile", "proptest"],
     },
     Allowed {
-        name: "comity-tests",
+        name: "comity-sim",
         ours: &["comity-proto", "comity-ledger", "comity-runtime", "comity-replica", "comity-node"],
+        others: &[
+            "libp2p",
+            "bytes",
+            "clap",
+            "futures",
+            "indicatif",
+            "parking_lot",
+            "plotters",
+            "rand",
+            "rand_xoshiro",
+            "rustix",
+            "serde",
+            "serde_json",
+            "strsim",
+            "tempfile",
+            "thiserror",
+            "toml",
+            "tracing",
+            "tracing-subscriber",
+        ],
+        dev: &["proptest"],
+    },
+    // Stand-ins for two crates of others: whatever they depended on would be a dependency of all of libp2p.
+    Allowed { name: "futures-timer", ours: &["comity-runtime"], others: &[], dev: &[] },
+    Allowed { name: "web-time", ours: &["comity-runtime"], others: &[], dev: &[] },
+    Allowed {
+        name: "comity-tests",
+        ours: &["comity-proto", "comity-ledger", "comity-runtime", "comity-replica", "comity-node", "comity-sim"],
         others: &["tempfile", "serde_json", "tokio", "ureq", "ed25519-dalek", "proptest", "clap", "proc-macro2"],
         dev: &[],
     },
@@ -134,6 +162,7 @@ fn dependencies(metadata: &serde_json::Value) -> Vec<Dependency> {
 fn manifest_of(crate_name: &str) -> String {
     let folder = match crate_name.strip_prefix("comity-").unwrap_or(crate_name) {
         inner @ ("runtime" | "ledger" | "replica") => format!("consensus/{inner}"),
+        stand_in @ ("futures-timer" | "web-time") => format!("sim/patches/{stand_in}"),
         outer => outer.to_owned(),
     };
     format!("{folder}/Cargo.toml")
@@ -146,7 +175,7 @@ fn wrong_arrows(dependencies: &[Dependency]) -> Vec<Breach> {
             ALLOWED.iter().find(|a| a.name == d.crate_name).is_some_and(|a| a.ours.contains(&d.wants.as_str()));
         if !allowed {
             let rule = format!("{} may not depend on {}", d.crate_name, d.wants);
-            let remedy = "arrows are proto <- ledger <- replica <- node, runtime <- replica and node, tests see all";
+            let remedy = "proto <- ledger <- replica <- node <- sim, runtime <- replica, node, sim and its patches, tests see all";
             breaches.push(Breach::new(&manifest_of(&d.crate_name), 0, rule, remedy));
         }
     }
@@ -218,12 +247,18 @@ fn an_arrow_that_points_back_is_found() {
         ("comity-proto", "comity-ledger", true, "*"),
         ("comity-runtime", "comity-proto", false, "*"),
         ("comity-node", "comity-tests", true, "*"),
+        ("comity-sim", "comity-node", false, "*"),
+        ("comity-node", "comity-sim", true, "*"),
+        ("web-time", "comity-runtime", false, "*"),
+        ("web-time", "comity-proto", false, "*"),
         ("comity-stranger", "comity-proto", false, "*"),
     ]);
     let expected = [
         ("proto/Cargo.toml", 0),
         ("consensus/runtime/Cargo.toml", 0),
         ("node/Cargo.toml", 0),
+        ("node/Cargo.toml", 0),
+        ("sim/patches/web-time/Cargo.toml", 0),
         ("stranger/Cargo.toml", 0),
     ];
     found_at(&wrong_arrows(&all), &expected);
@@ -236,8 +271,16 @@ fn a_crate_that_is_not_on_the_list_is_found() {
         ("comity-proto", "serde_json", false, "^1"),
         ("comity-ledger", "rand", false, "^0.8"),
         ("comity-node", "tokio", false, "^1"),
+        ("comity-sim", "tokio", false, "^1"),
+        ("futures-timer", "libc", false, "^0.2"),
     ]);
-    found_at(&unlisted_crates(&all), &[("proto/Cargo.toml", 0), ("consensus/ledger/Cargo.toml", 0)]);
+    let expected = [
+        ("proto/Cargo.toml", 0),
+        ("consensus/ledger/Cargo.toml", 0),
+        ("sim/Cargo.toml", 0),
+        ("sim/patches/futures-timer/Cargo.toml", 0),
+    ];
+    found_at(&unlisted_crates(&all), &expected);
 }
 
 #[test]

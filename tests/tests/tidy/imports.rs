@@ -71,6 +71,35 @@ const BANS: &[Ban] = &[
         paths: &["axum", "clap", "rmcp", "comfy_table", "indicatif"],
         reason: "a service function is shared by every door and knows none",
     },
+    Ban {
+        folder: "sim/src",
+        except: &["sim/src/cli", "sim/src/main.rs", "sim/src/symbols.rs"],
+        paths: &[
+            "std::fs",
+            "std::net::TcpStream",
+            "std::net::TcpListener",
+            "std::net::UdpSocket",
+            "std::thread",
+            "std::process",
+            "std::env",
+            "std::time::Instant",
+            "std::time::SystemTime",
+            "tokio",
+        ],
+        reason: "a run is one thread in virtual time: only the command line touches the real machine",
+    },
+    Ban {
+        folder: "sim/src/oracles",
+        except: &[],
+        paths: &["comity_ledger::apply"],
+        reason: "an oracle looks; if it judged with `apply` it would share the mistake it should find",
+    },
+    Ban {
+        folder: "sim/patches",
+        except: &[],
+        paths: &["std::thread", "std::time::Instant", "std::time::SystemTime", "tokio"],
+        reason: "a stand-in asks comity_runtime for every clock and timer",
+    },
 ];
 
 impl Ban {
@@ -205,6 +234,10 @@ fn a_banned_import_is_found_with_its_line() {
         ("node/src/service/escrow.rs", "use clap::Args;"),
         ("node/src/service/agent.rs", "use axum::Json;"),
         ("proto/src/ids.rs", "use alloc::string::String;\nuse std::collections::HashMap;"),
+        ("sim/src/world/executor.rs", "use std::time::Duration;\nuse std::time::Instant;"),
+        ("sim/src/cli/run.rs", "use std::{fs, time::Instant};"),
+        ("sim/src/oracles/books.rs", "use comity_ledger::invariants;\nuse comity_ledger::apply::apply;"),
+        ("sim/patches/web-time/src/lib.rs", "pub use std::time::{Duration, SystemTime};"),
         ("consensus/ledger/src/x.rs", "fn f(rand: u8, std: u8) { rand + std }\nfn g(m: &HashMap<u8, u8>) {}"),
     ]);
     let expected = [
@@ -219,6 +252,9 @@ fn a_banned_import_is_found_with_its_line() {
         ("node/src/service/agent.rs", 1),
         ("node/src/service/escrow.rs", 1),
         ("proto/src/ids.rs", 2),
+        ("sim/patches/web-time/src/lib.rs", 1),
+        ("sim/src/oracles/books.rs", 2),
+        ("sim/src/world/executor.rs", 2),
     ];
     found_at(&banned_imports(&tree), &expected);
 }
