@@ -12,6 +12,7 @@
 //! | `oracles` | what must hold |
 //! | `run` | one universe from beginning to verdict |
 //! | `record` | what it leaves behind |
+//! | `scale` | how cards spread over many nodes |
 //!
 //! The node's own code is not changed and not told.
 //!
@@ -26,6 +27,7 @@ pub mod oracles;
 pub mod plan;
 pub mod record;
 pub mod run;
+pub mod scale;
 pub mod scenario;
 pub mod workload;
 pub mod world;
