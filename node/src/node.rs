@@ -12,9 +12,9 @@ use crate::{
         TrustedDomain,
     },
     service::{
-        commands,
         error::{Kind, ServiceError},
         principal::Tokens,
+        relay,
     },
     settle::{inbound, outbox},
     signer::Signer,
@@ -27,6 +27,7 @@ use comity_proto::{
     entry::EntryItem,
     ids::{DomainId, Hash, PublicKey, RequestId},
     keys::SecretKey,
+    relay::{Answer, Question},
     text::AgentString,
 };
 use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
@@ -153,12 +154,11 @@ impl Node {
     }
 
     async fn answer(&self, caller: Caller, body: Bytes) -> Result<Bytes, Refusal> {
-        match serve::Question::decode(&body) {
-            Some(serve::Question::IsHere(agent)) if caller.own => {
-                Ok(Bytes::from_static(if self.desk.is_here(agent) { &[1] } else { &[0] }))
-            }
-            Some(serve::Question::Commands(envelope)) => Ok(commands::take_foreign(self, envelope).await),
-            _ => Err(Refusal("no question that this node answers".to_owned())),
+        match Question::decode(&body) {
+            Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk.is_here(agent)).encode()),
+            Ok(Question::IsHere(_)) => Err(Refusal("asked inside one domain only".to_owned())),
+            Ok(Question::Commands(envelope)) => Ok(relay::record(self, envelope).await.encode()),
+            Err(reject) => Err(Refusal(format!("no question that this node answers: {reject}"))),
         }
     }
 

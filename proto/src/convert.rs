@@ -9,6 +9,7 @@ mod command;
 mod escrow;
 mod gossip;
 mod identity;
+mod relay;
 mod settlement;
 mod task;
 mod verb;

@@ -17,6 +17,7 @@
 //! | [`identity`], [`session`] | certificates, rosters, genesis, joining, sessions |
 //! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, hello, repair |
 //! | [`task`] | work between agents, and the demand for its payment |
+//! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
 //!
 //! Absent on purpose: the framing of streams (the node's mesh, which has one limit per class), outcomes and events
 //! (the ledger's), making keys (the node's), and any rule about money.
@@ -50,6 +51,7 @@ pub mod keys;
 pub mod limits;
 pub mod policy;
 pub mod reject;
+pub mod relay;
 mod scan;
 pub mod session;
 pub mod settlement;

@@ -200,6 +200,15 @@ pub const RESULT_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// One chunk of progress or result: a stream of several tasks stays fair.
 pub const TASK_CHUNK_BYTES: usize = 64 * 1_024;
 
+// --- relay ---------------------------------------------------------------------------------------------------------
+
+/// A question between nodes: a command envelope with a version, two tags and a length.
+pub const QUESTION_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 16;
+/// Payload of a receipt: a roster, two ids, three numbers and an outcome of at most three bytes per command.
+pub const RECEIPT_BYTES_MAX: usize = 2 * 1_024;
+/// An answer between nodes: at most a receipt in its envelope.
+pub const ANSWER_BYTES_MAX: usize = RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16;
+
 /// The relations that hold between limits.
 const _: () = {
     assert!(ENVELOPE_BYTES_MAX < ENTRY_BYTES_MAX, "every envelope fits into an entry");
@@ -240,6 +249,8 @@ const _: () = {
         ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + SUPPLY_FIGURES_MAX * 96 + ROSTER_BYTES_MAX < CARD_BYTES_MAX,
         "the longest domain card fits"
     );
+    assert!(QUESTION_BYTES_MAX < FRAME_BYTES_MAX, "a question fits into a frame");
+    assert!(COMMANDS_PER_BATCH_MAX * 3 + ROSTER_BYTES_MAX + 128 <= RECEIPT_BYTES_MAX, "the longest receipt fits");
     assert!(FEE_BPS_MAX < BPS_WHOLE && REFERRAL_BPS_SUM_MAX <= BPS_WHOLE, "shares are parts of a whole");
     assert!(SUPPLY_MAX < u64::MAX / 16, "a sum of a few supplies still fits a u64");
     assert!(PULSE_EVERY_MS * 2 < STALL_MS, "two missed pulses are not yet a stall");

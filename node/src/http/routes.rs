@@ -16,6 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use comity_proto::ids::{AgentId, DomainId};
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -110,6 +111,7 @@ async fn submit(
         .collect();
     let document = json!({
         "home": submitted.home, "log_index": submitted.log_index, "stamp_ms": submitted.stamp_ms, "results": results,
+        "receipt": submitted.receipt.map(|envelope| BASE64.encode(&envelope)),
     });
     Ok((StatusCode::OK, Json(document)).into_response())
 }

@@ -1,7 +1,10 @@
 //! Signed commands into a ledger: this domain's, or through the mesh the one of the escrow that a local agent works for.
 
-use super::error::{Changed, Kind, ServiceError};
-use crate::{mesh::class::Class, node::Node, tasks::serve::Question};
+use super::{
+    error::{Changed, Kind, ServiceError},
+    relay,
+};
+use crate::node::Node;
 use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_proto::{
@@ -11,11 +14,7 @@ use comity_proto::{
     ids::{DomainId, RequestId},
     reject::Reject,
 };
-use comity_replica::{SubmitError, SubmitReply};
-use std::time::Duration;
-
-/// How long another domain has to take a command into its log and to answer.
-const REMOTE_DEADLINE: Duration = Duration::from_secs(10);
+use comity_replica::SubmitError;
 
 /// What the log made of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +27,16 @@ pub struct Submitted {
     pub stamp_ms: u64,
     /// Per command, in order.
     pub results: Vec<(RequestId, Outcome)>,
+    /// Of a ledger elsewhere: the envelope of its receipt.
+    pub receipt: Option<Bytes>,
 }
 
 /// Brings a signed batch into the ledger that it addresses. `key` is the `Idempotency-Key` of the door, which must be the
 /// first request id, so that a door can not promise what the ledger does not know.
 ///
 /// # Errors
-/// What the bytes alone condemn; a refused single command, by the name of its outcome; no leader, no answer.
+/// What the bytes alone condemn; a refused single command, by the name of its outcome; no leader, no answer; `pending`
+/// while a ledger elsewhere has given no receipt.
 pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted, ServiceError> {
     let batch = peek(&envelope)?;
     let first = batch.commands.first().map(|command| command.request_id.to_string()).unwrap_or_default();
@@ -43,10 +45,11 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
         return Err(ServiceError::bad_input("idempotency_key_mismatch", detail));
     }
     let ids = batch.commands.iter().map(|command| command.request_id);
-    let reply = if batch.home == node.domain() {
-        node.replica().submit(EntryItem::Commands(envelope)).await.map_err(refused)?
+    let (reply, receipt) = if batch.home == node.domain() {
+        (node.replica().submit(EntryItem::Commands(envelope)).await.map_err(refused)?, None)
     } else {
-        elsewhere(node, batch.home, envelope).await?
+        let (reply, receipt) = relay::ask_home(node, batch.home, envelope, batch.commands.len()).await?;
+        (reply, Some(receipt))
     };
     let results: Vec<_> = ids.zip(reply.outcomes.iter().copied()).collect();
     if let (1, Some((_, outcome))) = (batch.commands.len(), results.first())
@@ -61,58 +64,15 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
             .first()
             .map_or_else(|| of_outcome(Outcome::Malformed), |outcome| of_outcome(*outcome)));
     }
-    Ok(Submitted { home: batch.home, log_index: reply.log_index, stamp_ms: reply.stamp_ms, results })
+    let (log_index, stamp_ms) = (reply.log_index, reply.stamp_ms);
+    Ok(Submitted { home: batch.home, log_index, stamp_ms, results, receipt })
 }
 
 /// The content of a batch before its signature is judged: for routing only, the ledger judges.
-fn peek(envelope: &Bytes) -> Result<CommandBatch, ServiceError> {
+pub(super) fn peek(envelope: &Bytes) -> Result<CommandBatch, ServiceError> {
     Envelope::parse(envelope, CommandBatch::PAYLOAD_BYTES_MAX, CommandBatch::LIMIT)
         .and_then(|parsed| CommandBatch::decode(parsed.unverified_payload()))
         .map_err(|reject| of_reject(&reject))
-}
-
-/// The payee's node hands the batch to the escrow's home; only that home's log makes it count.
-async fn elsewhere(node: &Node, home: DomainId, envelope: Bytes) -> Result<SubmitReply, ServiceError> {
-    let question = Question::Commands(envelope).encode();
-    let mut last = String::from("no node of it is connected");
-    for other in node.mesh().nodes_of(&home) {
-        match node.mesh().request(other, Class::Tasks, question.clone(), REMOTE_DEADLINE).await {
-            Ok(answer) => return decode(&answer),
-            Err(error) => last = error.to_string(),
-        }
-    }
-    Err(ServiceError::new(
-        Kind::Unavailable,
-        "home_unreachable",
-        format!("the ledger of domain {home} was not reached: {last}"),
-        "send the same command again: its request id makes that safe",
-    ))
-}
-
-/// The other end of [`elsewhere`]: takes a batch of an agent at home elsewhere into this ledger.
-pub(crate) async fn take_foreign(node: &Node, envelope: Bytes) -> Bytes {
-    let answer = match peek(&envelope) {
-        Ok(batch) if batch.home == node.domain() => node.replica().submit(EntryItem::Commands(envelope)).await,
-        Ok(_) => Err(SubmitError::Refused(Outcome::WrongDomain)),
-        Err(_) => Err(SubmitError::Refused(Outcome::Malformed)),
-    };
-    let answer = answer.map(|reply| (reply.log_index, reply.stamp_ms, reply.outcomes));
-    // Plain values into memory: cannot fail; an empty answer is refused by the asker.
-    postcard::to_allocvec(&answer).unwrap_or_default().into()
-}
-
-fn decode(answer: &Bytes) -> Result<SubmitReply, ServiceError> {
-    type Answer = Result<(u64, u64, Vec<Outcome>), SubmitError>;
-    let answer: Answer = postcard::from_bytes(answer).map_err(|error| {
-        ServiceError::new(
-            Kind::Unknown,
-            "home_not_understood",
-            error.to_string(),
-            "update this node, then send it again",
-        )
-    })?;
-    let (log_index, stamp_ms, outcomes) = answer.map_err(refused)?;
-    Ok(SubmitReply { log_index, stamp_ms, outcomes })
 }
 
 /// Whether the caller got what it asked for.

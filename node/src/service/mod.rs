@@ -6,6 +6,7 @@ pub mod commands;
 pub mod domain;
 pub mod error;
 pub mod principal;
+pub mod relay;
 pub mod trades;
 pub mod view;
 pub mod work;

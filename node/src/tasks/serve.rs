@@ -6,6 +6,7 @@ use bytes::Bytes;
 use comity_proto::{
     envelope::{Signed as _, Verified},
     ids::{AgentId, DomainId, PublicKey},
+    relay::{Answer, Question},
     task::{TaskEventKind, TaskRequest},
     text::Reason,
 };
@@ -81,7 +82,7 @@ async fn where_is(mesh: &MeshHandle, agent: AgentId) -> Option<PublicKey> {
         let question = Question::IsHere(agent).encode();
         let answer = mesh.request(neighbour.node, Class::Tasks, question, ASK).await;
         tracing::debug!(node = %neighbour.node, ?answer, "asked whether an agent is there");
-        if answer.is_ok_and(|answer| answer.as_ref() == [1]) {
+        if answer.is_ok_and(|answer| Answer::decode(&answer) == Ok(Answer::IsHere(true))) {
             return Some(neighbour.node);
         }
     }
@@ -100,51 +101,4 @@ async fn pass_on(mesh: &MeshHandle, node: PublicKey, envelope: &Bytes, from: u64
         }
     }
     let _told = outer.close().await;
-}
-
-/// One question of class `Tasks`: a tag byte, then its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Own domain only: did this agent ask you for work? Answered by one byte, 1 or 0.
-    IsHere(AgentId),
-    /// A signed command batch for the ledger of the node that is asked, from an agent at home elsewhere.
-    Commands(Bytes),
-}
-
-impl Question {
-    /// As bytes.
-    pub(crate) fn encode(&self) -> Bytes {
-        let (tag, content) = match self {
-            Question::IsHere(agent) => (0, agent.0.as_slice()),
-            Question::Commands(envelope) => (1, envelope.as_ref()),
-        };
-        let mut bytes = Vec::with_capacity(content.len() + 1);
-        bytes.push(tag);
-        bytes.extend_from_slice(content);
-        bytes.into()
-    }
-
-    /// From bytes; the envelope stays a slice.
-    pub(crate) fn decode(bytes: &Bytes) -> Option<Question> {
-        match bytes.first()? {
-            0 => AgentId::try_from(&bytes[1..]).ok().map(Question::IsHere),
-            1 => Some(Question::Commands(bytes.slice(1..))),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_survives_its_bytes_and_an_unknown_one_is_none() {
-        for question in [Question::IsHere(AgentId([3; 32])), Question::Commands(Bytes::from_static(b"x"))] {
-            assert_eq!(Question::decode(&question.encode()), Some(question));
-        }
-        assert_eq!(Question::decode(&Bytes::from_static(&[9])), None);
-        assert_eq!(Question::decode(&Bytes::from_static(&[0, 1])), None);
-        assert_eq!(Question::decode(&Bytes::new()), None);
-    }
 }

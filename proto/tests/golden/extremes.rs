@@ -12,6 +12,7 @@ use comity_proto::{
     ids::{DomainId, EscrowId, TransferId},
     limits as l,
     reject::Reject,
+    relay::Question,
     settlement::{Prepare, Query, SettlementMessage, Source},
     task::TaskRequest,
 };
@@ -110,6 +111,17 @@ fn the_body_of_a_task_is_a_slice_of_what_arrived() {
     assert!(arrived.contains(&opened.get().body.as_ptr()), "the body was copied");
     let larger = TaskRequest { body: vec![7; l::TASK_BYTES_MAX + 1].into(), ..s::task() };
     assert!(matches!(TaskRequest::open(&larger.seal(&s::secret(s::PAYER))), Err(Reject::TooLarge { .. })));
+}
+
+#[test]
+fn a_question_carries_the_longest_envelope_as_a_slice_and_no_longer_one() {
+    let longest = Question::Commands(vec![7; l::ENVELOPE_BYTES_MAX].into()).encode();
+    let Ok(Question::Commands(envelope)) = Question::decode(&longest) else { panic!("the longest envelope") };
+    assert!(longest.as_ptr_range().contains(&envelope.as_ptr()), "the envelope was copied");
+    let longer = Question::Commands(vec![7; l::ENVELOPE_BYTES_MAX + 1].into()).encode();
+    assert!(longer.len() <= l::QUESTION_BYTES_MAX, "only the inner limit is left to refuse it");
+    let refused = Err(Reject::TooLarge { limit: "envelope_bytes", max: l::ENVELOPE_BYTES_MAX });
+    assert_eq!(Question::decode(&longer), refused);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use comity_proto::{
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId, TaskId, TransferId},
     keys::{SecretKey, prove_rotation},
     policy::Policy,
+    relay::Receipt,
     session::SessionRequest,
     settlement::{
         Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
@@ -418,6 +419,18 @@ pub(crate) fn payment_request() -> PaymentRequest {
         asset: usd(),
         amount: 5_000_000,
         result_hash: hash(8),
+    }
+}
+
+pub(crate) fn receipt() -> Receipt {
+    Receipt {
+        domain: domain(ALPHA),
+        batch: Hash::of(b"a batch"),
+        incarnation: 1,
+        log_index: 77,
+        stamp_ms: NOW,
+        outcomes: vec![2, 4, 300],
+        roster: roster_envelope(),
     }
 }
 

@@ -128,7 +128,17 @@ const ALLOWED: &[Allowed] = &[
     Allowed {
         name: "comity-tests",
         ours: &["comity-proto", "comity-ledger", "comity-runtime", "comity-replica", "comity-node", "comity-sim"],
-        others: &["tempfile", "serde_json", "tokio", "ureq", "ed25519-dalek", "proptest", "clap", "proc-macro2"],
+        others: &[
+            "tempfile",
+            "serde_json",
+            "tokio",
+            "ureq",
+            "ed25519-dalek",
+            "proptest",
+            "clap",
+            "proc-macro2",
+            "data-encoding",
+        ],
         dev: &[],
     },
 ];

@@ -2,9 +2,23 @@
 
 use super::{Incoming, Outgoing, record::IncomingKey};
 use crate::{account::AccountKey, state::Ledger};
-use comity_proto::{amount::AssetId, ids::TransferId};
+use comity_proto::{
+    amount::AssetId,
+    identity::Roster,
+    ids::{PublicKey, TransferId},
+};
 
 impl Ledger {
+    /// Whether this key may speak for another domain: a voter of the highest of this roster, whose own signature the
+    /// caller has checked, and the one seen here; of no incarnation older than one seen.
+    pub fn speaks_for(&self, incarnation: u64, roster: &Roster, key: &PublicKey) -> bool {
+        match self.settlement.peers.get(&roster.domain) {
+            Some(peer) if incarnation < peer.incarnation => false,
+            Some(peer) if roster.epoch <= peer.roster_epoch && !peer.voters.is_empty() => peer.voters.contains(key),
+            _ => roster.voters.contains(key),
+        }
+    }
+
     /// Transfers that this domain began, by id; tombstones among them.
     pub fn outgoing(&self) -> impl Iterator<Item = (&TransferId, &Outgoing)> {
         self.settlement.outgoing.iter()

@@ -272,6 +272,14 @@ fn only_a_voter_of_the_highest_roster_seen_counts() {
     assert_eq!(deliver_batch(&mut world, 1, stale), [Outcome::Exists]);
     let fallen = batch(2, vec![new], new, 2, &message);
     assert_eq!(deliver_batch(&mut world, 1, fallen), [Outcome::OldIncarnation]);
+    // What is signed apart from a batch is judged by the same roster.
+    let speaks = |incarnation, epoch, voter: comity_proto::ids::PublicKey| {
+        let roster = Roster { domain: domain(0), epoch, voters: vec![voter] };
+        world.homes[1].ledger.speaks_for(incarnation, &roster, &voter)
+    };
+    assert!(speaks(3, 2, new) && speaks(3, 3, stranger), "a higher roster than the one seen counts");
+    assert!(!speaks(3, 1, old) && !speaks(3, 2, stranger), "a lower or the same one does not change who votes");
+    assert!(!speaks(2, 2, new), "of an older incarnation");
 }
 
 #[test]

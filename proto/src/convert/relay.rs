@@ -1,0 +1,129 @@
+//! Questions between nodes, their answers, and receipts.
+
+use super::{narrow, put};
+use crate::{
+    envelope::{Context, Signed},
+    identity::Roster,
+    ids::{AgentId, DomainId, Hash, PublicKey},
+    limits as l,
+    reject::{Reject, within},
+    relay::{Answer, NotNow, Question, RELAY_VERSION, Receipt},
+    strict::{self, array},
+    wire::{self, answer::Answer as WireAnswer, question::Question as WireQuestion},
+};
+use bytes::Bytes;
+use prost::Message as _;
+
+impl Question {
+    /// The one encoding.
+    pub fn encode(&self) -> Bytes {
+        let question = match self {
+            Question::IsHere(agent) => WireQuestion::IsHere(put(&agent.0)),
+            Question::Commands(envelope) => WireQuestion::Commands(envelope.clone()),
+        };
+        wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
+    }
+
+    /// Reads a question; an envelope is a slice of what arrived.
+    pub fn decode(bytes: &Bytes) -> Result<Question, Reject> {
+        within(bytes.len(), l::QUESTION_BYTES_MAX, "question_bytes")?;
+        let wire = strict::versioned(bytes, RELAY_VERSION, |question: &wire::Question| question.version)?;
+        match wire.question.ok_or(Reject::WrongKind { field: "question" })? {
+            WireQuestion::IsHere(agent) => Ok(Question::IsHere(AgentId(array(&agent, "is_here")?))),
+            WireQuestion::Commands(envelope) => {
+                within(envelope.len(), l::ENVELOPE_BYTES_MAX, "envelope_bytes")?;
+                Ok(Question::Commands(envelope))
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The one encoding.
+    pub fn encode(&self) -> Bytes {
+        let answer = match self {
+            Answer::IsHere(here) => WireAnswer::IsHere(*here),
+            Answer::Receipt(envelope) => WireAnswer::Receipt(envelope.clone()),
+            Answer::Refused(code) => WireAnswer::Refused((*code).into()),
+            Answer::NotNow(why) => WireAnswer::NotNow(wire::NotNow::from(*why).into()),
+        };
+        wire::Answer { version: RELAY_VERSION, answer: Some(answer) }.encode_to_vec().into()
+    }
+
+    /// Reads an answer; a receipt is a slice of what arrived.
+    pub fn decode(bytes: &Bytes) -> Result<Answer, Reject> {
+        within(bytes.len(), l::ANSWER_BYTES_MAX, "answer_bytes")?;
+        let wire = strict::versioned(bytes, RELAY_VERSION, |answer: &wire::Answer| answer.version)?;
+        Ok(match wire.answer.ok_or(Reject::WrongKind { field: "answer" })? {
+            WireAnswer::IsHere(here) => Answer::IsHere(here),
+            WireAnswer::Receipt(envelope) => Answer::Receipt(envelope),
+            WireAnswer::Refused(code) => Answer::Refused(narrow(code, "refused")?),
+            WireAnswer::NotNow(why) => Answer::NotNow(not_now(why)?),
+        })
+    }
+}
+
+impl From<NotNow> for wire::NotNow {
+    fn from(why: NotNow) -> wire::NotNow {
+        match why {
+            NotNow::Busy => wire::NotNow::Busy,
+            NotNow::NoLeader => wire::NotNow::NoLeader,
+            NotNow::NotAVoter => wire::NotNow::NotAVoter,
+            NotNow::Unknown => wire::NotNow::Unknown,
+        }
+    }
+}
+
+fn not_now(why: i32) -> Result<NotNow, Reject> {
+    match wire::NotNow::try_from(why) {
+        Ok(wire::NotNow::Busy) => Ok(NotNow::Busy),
+        Ok(wire::NotNow::NoLeader) => Ok(NotNow::NoLeader),
+        Ok(wire::NotNow::NotAVoter) => Ok(NotNow::NotAVoter),
+        Ok(wire::NotNow::Unknown) => Ok(NotNow::Unknown),
+        Ok(wire::NotNow::Unspecified) | Err(_) => Err(Reject::WrongKind { field: "not_now" }),
+    }
+}
+
+impl Signed for Receipt {
+    const CONTEXT: Context = Context::Receipt;
+    const PAYLOAD_BYTES_MAX: usize = l::RECEIPT_BYTES_MAX;
+    const LIMIT: &'static str = "receipt_bytes";
+
+    fn encode(&self) -> Bytes {
+        let wire = wire::Receipt {
+            domain: put(&self.domain.0),
+            batch: put(&self.batch.0),
+            incarnation: self.incarnation,
+            log_index: self.log_index,
+            stamp_ms: self.stamp_ms,
+            outcomes: self.outcomes.iter().map(|code| u32::from(*code)).collect(),
+            roster: self.roster.clone(),
+        };
+        wire.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<Receipt, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        let wire: wire::Receipt = strict::decode(payload)?;
+        if wire.outcomes.is_empty() {
+            return Err(Reject::Missing { field: "outcomes" });
+        }
+        within(wire.outcomes.len(), l::COMMANDS_PER_BATCH_MAX, "commands_per_batch")?;
+        Ok(Receipt {
+            domain: DomainId(array(&wire.domain, "domain")?),
+            batch: Hash(array(&wire.batch, "batch")?),
+            incarnation: wire.incarnation,
+            log_index: wire.log_index,
+            stamp_ms: wire.stamp_ms,
+            outcomes: wire.outcomes.into_iter().map(|code| narrow(code, "outcomes")).collect::<Result<_, _>>()?,
+            roster: wire.roster,
+        })
+    }
+
+    /// A voter of the roster inside, which the domain's own root key signed: a domain's id is the hash of that key.
+    fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
+        let roster = Roster::open(&self.roster)?;
+        let own = roster.get().domain == self.domain && DomainId::of_key(roster.key()) == self.domain;
+        if own && roster.get().voters.contains(key) { Ok(()) } else { Err(Reject::WrongSigner) }
+    }
+}

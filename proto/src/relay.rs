@@ -1,0 +1,91 @@
+//! What one node asks another on behalf of agents, and a home domain's receipt for commands that came from elsewhere.
+//!
+//! A question and its answer are not signed, because the connection is; a receipt is, because it is shown to others.
+
+use crate::{
+    ids::{AgentId, DomainId, Hash},
+    reject::Reject,
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// The version of questions and answers that this program speaks.
+pub const RELAY_VERSION: u32 = 1;
+
+/// One request on a stream of class `tasks`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Did this agent ask you for work? Inside one domain only.
+    IsHere(AgentId),
+    /// Envelope of a command batch for the ledger of the domain that is asked, from an agent at home elsewhere.
+    Commands(Bytes),
+}
+
+/// The answer to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Whether the agent is there.
+    IsHere(bool),
+    /// Envelope of a [`Receipt`]: the log has answered.
+    Receipt(Bytes),
+    /// Refused before the log, with an outcome code; nothing was recorded.
+    Refused(u16),
+    /// There is no receipt.
+    NotNow(NotNow),
+}
+
+/// Why there is no receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// Too much is waiting; nothing was recorded.
+    Busy,
+    /// No leader in time; nothing was recorded.
+    NoLeader,
+    /// The node is no voter and cannot speak for its domain; nothing was recorded.
+    NotAVoter,
+    /// It may have been recorded: the same bytes again make it known.
+    Unknown,
+}
+
+/// What a ledger answered to a command batch. Context [`crate::envelope::Context::Receipt`]; signed by a voter of the
+/// roster it carries, which the domain's root key signed. Whether a newer roster is known is for the reader, who has state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whose ledger.
+    pub domain: DomainId,
+    /// SHA-256 of the envelope of the command batch.
+    pub batch: Hash,
+    /// Raised when that ledger is restored from a backup.
+    pub incarnation: u64,
+    /// Raft log index of the entry that answered.
+    pub log_index: u64,
+    /// That domain's ledger time at the entry, ms since the Unix epoch.
+    pub stamp_ms: u64,
+    /// Outcome codes: one per command, or one for the whole batch.
+    pub outcomes: Vec<u16>,
+    /// Envelope of the domain's roster.
+    pub roster: Bytes,
+}
+
+impl NotNow {
+    /// Every reason, for tests and tables.
+    pub const ALL: [NotNow; 4] = [NotNow::Busy, NotNow::NoLeader, NotNow::NotAVoter, NotNow::Unknown];
+}
+
+impl Receipt {
+    /// Whether it answers this command batch, addressed to this domain, with so many commands.
+    ///
+    /// # Errors
+    /// The field that belongs to something else.
+    pub fn check_answers(&self, domain: DomainId, batch: Hash, commands: usize) -> Result<(), Reject> {
+        if self.domain != domain {
+            return Err(Reject::WrongKind { field: "domain" });
+        }
+        if self.batch != batch {
+            return Err(Reject::WrongKind { field: "batch" });
+        }
+        // One outcome stands for a batch that was refused as such.
+        let fits = self.outcomes.len() == commands || self.outcomes.len() == 1;
+        if fits { Ok(()) } else { Err(Reject::OutOfRange { field: "outcomes" }) }
+    }
+}
