@@ -32,6 +32,7 @@ use comity_proto::{
 };
 use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
+use futures::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 
 /// How often trust and roster are read again from the ledger, besides when an entry changes them.
@@ -93,7 +94,18 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::start`].
-    pub async fn start_on(
+    // Boxed here, so that the whole node is compiled once, in this crate.
+    #[inline(never)]
+    pub fn start_on(
+        home: Home,
+        transport: MeshTransport,
+        disk: Arc<dyn Disk>,
+        data: Option<DataDir>,
+    ) -> BoxFuture<'static, Result<Arc<Node>, ServiceError>> {
+        Box::pin(Node::begin(home, transport, disk, data))
+    }
+
+    async fn begin(
         home: Home,
         transport: MeshTransport,
         disk: Arc<dyn Disk>,

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use comity_ledger::Ledger;
 use comity_proto::entry::EntryItem;
 use comity_runtime::{self as runtime, disk::Disk};
+use futures::future::BoxFuture;
 use openraft::{
     Raft, RaftMetrics, ServerState,
     error::{Fatal, InitializeError, RaftError},
@@ -87,7 +88,17 @@ pub(crate) struct Inner {
 
 impl Replica {
     /// Recovers what this node's disk holds and takes part in the domain's log.
-    pub async fn open(config: ReplicaConfig, links: Arc<dyn Links>, disk: Arc<dyn Disk>) -> Result<Replica, OpenError> {
+    // Boxed here, so that consensus is compiled once, in this crate, and not again in every crate that opens a replica.
+    #[inline(never)]
+    pub fn open(
+        config: ReplicaConfig,
+        links: Arc<dyn Links>,
+        disk: Arc<dyn Disk>,
+    ) -> BoxFuture<'static, Result<Replica, OpenError>> {
+        Box::pin(Replica::recover(config, links, disk))
+    }
+
+    async fn recover(config: ReplicaConfig, links: Arc<dyn Links>, disk: Arc<dyn Disk>) -> Result<Replica, OpenError> {
         let raft_config = config.raft().map_err(OpenError::Config)?;
         let mut salt = [0; 8];
         runtime::entropy(&mut salt);

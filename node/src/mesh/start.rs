@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use comity_runtime as runtime;
+use futures::future::BoxFuture;
 use libp2p::Swarm;
 use libp2p::swarm;
 use parking_lot::Mutex;
@@ -32,7 +33,13 @@ impl MeshHandle {
     ///
     /// # Errors
     /// When settings contradict each other or an address cannot be listened on; then nothing runs.
-    pub async fn start(config: MeshConfig) -> Result<MeshHandle, SetupError> {
+    // Boxed here, so that libp2p is compiled once, in this crate.
+    #[inline(never)]
+    pub fn start(config: MeshConfig) -> BoxFuture<'static, Result<MeshHandle, SetupError>> {
+        Box::pin(MeshHandle::begin(config))
+    }
+
+    async fn begin(config: MeshConfig) -> Result<MeshHandle, SetupError> {
         let keypair = peer::libp2p_keypair(&config.key.seed()).map_err(|error| SetupError::Key(error.to_string()))?;
         let behaviour = MeshBehaviour::new(&config, &keypair)?;
         let control = behaviour.streams.new_control();
