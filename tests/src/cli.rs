@@ -60,5 +60,5 @@ pub fn try_ask(data: &Path, args: &[&str]) -> Said {
     let data = data.display().to_string();
     let mut all = vec!["--json", "--data", &data];
     all.extend(args);
-    run(&all, Duration::from_secs(60))
+    run(&all, super::PATIENCE)
 }

@@ -1,6 +1,6 @@
 //! Two domains of three nodes each, as processes.
 
-use super::{now_ms, process::Process, wait_for};
+use super::{PATIENCE, now_ms, process::Process, single::free_addresses, wait_for};
 use comity_ledger::statement::{SupplyStatement, verify_pair};
 use comity_node::{
     cli::{client::Client, context},
@@ -17,9 +17,6 @@ use comity_proto::{
 use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// How long a domain has to elect a leader on a busy machine.
-pub const READY: Duration = Duration::from_secs(40);
 
 /// One node.
 pub struct Node {
@@ -163,7 +160,8 @@ impl Federation {
     pub fn start() -> Federation {
         super::world();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let plan = Plan::make(dir.path(), now_ms(), 0).unwrap_or_else(|error| panic!("{error}"));
+        let plan = Plan::make(dir.path(), &free_addresses(Plan::ADDRESSES), now_ms(), 0)
+            .unwrap_or_else(|error| panic!("{error}"));
         let domains = plan.domains.map(|mut plan| {
             let mut nodes: Vec<Node> = plan.nodes.drain(..).map(Node::of).collect();
             nodes.iter_mut().for_each(Node::start);
@@ -193,12 +191,12 @@ impl Federation {
     /// Waits until every running node knows a leader.
     ///
     /// # Panics
-    /// After [`READY`].
+    /// After [`PATIENCE`].
     pub fn wait_until_ready(&self) {
         for node in self.nodes().filter(|node| node.runs()) {
             let begun = std::time::Instant::now();
             while !node.is_ready() {
-                assert!(begun.elapsed() < READY, "{} is not ready:\n{}", node.plan.name, node.last_words());
+                assert!(begun.elapsed() < PATIENCE, "{} is not ready:\n{}", node.plan.name, node.last_words());
                 std::thread::sleep(Duration::from_millis(20));
             }
         }

@@ -14,11 +14,16 @@ pub mod door;
 pub mod federation;
 pub mod process;
 pub mod single;
+pub mod slowness;
 
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
+
+/// How long a condition may take before a test gives up. It is for a test that would wait for ever on a defect, on a
+/// machine that is busy with other things; it is no claim about speed.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 static WORLD: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
 

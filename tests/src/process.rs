@@ -52,11 +52,11 @@ impl Process {
         let _reaped = self.child.wait();
     }
 
-    /// Sends `TERM` or `INT` and gives the exit code; `None` when it did not end in ten seconds or died of a signal.
+    /// Sends `TERM` or `INT` and gives the exit code; `None` when it does not end or died of a signal.
     pub fn signal(&mut self, name: &str) -> Option<i32> {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|sent| sent.success()), "kill -{name}");
-        self.wait(Duration::from_secs(10))
+        self.wait(super::PATIENCE)
     }
 
     /// The exit code, once it has ended by itself.

@@ -1,6 +1,6 @@
 //! One node of one's own: a domain of one, made and run by the command line.
 
-use super::{process::Process, wait_for, world};
+use super::{PATIENCE, process::Process, wait_for, world};
 use comity_node::{
     cli::client::Client,
     home::{Home, load_key},
@@ -14,21 +14,36 @@ use comity_proto::{
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    time::Duration,
+    sync::atomic::{AtomicU16, Ordering},
 };
 use tempfile::TempDir;
 
-/// How long a node has to answer after its start.
-const READY: Duration = Duration::from_secs(30);
+/// Below every system's range of ports for outgoing connections, which would take one that is free for a moment.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// Loopback addresses that are free now, all different.
+/// The next port that this process gives out.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(PORTS.start);
+
+/// A loopback address that no other process uses: a node that is started again after a while finds its port free. Where
+/// there is only 127.0.0.1, that one.
+fn own_loopback() -> Ipv4Addr {
+    // Process ids have at most 22 bits.
+    let own = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() | ((std::process::id() & 0x3f_ffff) << 2));
+    if TcpListener::bind((own, 0)).is_ok() { own } else { Ipv4Addr::LOCALHOST }
+}
+
+/// Loopback addresses that are free now, all different, and given to nobody else by this process.
 ///
 /// # Panics
 /// When there are none.
 pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("its address")).collect()
+    let ip = own_loopback();
+    let next = || (ip, NEXT_PORT.fetch_add(1, Ordering::Relaxed));
+    let free = std::iter::repeat_with(next).take_while(|(_, port)| PORTS.contains(port));
+    let free: Vec<SocketAddr> =
+        free.filter(|address| TcpListener::bind(address).is_ok()).take(count).map(SocketAddr::from).collect();
+    assert_eq!(free.len(), count, "no free ports");
+    free
 }
 
 /// A node that was started by `comity up`.
@@ -84,9 +99,9 @@ impl Single {
     /// Waits until it knows a leader and the genesis.
     ///
     /// # Panics
-    /// When it ends, or after half a minute.
+    /// When it ends, or after [`PATIENCE`].
     pub fn wait_until_founded(&mut self) {
-        wait_for(&format!("the node at {}", self.http), READY, || {
+        wait_for(&format!("the node at {}", self.http), PATIENCE, || {
             let process = self.process.as_mut().expect("it was started");
             assert!(!process.ended(), "the node ended:\n{}", process.said());
             let token = std::fs::read_to_string(self.dir.join("api.token")).ok()?;

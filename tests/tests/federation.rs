@@ -3,13 +3,12 @@
 use comity_node::signer::fresh_transfer_id;
 use comity_proto::{command::Party, ids::AgentId};
 use comity_tests::{
+    PATIENCE,
     agent::Agent,
     federation::{Domain, Federation, ended},
     wait_for,
 };
-use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of beta's asset alpha accepts, and the other way round, minor units.
 const CAP: u64 = 1_000_000;
 

@@ -12,7 +12,7 @@ mod load;
 mod watch;
 
 use chance::Chance;
-use comity_tests::federation::{Federation, READY};
+use comity_tests::{PATIENCE, federation::Federation, slowness::Slowness};
 use load::{Load, Worker};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -52,6 +52,7 @@ fn whoever_is_killed_nothing_acknowledged_is_lost_and_every_transfer_ends() {
     let load = Load::prepare(&federation);
     let stop = AtomicBool::new(false);
     let watch = Watch::new(&federation);
+    let slowness = Slowness::measure();
 
     let begun = Instant::now();
     let workers: Vec<Worker> = std::thread::scope(|scope| {
@@ -83,15 +84,16 @@ fn whoever_is_killed_nothing_acknowledged_is_lost_and_every_transfer_ends() {
 
     federation.wait_until_ready();
     let settling = Instant::now();
-    federation.must_agree(READY);
+    federation.must_agree(PATIENCE);
     println!("replicas agree and nothing is in doubt {} ms after the load has ended", settling.elapsed().as_millis());
     let found = load.verify(&federation, &workers);
     println!("{kills} kills in {:.1} s: {found}", elapsed.as_secs_f64());
     let (longest, open) = watch.longest();
+    let slow = slowness.factor();
     println!(
-        "with a majority back, in doubt for at most {} ms, decided and not closed for {} ms",
+        "with a majority back, in doubt for at most {} ms, decided and not closed for {} ms; the machine was slower by {slow:.1}",
         longest.as_millis(),
         open.as_millis()
     );
-    assert!(longest < IN_DOUBT_MAX, "in doubt for {longest:?}, seed {seed}");
+    assert!(longest < IN_DOUBT_MAX.mul_f64(slow), "in doubt for {longest:?}, machine slower by {slow:.1}, seed {seed}");
 }

@@ -2,15 +2,13 @@
 
 use comity_proto::{envelope::Signed as _, identity::Roster};
 use comity_tests::{
+    PATIENCE,
     cli::{ask, try_ask},
     door::from_base64,
     single::Single,
     wait_for,
 };
 use serde_json::Value;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()

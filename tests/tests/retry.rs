@@ -1,7 +1,7 @@
 //! A retry is not a second wish: the same request id has one effect, whoever answers.
 
 use comity_node::{cli::client::Client, service::error::Kind};
-use comity_tests::{agent::Agent, door, federation::Federation};
+use comity_tests::{PATIENCE, agent::Agent, door, federation::Federation};
 use serde_json::Value;
 use std::{
     sync::Barrier,
@@ -24,7 +24,7 @@ fn send(api: &Client, body: &Value, key: &str) -> Value {
             // The request never got to the ledger, or nobody knows: a client sends the same bytes again.
             Err(error)
                 if matches!(error.kind, Kind::Busy | Kind::Unavailable | Kind::Unknown)
-                    && begun.elapsed() < Duration::from_secs(20) =>
+                    && begun.elapsed() < PATIENCE =>
             {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -72,5 +72,5 @@ fn thirty_two_concurrent_retries_against_all_nodes_have_one_effect_and_equal_ans
     let (_, verb) = payer.pay(payee.party(), alpha.asset(), AMOUNT);
     payer.must(alpha.api(), verb);
     assert_eq!(payee.balance(alpha.api(), &alpha.asset()).expect("a balance"), 2 * AMOUNT);
-    federation.must_agree(Duration::from_secs(20));
+    federation.must_agree(PATIENCE);
 }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 
 /// How long it looks for a worker.
-const SEARCH: Duration = Duration::from_secs(20);
+const SEARCH: Duration = Duration::from_secs(60);
 
 /// A worker that was found.
 struct Hired {

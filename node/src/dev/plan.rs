@@ -61,12 +61,17 @@ impl DomainPlan {
 }
 
 impl Plan {
-    /// Makes the homes of all six nodes under `dir`.
+    /// Addresses that a plan needs: REST and mesh of every node.
+    pub const ADDRESSES: usize = 4 * NODES_PER_DOMAIN;
+
+    /// Makes the homes of all six nodes under `dir`, at these addresses.
     ///
     /// # Errors
-    /// `no_free_port`, or what [`Home::save`] refuses.
-    pub fn make(dir: &Path, now_ms: u64, slow_votes_ms: u64) -> Result<Plan, ServiceError> {
-        let ports = free_ports(4 * NODES_PER_DOMAIN)?;
+    /// `bad_plan` for another number of addresses, or what [`Home::save`] refuses.
+    pub fn make(dir: &Path, ports: &[SocketAddr], now_ms: u64, slow_votes_ms: u64) -> Result<Plan, ServiceError> {
+        if ports.len() != Plan::ADDRESSES {
+            return Err(ServiceError::bad_input("bad_plan", format!("{} addresses are needed", Plan::ADDRESSES)));
+        }
         let (alpha_ports, beta_ports) = ports.split_at(2 * NODES_PER_DOMAIN);
         let all_mesh: Vec<String> = ports.chunks_exact(2).map(|pair| pair[1].to_string()).collect();
         let alpha = domain(dir, "alpha", alpha_ports, &all_mesh, now_ms, slow_votes_ms)?;
@@ -130,10 +135,25 @@ fn domain(
     Ok(DomainPlan { name, keys, roster, nodes: plans })
 }
 
-/// Ports that are free now, held together so that none is given twice.
+/// Below every system's range of ports for outgoing connections: one of those would be taken while its node is down.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Loopback ports that are free now, held together so that none is given twice. Two programs that look at the same time
+/// begin at different places.
+///
+/// # Errors
+/// `no_free_port`.
 pub(crate) fn free_ports(count: usize) -> Result<Vec<SocketAddr>, ServiceError> {
-    let held: Result<Vec<TcpListener>, _> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    held.and_then(|held| held.iter().map(TcpListener::local_addr).collect()).map_err(|error| {
-        ServiceError::new(Kind::Unavailable, "no_free_port", error.to_string(), "free some loopback ports")
-    })
+    let mut place = [0; 2];
+    comity_runtime::entropy(&mut place);
+    let place = u16::from_le_bytes(place) % (PORTS.end - PORTS.start);
+    let candidates = (PORTS.start + place..PORTS.end).chain(PORTS.start..PORTS.start + place);
+    let free = candidates.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let held: Vec<TcpListener> = free.take(count).collect();
+    let addresses: Vec<SocketAddr> = held.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    if addresses.len() < count {
+        let detail = format!("{} of {count} were found between {} and {}", addresses.len(), PORTS.start, PORTS.end);
+        return Err(ServiceError::new(Kind::Unavailable, "no_free_port", detail, "free some loopback ports"));
+    }
+    Ok(addresses)
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::{path::Path, time::Duration};
 
 /// How long the federation has to become ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(90);
 /// How much of the other's paper each domain accepts, minor units.
 const CAP: u64 = 10_000_000_000;
 

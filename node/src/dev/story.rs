@@ -2,7 +2,7 @@
 
 use super::{
     agents::AgentConfig,
-    plan::Plan,
+    plan::{Plan, free_ports},
     processes::pause,
     report::Report,
     setup::{self, Agent, Domain},
@@ -34,7 +34,7 @@ const PRICE: u64 = 5_000_000;
 /// Votes are held back so long when a leader is to be killed between vote and decision.
 const HOLD_VOTES_MS: u64 = 1_500;
 /// How long a step of an agent may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 struct Story<'a> {
     args: &'a DevArgs,
@@ -77,7 +77,7 @@ fn tell(args: &DevArgs, output: Output, dir: &Path) -> Result<ExitCode, ServiceE
     let report = Report::begin(output);
     report.heading("Two organisations, three nodes each, on this machine");
     let hold = if args.kill_leader { HOLD_VOTES_MS } else { 0 };
-    let mut domains = setup::start(Plan::make(dir, comity_runtime::wall_ms(), hold)?)?;
+    let mut domains = setup::start(Plan::make(dir, &free_ports(Plan::ADDRESSES)?, comity_runtime::wall_ms(), hold)?)?;
     setup::wait_until_ready(&mut domains)?;
     let ready_ms = report.elapsed_ms();
     report.step(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long replicas have to agree and transfers to end.
-const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What all six replicas say.
 #[derive(Clone, Debug, Default)]

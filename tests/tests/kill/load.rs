@@ -10,6 +10,7 @@ use comity_node::{
 };
 use comity_proto::{amount::AssetId, command::Verb};
 use comity_tests::{
+    PATIENCE,
     agent::Agent,
     door,
     federation::{Domain, Federation},
@@ -104,7 +105,7 @@ impl Worker {
                 {
                     panic!("refused under load: {error}");
                 }
-                Err(error) => assert!(begun.elapsed() < Duration::from_secs(120), "no answer in two minutes: {error}"),
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "no answer: {error}"),
             }
             self.retries += 1;
             std::thread::sleep(Duration::from_millis(20));

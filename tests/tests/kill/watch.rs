@@ -1,7 +1,7 @@
 //! How long transfers stay open, seen from their origin's replicas, not counting the time of the disturbances themselves.
 
 use comity_node::cli::client::Client;
-use comity_tests::federation::Federation;
+use comity_tests::{PATIENCE, federation::Federation};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -41,7 +41,7 @@ impl Watch {
         (of(&self.in_doubt), of(&self.open))
     }
 
-    /// Looks until told to stop, and then until no replica knows an open transfer or a minute is over.
+    /// Looks until told to stop, and then until no replica knows an open transfer or its patience ends.
     pub(crate) fn run(&self, stop: &AtomicBool) {
         let mut first_seen: BTreeMap<String, Instant> = BTreeMap::new();
         let mut stopped: Option<Instant> = None;
@@ -66,7 +66,7 @@ impl Watch {
             }
             if stop.load(Ordering::Relaxed) {
                 let since = *stopped.get_or_insert_with(Instant::now);
-                if open.is_empty() || since.elapsed() > Duration::from_secs(60) {
+                if open.is_empty() || since.elapsed() > PATIENCE {
                     return;
                 }
             }

@@ -3,6 +3,7 @@
 use comity_node::{cli::client::Client, service::error::Changed, signer::SignedBatch, signer::fresh_id};
 use comity_proto::{command::Verb, envelope::Signed as _, session::SessionRequest, text::Memo};
 use comity_tests::{
+    PATIENCE,
     agent::Agent,
     door::{Answer, envelope},
     now_ms,
@@ -11,9 +12,8 @@ use comity_tests::{
     wait_for,
 };
 use serde_json::Value;
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, process::Command, thread};
 
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Clients that pay at the same time.
 const PAYERS: usize = 4;
 /// Many more payments than the room that is left in the files can hold.

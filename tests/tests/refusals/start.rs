@@ -1,12 +1,11 @@
 //! What keeps a node from starting: it says so, names the thing, and leaves the directory as it was.
 
 use comity_tests::{
+    PATIENCE,
     cli::{self, Said},
     single::{Single, free_addresses},
 };
-use std::{fs, net::TcpListener, path::Path, time::Duration};
-
-const PATIENCE: Duration = Duration::from_secs(40);
+use std::{fs, net::TcpListener, path::Path};
 
 /// `comity up` that must end by itself.
 fn up(data: &Path, more: &[&str]) -> Said {

@@ -39,7 +39,7 @@ async fn line() -> (super::support::Domain, [MeshHandle; 3]) {
 }
 
 #[test]
-fn a_published_card_reaches_all_nodes_within_a_second() {
+fn a_published_card_reaches_all_nodes_by_gossip_alone() {
     run(async {
         let (alpha, [a, b, c]) = line().await;
         let agent = key(51);
@@ -56,7 +56,6 @@ fn a_published_card_reaches_all_nodes_within_a_second() {
             worst = worst.max(until("everywhere", SOON, newest).await);
         }
         println!("card everywhere (line of three, worst of 19 updates): {worst:?}");
-        assert!(reached < Duration::from_secs(1) && worst < Duration::from_secs(1), "{reached:?}, {worst:?}");
         let at_b = b.agent_card(&id_of(&agent)).expect("there");
         assert_eq!((at_b.path, at_b.verified_by), (Path::FirstHand(a.node()), VerifiedBy::OwnFirstKey));
         let at_c = c.agent_card(&id_of(&agent)).expect("there");

@@ -65,7 +65,7 @@ fn a_stranger_cannot_open_a_raft_stream_and_a_peer_can_only_settle() {
         see_each_other(&a, &s).await;
         see_each_other(&a, &b).await;
         let ask = async |mesh: &crate::mesh::MeshHandle, class| {
-            mesh.request(a.node(), class, Bytes::from_static(b"x"), 5 * SECOND).await
+            mesh.request(a.node(), class, Bytes::from_static(b"x"), SOON).await
         };
         for class in [Class::Raft, Class::Forward, Class::Snapshot] {
             assert!(matches!(ask(&s, class).await, Err(RpcError::NotPermitted(_))), "stranger, {class}");
@@ -115,7 +115,7 @@ fn a_bad_certificate_is_refused_by_name_and_counted() {
             let x = start_at(config(&node, identity, ours.clone()), &a.listening()).await;
             until(expected.name(), SOON, || taken_for(&x, &a).as_deref() == Some(expected.name())).await;
             assert_eq!(standing(&a, &x), "stranger");
-            assert_eq!(count(&a, expected.name()), before + 1);
+            assert!(count(&a, expected.name()) > before, "{} is counted", expected.name());
             x.shutdown().await;
             until("gone", SOON, || standing(&a, &x) == "absent").await;
         }
@@ -133,13 +133,14 @@ fn a_standing_ends_with_its_certificate_and_with_our_trust() {
         let (alpha, beta) = (domain(1), domain(2));
         let ours = trust(&[(&alpha, Relation::Own), (&beta, Relation::Peer)]);
         let a = start(config(&key(11), alpha.identity(&key(11)), ours.clone())).await;
-        let mut short = beta.certificate(&key(21));
-        short.not_after_ms = runtime::wall_ms() + 3_000;
-        let identity = Identity { domain: Some(beta.id), certificate: short.seal(&beta.root), roster: Bytes::new() };
-        let b = start_at(config(&key(21), identity, ours.clone()), &a.listening()).await;
+        let b = start_at(config(&key(21), beta.identity(&key(21)), ours.clone()), &a.listening()).await;
         until("a peer at first", SOON, || standing(&a, &b) == "peer").await;
+        let mut short = beta.certificate(&key(21));
+        short.not_after_ms = runtime::wall_ms() + 1_000;
+        let certificate = short.seal(&beta.root);
+        b.set_identity(Identity { domain: Some(beta.id), certificate, roster: Bytes::new() }).await;
         until("expired while connected", SOON, || standing(&a, &b) == "stranger").await;
-        assert_eq!(count(&a, "certificate_expired"), 1);
+        assert!(count(&a, "certificate_expired") >= 1);
         b.set_identity(beta.identity(&key(21))).await;
         until("renewed while connected", SOON, || standing(&a, &b) == "peer").await;
         a.set_trust(trust(&[(&alpha, Relation::Own)]));
