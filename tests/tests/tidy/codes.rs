@@ -1,4 +1,6 @@
-//! Every refusal and every outcome is shown to happen: its name stands in some test, script or golden file.
+//! Every refusal and every outcome is shown to happen: some test asserts it, or it is the answer in a script or a golden
+//! file, which are played. A mere mention counts for nothing. That a ledger really gave each outcome is a test of the
+//! ledger itself (`consensus/ledger/tests/scripts.rs`).
 
 use crate::tokens::{attribute, each, inner, is_punct, is_test_file, lex, line_of};
 use crate::tree::{Breach, Tree, none};
@@ -71,34 +73,53 @@ fn variants(body: &[TokenTree]) -> Vec<Code> {
     found
 }
 
-/// Everything that shows behaviour: test files, `#[cfg(test)]` items, scripts and golden data.
+/// Everything that shows behaviour: what tests assert, the answers of scripts, what golden files are refused as.
 fn evidence(tree: &Tree) -> String {
     let mut all = String::new();
     for (path, text) in &tree.files {
-        let golden = path.contains("/vectors/")
-            || path.contains("/testdata/")
-            || path.contains("/golden/")
-            || path.contains("/scripts/");
         if path.starts_with("tests/tests/tidy") {
             continue;
         }
-        if golden || is_test_file(path) {
-            all.push_str(text);
-            all.push('\n');
+        if path.contains("/scripts/") {
+            text.lines().filter(|line| line.starts_with("-> ")).for_each(|line| add(&mut all, line));
+        } else if path.contains("/vectors/") && path.contains("/refused/") {
+            text.lines().take(1).for_each(|line| add(&mut all, line));
+        } else if path.ends_with(".rs") && is_test_file(path) {
+            lex(text).into_iter().for_each(|tokens| asserted(&tokens, &mut all));
         } else if path.ends_with(".rs") && text.contains("cfg(test)") {
-            all.push_str(&test_items(text));
-            all.push('\n');
+            lex(text).into_iter().for_each(|tokens| asserted(&test_items(&tokens), &mut all));
         }
     }
     all
 }
 
-fn test_items(source: &str) -> String {
-    let Ok(tokens) = lex(source) else { return String::new() };
-    let mut found = String::new();
+fn add(all: &mut String, text: &str) {
+    all.push_str(text);
+    all.push('\n');
+}
+
+/// What stands inside `assert..!(..)` and in calls of helpers named `expect_..`.
+fn asserted(tokens: &[TokenTree], all: &mut String) {
+    each(tokens, &mut |tokens, at| {
+        let TokenTree::Ident(name) = &tokens[at] else { return };
+        let name = name.to_string();
+        let arguments = match () {
+            () if name.starts_with("assert") && is_punct(tokens.get(at + 1), '!') => tokens.get(at + 2),
+            () if name.starts_with("expect_") => tokens.get(at + 1),
+            () => None,
+        };
+        if let Some(TokenTree::Group(arguments)) = arguments {
+            add(all, &arguments.stream().to_string());
+        }
+    });
+}
+
+/// The bodies of items behind `#[cfg(test)]`.
+fn test_items(tokens: &[TokenTree]) -> Vec<TokenTree> {
+    let mut found = Vec::new();
     for at in 0..tokens.len() {
         let behind_test =
-            attribute(&tokens, at).is_some_and(|(name, g)| name == "cfg" && g.to_string().contains("test"));
+            attribute(tokens, at).is_some_and(|(name, g)| name == "cfg" && g.to_string().contains("test"));
         if !behind_test {
             continue;
         }
@@ -106,7 +127,7 @@ fn test_items(source: &str) -> String {
             TokenTree::Group(g) if g.delimiter() == Delimiter::Brace => Some(g.stream()),
             _ => None,
         });
-        found.push_str(&body.unwrap_or_else(TokenStream::new).to_string());
+        found.extend(body.unwrap_or_else(TokenStream::new));
     }
     found
 }
@@ -122,7 +143,7 @@ fn unseen(file: &str, codes: &[Code], evidence: &str) -> Vec<Breach> {
         .iter()
         .filter(|code| !seen(&code.variant) && !code.name.as_deref().is_some_and(seen))
         .map(|code| {
-            let rule = format!("no test, script or golden file shows {}", code.variant);
+            let rule = format!("no test asserts and no script or golden file answers {}", code.variant);
             Breach::new(file, code.line, rule, "show it happen in a test, or remove it")
         })
         .collect()
@@ -163,22 +184,30 @@ fn codes_are_read_with_their_names() {
 #[test]
 fn a_code_that_no_test_shows_is_found() {
     let tree = Tree::of(&[
-        ("tests/tests/escrow.rs", "assert_eq!(o, Outcome::Created);"),
+        ("tests/tests/escrow.rs", "fn t() { assert_eq!(o, Outcome::Created); let _ = Outcome::Mentioned; }"),
+        ("tests/tests/more.rs", "fn t() { expect_no(world, Outcome::Expected); }"),
         (
             "consensus/ledger/src/a.rs",
-            "fn f() { Outcome::Hidden; }\n#[cfg(test)]\nmod tests { fn t() { Outcome::Inline; } }",
+            "fn f() { assert!(Outcome::Hidden); }\n#[cfg(test)]\nmod tests { fn t() { assert_eq!(o, Outcome::Inline); } }",
         ),
-        ("consensus/ledger/tests/testdata/lock.txt", "lock 1 -> by_name_only\nlock -> almost_seen_here"),
+        ("consensus/ledger/scripts/lock.txt", "# remarked\nlock\n-> by_name_only\nlock\n-> almost_seen_here"),
+        ("proto/vectors/a/refused/b.hex", "# golden\n00"),
+        ("proto/vectors/a/valid/b.hex", "# valid\n00"),
     ]);
     let code = |variant: &str, name: &str| Code { variant: variant.into(), name: Some(name.into()), line: 1 };
     let codes = [
         code("Created", "a"),
-        code("Hidden", "b"),
-        code("Inline", "c"),
+        code("Mentioned", "b"),
+        code("Expected", "c"),
+        code("Hidden", "d"),
+        code("Inline", "e"),
+        code("Remarked", "remarked"),
         code("Named", "by_name_only"),
         code("Part", "almost_seen"),
+        code("Golden", "golden"),
+        code("Valid", "valid"),
     ];
     let breaches = unseen(OUTCOMES, &codes, &evidence(&tree));
     let names: Vec<&str> = breaches.iter().filter_map(|b| b.rule.rsplit(' ').next()).collect();
-    assert_eq!(names, ["Hidden", "Part"]);
+    assert_eq!(names, ["Mentioned", "Hidden", "Remarked", "Part", "Valid"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{World, agent_of, converse, domain_of, hash_of, id_of, key_of, policy, roster_of, usd};
 use bytes::Bytes;
-use comity_ledger::{AccountKey, AssetIndex, Outcome};
+use comity_ledger::{AccountKey, AssetIndex, Outcome, settlement::OutgoingState};
 use comity_proto::{
     amount::{AssetCode, AssetId, format_amount, parse_amount},
     command::{Actor, Party, Referral, Verb},
@@ -14,9 +14,11 @@ use comity_proto::{
     text::{Condition, GroupLabel, Memo, Name, Nickname, ReferralCode},
     treaty::{ExposureCap, Treaty},
 };
+use std::collections::BTreeSet;
 
-/// Plays a whole script and returns it with the answers that the ledger gave.
-pub(crate) fn play(file: &str, text: &str) -> String {
+/// Plays a whole script and returns it with the answers that the ledger gave, and every outcome that either ledger gave
+/// on the way, to the other domain's messages too.
+pub(crate) fn play(file: &str, text: &str) -> (String, BTreeSet<Outcome>) {
     let mut stage = Stage::new();
     let mut after = String::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with("->")) {
@@ -31,7 +33,8 @@ pub(crate) fn play(file: &str, text: &str) -> String {
             after.push_str(&format!("-> {answer}\n"));
         }
     }
-    after
+    let [alpha, beta] = stage.worlds;
+    (after, &alpha.given | &beta.given)
 }
 
 struct Stage {
@@ -115,7 +118,9 @@ impl Stage {
                 let item = self.last.clone().unwrap_or_else(|| self.fail("nothing was said before"));
                 Some(self.apply(item))
             }
-            ["accrued" | "balance" | "treasury" | "state" | "owner" | "supply", ..] => Some(self.look(words)),
+            ["transfer" | "accrued" | "balance" | "treasury" | "state" | "owner" | "supply", ..] => {
+                Some(self.look(words))
+            }
             _ => Some(self.command(words)),
         }
     }
@@ -149,6 +154,16 @@ impl Stage {
                 let index =
                     world.ledger.assets().find(|(_, asset)| asset.id == wanted).map_or(AssetIndex(99), |(n, _)| n);
                 format_amount(world.ledger.accrual(&self.party(who), index).map_or(0, |accrual| accrual.waiting), 6)
+            }
+            ["transfer", id] => {
+                let record = world.ledger.outgoing_transfer(&TransferId(id_of(id)));
+                record
+                    .map_or("none", |record| match record.state {
+                        OutgoingState::Undecided => "begun",
+                        OutgoingState::Decided { .. } => "decided",
+                        OutgoingState::Closed { .. } => "closed",
+                    })
+                    .into()
             }
             ["supply"] => format_amount(world.ledger.balance_of(&AccountKey::issuance(AssetIndex(0))), 6),
             ["state", escrow] => {
@@ -409,6 +424,7 @@ fn word_after<'a>(words: &[&'a str], word: &str) -> Option<&'a str> {
 
 #[test]
 fn an_outcome_is_printed_by_its_name() {
-    let played = play("inline", "pulse\n-> wrong\ngenesis\n");
+    let (played, given) = play("inline", "pulse\n-> wrong\ngenesis\n");
+    assert_eq!(given, BTreeSet::from([Outcome::NotInitialized, Outcome::Created]));
     assert_eq!(played, format!("pulse\n-> {}\ngenesis\n-> {}\n", Outcome::NotInitialized, Outcome::Created));
 }

@@ -19,7 +19,7 @@ use comity_proto::{
     text::{Condition, Memo, Nickname, ReferralCode},
     treaty::{ExposureCap, Treaty},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const START_MS: u64 = 1_700_000_000_000;
 pub const HOUR_MS: u64 = 3_600_000;
@@ -118,6 +118,8 @@ pub struct World {
     pub evidence: BTreeMap<Hash, Bytes>,
     pub owed: Vec<Owed>,
     pub requests: u64,
+    /// Every outcome that it ever gave.
+    pub given: BTreeSet<Outcome>,
     /// Balances recomputed from the legs of all events: the audit that an outsider could make.
     audit: BTreeMap<AccountKey, i128>,
 }
@@ -147,6 +149,7 @@ impl World {
             evidence: BTreeMap::new(),
             owed: vec![],
             requests: 0,
+            given: BTreeSet::new(),
             audit: BTreeMap::new(),
         }
     }
@@ -176,6 +179,7 @@ impl World {
         if let Err(violation) = check_all(&self.ledger) {
             panic!("{violation}");
         }
+        self.given.extend(applied.outcomes.iter().flatten());
         for leg in applied.events.iter().flat_map(|event| &event.legs) {
             *self.audit.entry(leg.account).or_default() += leg.delta;
         }
