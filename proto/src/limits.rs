@@ -106,6 +106,10 @@ pub const DELIVER_WITHIN_MAX_MS: u64 = YEAR_MS;
 pub const DELIVERY_GRACE_MAX_MS: u64 = 7 * DAY_MS;
 /// Delivery grace that a client proposes when payee and payer live in different domains.
 pub const DELIVERY_GRACE_REMOTE_MS: u64 = HOUR_MS;
+/// How long an escrow or a transfer is remembered after its end; then only the event log knows it. Whatever was signed
+/// before the end has expired after one day, so a copy of it finds the record or is `expired`, and never begins again
+/// what has ended. The second day is for whoever looks once a day.
+pub const ENDED_KEPT_MS: u64 = 2 * DAY_MS;
 /// Shortest review: a program may answer in a second.
 pub const REVIEW_WINDOW_MIN_MS: u64 = SECOND_MS;
 /// Longest review.
@@ -261,6 +265,10 @@ const _: () = {
     assert!(
         REVIEW_WINDOW_MIN_MS < REVIEW_WINDOW_MAX_MS && RULING_WINDOW_MIN_MS < RULING_WINDOW_MAX_MS,
         "windows are ranges"
+    );
+    assert!(
+        VALID_UNTIL_MAX_MS + DECIDE_WITHIN_MAX_MS < ENDED_KEPT_MS,
+        "a command has expired before what it was about is forgotten"
     );
     assert!(NOTICE_MIN_MS < NOTICE_MAX_MS, "notice is a range");
     assert!(CLOCK_AHEAD_MS < STALL_MS && STALL_MS < CLOCK_JUMP_MAX_MS, "clock limits are ordered");

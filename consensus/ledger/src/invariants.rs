@@ -4,7 +4,7 @@
 
 use crate::{
     account::{AccountKey, AccountKind, AssetIndex},
-    escrow::{Escrow, EscrowState},
+    escrow::{Escrow, EscrowState, forgotten_at},
     settlement::{Accrual, AccrualId, IncomingState, OutgoingState, record::Timer},
     state::Ledger,
 };
@@ -186,6 +186,21 @@ fn referral_accounts_equal_what_accrued(ledger: &Ledger) -> Result<(), Violation
     hold(held == accrued, "referral accounts equal what accrued", || format!("{held:?}, accrued {accrued:?}"))
 }
 
+fn ended_escrows_wait_to_be_forgotten(ledger: &Ledger) -> Result<(), Violation> {
+    let mut ended = 0usize;
+    for (id, escrow) in ledger.escrows() {
+        let finished = escrow.is_finished();
+        hold(finished == escrow.ended_ms.is_some(), "an escrow has its end when it is finished", || format!("{id}"))?;
+        if let Some(ended_ms) = escrow.ended_ms {
+            ended = ended.saturating_add(1);
+            let at = forgotten_at(ended_ms);
+            let queued = ledger.forget_queue.iter().any(|(time, queued)| time == at && queued == id);
+            hold(queued, "an ended escrow waits to be forgotten", || format!("{id}: {at}"))?;
+        }
+    }
+    hold(ended == ledger.forget_queue.len(), "only ended escrows wait to be forgotten", || format!("{ended}"))
+}
+
 fn every_deadline_is_queued_once(ledger: &Ledger) -> Result<(), Violation> {
     let mut expected = 0usize;
     for (id, escrow) in ledger.escrows() {
@@ -196,6 +211,7 @@ fn every_deadline_is_queued_once(ledger: &Ledger) -> Result<(), Violation> {
         }
     }
     hold(expected == ledger.escrow_queue.len(), "only open escrows are queued", || format!("{expected}"))?;
+    ended_escrows_wait_to_be_forgotten(ledger)?;
     for (name, record) in ledger.names() {
         let queued = ledger.name_queue.iter().any(|(time, queued)| time == record.expires_ms && queued == name);
         hold(queued, "a name has its end in the queue", || format!("{name}"))?;

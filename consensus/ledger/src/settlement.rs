@@ -55,6 +55,7 @@ use comity_proto::{
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;
+use record::FORGOTTEN_PER_STEP_MIN;
 pub use record::{
     Accrual, AccrualId, Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, PeerState, Settlement,
 };
@@ -126,7 +127,8 @@ impl Ledger {
                 SettlementMessage::Refusal(refusal) => self.on_refusal(batch, refusal, effects),
             });
         }
-        self.settlement.forget(&batch.get().from, now_ms);
+        let max = outcomes.len().saturating_mul(2).saturating_add(FORGOTTEN_PER_STEP_MIN);
+        self.settlement.forget(&batch.get().from, now_ms, max);
         outcomes
     }
 

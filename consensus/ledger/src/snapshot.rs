@@ -13,6 +13,7 @@
 use crate::{
     cow::{CowMap, ShardKey},
     cow_queue::CowQueue,
+    escrow::forgotten_at,
     state::{Head, Ledger},
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
@@ -212,7 +213,11 @@ impl Ledger {
     /// Rebuilds what is derived from the records.
     fn rebuild(&mut self) {
         self.escrow_queue = CowQueue::new();
+        self.forget_queue = CowQueue::new();
         for (id, escrow) in self.escrows.iter() {
+            if let Some(ended_ms) = escrow.ended_ms {
+                self.forget_queue.insert(forgotten_at(ended_ms), *id);
+            }
             if let Some(at) = escrow.deadline() {
                 self.escrow_queue.insert(at, *id);
             }

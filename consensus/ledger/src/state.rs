@@ -43,6 +43,8 @@ pub struct Ledger {
     pub(crate) settlement: Settlement,
     /// Escrow deadlines in worked time (stamp less stalls). Derived.
     pub(crate) escrow_queue: CowQueue<EscrowId>,
+    /// Ended escrows by the ledger time at which they are forgotten. Derived.
+    pub(crate) forget_queue: CowQueue<EscrowId>,
     /// Name expiries in ledger time. Derived.
     pub(crate) name_queue: CowQueue<Name>,
 }

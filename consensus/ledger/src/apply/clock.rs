@@ -28,12 +28,13 @@ impl Ledger {
         }
     }
 
-    /// Whether the leader should propose a pulse now: something is due, or escrow deadlines are open and the last entry
+    /// Whether the leader should propose a pulse now: something is due or to be forgotten, or escrow deadlines are open and the last entry
     /// is so old that the next gap would soon look like a stall.
     pub fn pulse_due(&self, now_ms: u64) -> bool {
         let quiet_ms = now_ms.saturating_sub(self.head.stamp_ms);
         let due = self.next_due().is_some_and(|(at, _)| at <= now_ms);
-        due || (!self.escrow_queue.is_empty() && quiet_ms >= PULSE_EVERY_MS)
+        let over = self.forget_queue.first().is_some_and(|(at, _)| at <= now_ms);
+        due || over || (!self.escrow_queue.is_empty() && quiet_ms >= PULSE_EVERY_MS)
     }
 
     /// The earliest of the three queues, in ledger time.
@@ -45,7 +46,8 @@ impl Ledger {
         [escrow, settlement, name].into_iter().flatten().min()
     }
 
-    /// Lets time decide about at most [`PULSE_ITEMS_MAX`] due things, earliest first.
+    /// Lets time decide about at most [`PULSE_ITEMS_MAX`] due things, earliest first; then forgets as many that ended long
+    /// ago, apart, so that forgetting never holds up a deadline.
     pub(super) fn apply_pulse(&mut self, out: &mut Out) -> Outcome {
         if self.head.domain.is_none() {
             return Outcome::NotInitialized;
@@ -57,6 +59,8 @@ impl Ledger {
                 _ => break,
             }
         }
+        self.forget_escrows(PULSE_ITEMS_MAX);
+        self.settlement.forget_all(now_ms);
         Outcome::Applied
     }
 

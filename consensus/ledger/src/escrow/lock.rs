@@ -78,6 +78,7 @@ fn new_escrow(
         paid: 0,
         fee_taken: 0,
         owed_shares: 0,
+        ended_ms: None,
     }
 }
 

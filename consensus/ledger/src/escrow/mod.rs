@@ -24,6 +24,7 @@ use comity_proto::{
     command::Party,
     escrow::EscrowTerms,
     ids::{AgentId, EscrowId, Hash},
+    limits::ENDED_KEPT_MS,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,8 @@ pub struct Escrow {
     pub fee_taken: u64,
     /// Shares owed to agents of other domains that have not arrived; settlement holds the amounts.
     pub owed_shares: u32,
+    /// Stamp at which nothing was left to change, ms; some time after it the record is forgotten.
+    pub ended_ms: Option<u64>,
 }
 
 /// Policy at the lock.
@@ -204,9 +207,18 @@ impl Escrow {
     }
 }
 
+/// When an escrow that ended then is forgotten, in ledger time.
+pub(crate) const fn forgotten_at(ended_ms: u64) -> u64 {
+    ended_ms.saturating_add(ENDED_KEPT_MS)
+}
+
 impl Ledger {
-    /// Puts a record in and keeps its deadline and its payer's count in step.
-    pub(crate) fn put_escrow(&mut self, id: EscrowId, escrow: Escrow) {
+    /// Puts a record in and keeps its deadline, its payer's count and the time of its forgetting in step.
+    pub(crate) fn put_escrow(&mut self, id: EscrowId, mut escrow: Escrow) {
+        if escrow.ended_ms.is_none() && escrow.is_finished() {
+            escrow.ended_ms = Some(self.head.stamp_ms);
+            self.forget_queue.insert(forgotten_at(self.head.stamp_ms), id);
+        }
         let (payer, next, finished) = (escrow.terms.payer, escrow.deadline(), escrow.is_finished());
         let old = self.escrows.insert(id, escrow);
         let was = old.as_ref().and_then(Escrow::deadline);
@@ -223,6 +235,14 @@ impl Ledger {
             (None, false) => self.count(payer, |usage| usage.escrows = usage.escrows.saturating_add(1)),
             (Some(false), true) => self.count(payer, |usage| usage.escrows = usage.escrows.saturating_sub(1)),
             _ => (),
+        }
+    }
+
+    /// Forgets at most `max` escrows that ended long enough ago. Their events remain; their ids may be used again.
+    pub(crate) fn forget_escrows(&mut self, max: usize) {
+        for _ in 0..max {
+            let Some((_, id)) = self.forget_queue.pop_due(self.head.stamp_ms) else { return };
+            self.escrows.remove(&id);
         }
     }
 

@@ -12,19 +12,22 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use comity_proto::{
     command::Party,
     ids::{DomainId, EscrowId, Hash, PublicKey, TransferId},
-    limits::{DAY_MS, DECIDE_WITHIN_MAX_MS},
+    limits::{DAY_MS, DECIDE_WITHIN_MAX_MS, ENDED_KEPT_MS},
     settlement::Prepare,
 };
 use serde::{Deserialize, Serialize};
 
 /// Finished records are kept this long behind the newest `decide_by` of their peer, so that late duplicates are
-/// answered rather than refused as `too_old`. Longer than any transfer stays undecided.
-pub const FINISHED_KEPT_MS: u64 = 3_600_000;
+/// answered rather than refused as `too_old`, and a client that asks again is told the end.
+pub const FINISHED_KEPT_MS: u64 = ENDED_KEPT_MS;
 /// Finished records kept per peer and direction: beyond it the oldest are forgotten sooner, so a peer that only asks to
 /// be refused cannot fill our memory. The watermark rises with it.
 pub const FINISHED_PER_PEER_MAX: usize = 1 << 18;
-/// Records forgotten per step, so that a long backlog never makes one entry long.
-pub const FORGOTTEN_PER_STEP_MAX: usize = 8;
+/// Records of one direction forgotten per batch, besides two per message of it: forgetting outruns remembering, and a
+/// long backlog never makes one entry long.
+pub const FORGOTTEN_PER_STEP_MIN: usize = 8;
+/// Records of one direction and peer forgotten per pulse: a peer that has fallen silent is forgotten too.
+pub const FORGOTTEN_PER_PULSE_MAX: usize = 128;
 /// First pause before an escrow's payout is tried again; doubles with each attempt.
 pub const PAYOUT_RETRY_FIRST_MS: u64 = 1_000;
 /// Longest such pause.
@@ -402,10 +405,17 @@ impl Settlement {
         self.pending.get(&(origin, asset)).copied().unwrap_or(0)
     }
 
-    /// Raises the watermarks of one peer as far as rule 5 allows and forgets a few finished records behind them.
+    /// Forgets of every peer what is due, whether it speaks or not.
+    pub(crate) fn forget_all(&mut self, stamp_ms: u64) {
+        let peers: Vec<DomainId> = self.peers.keys().copied().collect();
+        peers.iter().for_each(|peer| self.forget(peer, stamp_ms, FORGOTTEN_PER_PULSE_MAX));
+    }
+
+    /// Raises the watermarks of one peer as far as rule 5 allows and forgets at most `max` finished records of each
+    /// direction behind them.
     ///
     /// A watermark never passes an unfinished record, so nothing unfinished is ever refused as too old.
-    pub(crate) fn forget(&mut self, peer: &DomainId, stamp_ms: u64) {
+    pub(crate) fn forget(&mut self, peer: &DomainId, stamp_ms: u64, max: usize) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         let below = |open: &CowQueue<TransferId>, done: &CowQueue<TransferId>, newest: u64| {
             let limit = open.first().map_or(u64::MAX, |(by, _)| by.saturating_sub(1));
@@ -417,7 +427,7 @@ impl Settlement {
         let incoming = below(&queues.incoming_open, &queues.incoming_done, state.incoming_highest_ms);
         state.outgoing_watermark_ms = state.outgoing_watermark_ms.max(outgoing);
         state.incoming_watermark_ms = state.incoming_watermark_ms.max(incoming);
-        for _ in 0..FORGOTTEN_PER_STEP_MAX {
+        for _ in 0..max {
             let ours = state.queues.outgoing_done.pop_due(state.outgoing_watermark_ms);
             let theirs = state.queues.incoming_done.pop_due(state.incoming_watermark_ms);
             if let Some((_, id)) = &ours {

@@ -344,6 +344,37 @@ fn behind_the_watermark_everything_is_too_old_and_nothing_unfinished_is_there() 
     assert_eq!(world.homes[1].balance(agent(1, 0), &usd(0)), 1_990, "the second was aborted at its deadline");
 }
 
+#[test]
+fn forgetting_keeps_pace_with_full_batches_and_goes_on_when_the_peer_is_silent() {
+    let mut world = World::new();
+    for n in 0..60 {
+        assert!(world.pay(0, 0, 0, transfer_id(n), usd(0), 10).is_success());
+    }
+    world.settle_now();
+    let records = |world: &World| {
+        let [a, b] = [0, 1].map(|side| &world.homes[side].ledger.settlement);
+        (a.outgoing.len(), b.incoming.len())
+    };
+    assert_eq!(records(&world), (60, 60));
+    world.homes[0].now_ms += 2 * FINISHED_KEPT_MS;
+    // One batch of thirty: the participant forgets the sixty in the same entry.
+    for n in 100..130 {
+        assert!(world.pay(0, 0, 0, transfer_id(n), usd(0), 10).is_success());
+    }
+    let messages: Vec<_> = world.owed(0).into_iter().map(|(_, message)| message).collect();
+    assert_eq!(messages.len(), 30);
+    let batch = SettlementBatch { from: domain(0), to: domain(1), incarnation: 1, roster: Bytes::new(), messages };
+    let home = &world.homes[0];
+    let batch = CheckedBatch::unsigned(batch, home.roster.clone(), home.voter, &[]);
+    assert_eq!(deliver_batch(&mut world, 1, batch), vec![Outcome::Applied; 30]);
+    assert_eq!(records(&world), (90, 30), "only what is recent is left");
+    // The origin heard nothing since, and forgets by its own clock.
+    world.pulse(0, 1);
+    assert_eq!(records(&world), (30, 30));
+    world.settle_now();
+    check(&world).expect("the equation holds");
+}
+
 /// The acknowledgement was lost, and the participant has forgotten since what it acknowledged.
 #[test]
 fn a_commit_whose_acknowledgement_was_lost_ends_though_the_participant_has_forgotten_it() {
