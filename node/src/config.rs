@@ -33,6 +33,9 @@ pub struct Config {
     /// Timing of the consensus; the defaults suit a LAN and a busy laptop.
     #[serde(default)]
     pub raft: RaftTiming,
+    /// Sizes of the log; the defaults suit everybody who does not measure otherwise.
+    #[serde(default, skip_serializing_if = "LogSizes::is_default")]
+    pub log: LogSizes,
     /// Holds incoming votes back for so long before they are handled; 0 except to demonstrate recovery.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hold_votes_ms: u64,
@@ -63,6 +66,30 @@ impl Default for RaftTiming {
     }
 }
 
+/// How much of the log is kept, and when it is replaced by a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSizes {
+    /// Bytes reserved per segment, 4 KiB to 1 GiB.
+    pub segment_bytes: u64,
+    /// A snapshot is made after this many entries.
+    pub snapshot_every: u64,
+    /// Entries kept behind a snapshot, so that a member that was away briefly needs none.
+    pub keep_entries: u64,
+}
+
+impl LogSizes {
+    fn is_default(&self) -> bool {
+        *self == LogSizes::default()
+    }
+}
+
+impl Default for LogSizes {
+    fn default() -> Self {
+        LogSizes { segment_bytes: 32 << 20, snapshot_every: 20_000, keep_entries: 5_000 }
+    }
+}
+
 /// A voter of a new domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +110,7 @@ impl Config {
             bootstrap: Vec::new(),
             mdns: false,
             raft: RaftTiming::default(),
+            log: LogSizes::default(),
             hold_votes_ms: 0,
             founders: Vec::new(),
         }
@@ -118,6 +146,11 @@ impl Config {
                     raft.heartbeat_ms, raft.election_min_ms, raft.election_max_ms
                 ),
             ));
+        }
+        let log = self.log;
+        if !(4 << 10..=1 << 30).contains(&log.segment_bytes) || log.snapshot_every == 0 || log.keep_entries == 0 {
+            let rule = "[log] needs segment_bytes from 4096 to 1073741824, and snapshot_every and keep_entries above 0";
+            return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}, not {log:?}")));
         }
         Ok(self)
     }
@@ -156,6 +189,21 @@ mod tests {
         let error = Config::parse(&text).unwrap_err();
         assert_eq!(error.code, "bad_config");
         assert!(error.detail.contains("line 1") && error.detail.contains("colour"), "{}", error.detail);
+    }
+
+    #[test]
+    fn a_log_of_impossible_sizes_is_refused() {
+        for log in [
+            LogSizes { segment_bytes: 4095, ..LogSizes::default() },
+            LogSizes { snapshot_every: 0, ..LogSizes::default() },
+            LogSizes { keep_entries: 0, ..LogSizes::default() },
+        ] {
+            let config = Config { log, ..alone() };
+            assert_eq!(Config::parse(&config.to_text()).unwrap_err().code, "bad_config", "{log:?}");
+        }
+        let small = LogSizes { segment_bytes: 4096, snapshot_every: 1, keep_entries: 1 };
+        let config = Config { log: small, ..alone() };
+        assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
     }
 
     #[test]

@@ -18,4 +18,4 @@ mod token;
 pub(crate) use admission::admit;
 pub use admission::{JoinDesk, invite};
 pub(crate) use grow::tend;
-pub use request::join;
+pub use request::{join, join_over};

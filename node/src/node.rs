@@ -256,6 +256,9 @@ fn replica_config(home: &Home) -> ReplicaConfig {
         heartbeat: Duration::from_millis(timing.heartbeat_ms),
         election_min: Duration::from_millis(timing.election_min_ms),
         election_max: Duration::from_millis(timing.election_max_ms),
+        segment_bytes: home.config.log.segment_bytes,
+        snapshot_every: home.config.log.snapshot_every,
+        keep_entries: home.config.log.keep_entries,
         ..ReplicaConfig::new(raft_id(&key), info)
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 //! | module | holds |
 //! |---|---|
+//! | [`planted`] | bugs on purpose, in the simulator's extra build only |
 //! | [`limits`] | every limit of the system and how limits relate |
 //! | [`reject`] | why bytes are refused before a ledger sees them |
 //! | [`ids`], [`keys`], [`amount`], [`text`] | the small values |
@@ -49,6 +50,7 @@ pub mod identity;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod planted;
 pub mod policy;
 pub mod reject;
 pub mod relay;

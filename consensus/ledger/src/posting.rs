@@ -5,6 +5,7 @@ use crate::{
     cow::{CowMap, SHARDS_HOT},
     outcome::Outcome,
 };
+use comity_proto::planted::{Plant, planted};
 
 /// Applies all legs or none.
 ///
@@ -46,6 +47,9 @@ fn after(accounts: &CowMap<AccountKey, u64, SHARDS_HOT>, account: AccountKey, de
     // An issuance holds what was issued: its number falls when its magnitude grows.
     let change = if account.kind == AccountKind::Issuance { delta.checked_neg() } else { Some(delta) };
     let next = change.and_then(|change| held.checked_add(change)).ok_or(Outcome::AmountOverflow)?;
+    if next < 0 && planted(Plant::Overdraft) {
+        return Ok(0);
+    }
     if next < 0 {
         return Err(Outcome::InsufficientFunds);
     }

@@ -50,7 +50,8 @@ use comity_proto::{
     command::Party,
     identity::Roster,
     ids::{DomainId, Hash, TransferId},
-    settlement::{Prepare, SettlementMessage, SettlementRefusal},
+    planted::{Plant, planted},
+    settlement::{Decision, Prepare, SettlementMessage, SettlementRefusal},
 };
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
@@ -105,6 +106,25 @@ impl Effects {
 }
 
 impl Ledger {
+    /// The bug that is planted as `unlock-after-yes`.
+    fn give_up_promises(&mut self, now_ms: u64, batch: &CheckedBatch, effects: &mut Effects) {
+        let old = |record: &Incoming| {
+            let waits = matches!(record.state, IncomingState::Voted { .. });
+            waits && record.heard_ms.saturating_add(2_000) < now_ms && record.prepare.is_some()
+        };
+        let due = self.settlement.incoming.iter().find(|(_, record)| old(record));
+        let Some((key, record)) = due.map(|(key, record)| (*key, record.clone())) else { return };
+        let content = record.content;
+        let decision = Decision {
+            transfer: key.1,
+            content,
+            decide_by_ms: record.decide_by_ms,
+            commit: false,
+            vote_evidence: None,
+        };
+        self.finish(&key, record, 0, batch, &decision, effects);
+    }
+
     /// Applies one batch of another domain, message by message. One outcome for the whole batch when it is refused as
     /// such, else one per message.
     pub(crate) fn apply_settlement_batch(
@@ -113,6 +133,9 @@ impl Ledger {
         batch: &CheckedBatch,
         effects: &mut Effects,
     ) -> Vec<Outcome> {
+        if planted(Plant::UnlockAfterYes) {
+            self.give_up_promises(now_ms, batch, effects);
+        }
         if let Err(refusal) = self.admit(batch) {
             return vec![refusal];
         }

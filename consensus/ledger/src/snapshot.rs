@@ -17,7 +17,11 @@ use crate::{
     state::{Head, Ledger},
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
-use comity_proto::{ids::Hash, limits::SNAPSHOT_CHUNK_BYTES};
+use comity_proto::{
+    ids::Hash,
+    limits::SNAPSHOT_CHUNK_BYTES,
+    planted::{Plant, planted},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -169,7 +173,7 @@ impl Ledger {
             section(Section::Agents, self.agents.iter()),
             section(Section::Accounts, self.accounts.iter()),
             section(Section::Codes, self.codes.iter()),
-            section(Section::Names, self.names.iter()),
+            section(Section::Names, self.names.iter().filter(|_| !planted(Plant::SnapshotGap))),
             section(Section::Escrows, self.escrows.iter()),
             section(Section::Remembered, self.remembered.iter()),
             section(Section::Usage, self.usage.iter()),

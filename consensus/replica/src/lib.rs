@@ -13,6 +13,7 @@
 //! | `snapshot`, [`wal`], [`log_store`] | what is durable |
 //! | [`store`] | events, their Merkle nodes and evidence |
 //! | [`raft_runtime`], [`types`] | what openraft is run with |
+//! | [`Onlooker`] | what may be seen of it from outside |
 //!
 //! Absent on purpose: sockets, files, keys, clocks and tasks of its own (all through the runtime facade and [`Links`]),
 //! and any rule about money.
@@ -33,6 +34,7 @@ pub mod links;
 pub mod log_store;
 mod membership;
 mod network;
+mod observe;
 mod propose;
 mod pulse;
 pub mod raft_runtime;
@@ -49,9 +51,11 @@ mod tests;
 pub mod types;
 pub mod wal;
 
+pub use clock::{Stamp, stamp};
 pub use config::ReplicaConfig;
 pub use links::{LinkClass, LinkError, LinkHandler, Links};
 pub use membership::{Member, MembershipError, RaftStatus, Role};
+pub use observe::{LogLine, Onlooker, RaftSight};
 pub use propose::{SubmitError, SubmitReply};
 pub use read::ReadError;
 pub use replica::{InitializeFailed, OpenError, Replica};

@@ -25,7 +25,7 @@ use crate::{
     fill,
     leader::{Leadership, Metrics},
     links::Links,
-    log_store::LogStore,
+    log_store::{LogReader, LogStore},
     network::LinkFactory,
     propose::{Proposer, SubmitError, SubmitReply},
     pulse,
@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) config: ReplicaConfig,
     pub(crate) raft: Raft<TypeConfig>,
     pub(crate) machine: Arc<Machine>,
+    /// For onlookers.
+    pub(crate) log: LogReader<TypeConfig>,
     pub(crate) links: Arc<dyn Links>,
     pub(crate) proposer: Proposer,
     pub(crate) leadership: Arc<Leadership>,
@@ -104,6 +106,7 @@ impl Replica {
         runtime::entropy(&mut salt);
         let wal = WalConfig { segment_bytes: config.segment_bytes, ..WalConfig::new(u64::from_le_bytes(salt)) };
         let log = LogStore::<TypeConfig>::open(disk.clone(), wal)?;
+        let reader = log.reader();
         let database = redb::Database::builder()
             .set_cache_size(EVENTS_CACHE_BYTES)
             .create_with_backend(RedbDisk::open(&*disk, EVENTS_FILE)?)
@@ -114,7 +117,7 @@ impl Replica {
         let raft = Raft::new(config.id, raft_config, network, log, MachineHandle(machine.clone()))
             .await
             .map_err(|error| OpenError::Raft(error.to_string()))?;
-        Ok(Replica::assemble(config, links, disk, raft, machine, clocks))
+        Ok(Replica::assemble(config, links, disk, raft, reader, machine, clocks))
     }
 
     fn assemble(
@@ -122,6 +125,7 @@ impl Replica {
         links: Arc<dyn Links>,
         disk: Arc<dyn Disk>,
         raft: Raft<TypeConfig>,
+        log: LogReader<TypeConfig>,
         machine: Arc<Machine>,
         clocks: Arc<PeerClocks>,
     ) -> Replica {
@@ -137,7 +141,7 @@ impl Replica {
         let barrier = ReadBarrier::start(raft.clone());
         let (fail, failed) = watch::channel(None);
         runtime::spawn(watch_raft(raft.metrics(), machine.clone(), fail));
-        let inner = Inner { config, raft, machine, links, proposer, leadership, barrier, failed };
+        let inner = Inner { config, raft, machine, log, links, proposer, leadership, barrier, failed };
         let replica = Replica { inner: Arc::new(inner) };
         serve::register(&replica, disk);
         pulse::start(&replica);

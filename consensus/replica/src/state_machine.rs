@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use comity_ledger::{CheckedItem, Ledger, Owed, event::Event};
+use comity_ledger::{CheckedItem, Ledger, Outcome, Owed, event::Event};
 use comity_proto::entry::Entry;
 use comity_runtime::{self as runtime, Instant, disk::Disk};
 use openraft::{
@@ -47,8 +47,12 @@ pub struct Notice {
     pub log_index: u64,
     /// Its stamp, ms since the Unix epoch.
     pub stamp_ms: u64,
+    /// Number of its first event's leaf, or of the next one if it has no event.
+    pub first_leaf: u64,
     /// In order.
     pub events: Arc<[Event]>,
+    /// Of every command and message, in the order of the items.
+    pub outcomes: Arc<[Outcome]>,
     /// Effects that this entry began to owe. Executing one twice is harmless.
     pub owed: Arc<[Owed]>,
     /// Whether this member led when it applied the entry: only the leader sends.
@@ -141,26 +145,28 @@ impl Machine {
     }
 
     async fn apply_items(&self, log_id: LogId, stamp_ms: u64, items: Vec<CheckedItem>) -> Result<Reply, StorageError> {
-        let (applied, stamp_ms) = {
+        let (applied, stamp_ms, first_leaf) = {
             let mut state = self.state.write();
+            let first_leaf = state.ledger.event_count();
             let applied = state.ledger.apply(log_id.index, stamp_ms, items);
             let stamp_ms = state.ledger.stamp_ms();
             state.last_applied = Some(log_id);
             state.applied = AppliedAt { log_index: log_id.index, stamp_ms, at: runtime::now() };
-            (applied, stamp_ms)
+            (applied, stamp_ms, first_leaf)
         };
         let events: Arc<[Event]> = applied.events.into();
         let notice = Notice {
             log_index: log_id.index,
             stamp_ms,
+            first_leaf,
             events: events.clone(),
+            outcomes: applied.outcomes.iter().flatten().copied().collect(),
             owed: applied.owed.into(),
             is_leader: *self.is_leader.borrow(),
         };
         // Nobody listens while the log is replayed; a subscriber starts from what is owed in all.
         let _ = self.notices.send(notice);
         if !events.is_empty() || !applied.evidence.is_empty() {
-            let first_leaf = applied.nodes.iter().find(|node| node.level == 0).map_or(0, |node| node.index);
             let rows = Applied { first_leaf, events, nodes: applied.nodes, evidence: applied.evidence };
             self.store.write(rows).await.map_err(|error| write_error(&error))?;
         }

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     founding::fresh_key,
     home::Home,
-    mesh::{Class, Identity, MeshConfig, MeshHandle, Relation, Trust, TrustedDomain},
+    mesh::{Class, Identity, MeshConfig, MeshHandle, MeshTransport, Relation, Trust, TrustedDomain},
     service::error::{Kind, ServiceError},
 };
 use bytes::Bytes;
@@ -25,10 +25,28 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// `bad_join_token`, `join_refused` with the inviting node's words, `inviter_unreachable`.
-pub async fn join(dir: &Path, mut config: Config, token: &str) -> Result<Home, ServiceError> {
-    let token = Token::parse(token)?;
+pub async fn join(dir: &Path, config: Config, token: &str) -> Result<Home, ServiceError> {
     let key = fresh_key();
-    let admitted = ask(&config, &key, &token).await?;
+    let keypair = crate::mesh::peer::libp2p_keypair(&key.seed()).map_err(|error| cannot(&error))?;
+    let transport = crate::mesh::tcp_dns_transport(&keypair).map_err(|error| cannot(&error))?;
+    let home = join_over(dir, config, token, key, transport).await?;
+    home.save()?;
+    Ok(home)
+}
+
+/// The same over the given network, which must speak with `key`; writes nothing.
+///
+/// # Errors
+/// As [`join`].
+pub async fn join_over(
+    dir: &Path,
+    mut config: Config,
+    token: &str,
+    key: SecretKey,
+    transport: MeshTransport,
+) -> Result<Home, ServiceError> {
+    let token = Token::parse(token)?;
+    let admitted = ask(&config, &key, &token, transport).await?;
     let certificate = Bytes::from(admitted.certificate);
     let certified = NodeCertificate::open(&certificate).ok().filter(|certificate| {
         *certificate.key() == token.domain_key
@@ -43,22 +61,24 @@ pub async fn join(dir: &Path, mut config: Config, token: &str) -> Result<Home, S
     config.bootstrap.extend(token.addresses.iter().cloned());
     config.bootstrap.sort();
     config.bootstrap.dedup();
-    let home = Home::member(dir, config, key, certificate, token.domain_key, Bytes::from(admitted.roster));
-    home.save()?;
-    Ok(home)
+    Ok(Home::member(dir, config, key, certificate, token.domain_key, Bytes::from(admitted.roster)))
+}
+
+fn cannot(error: &dyn std::fmt::Display) -> ServiceError {
+    let next = "check the address in the token, the network, and that the other node is up";
+    ServiceError::new(Kind::Unavailable, "inviter_unreachable", error.to_string(), next)
 }
 
 fn refused(words: &str) -> ServiceError {
     ServiceError::new(Kind::Refused, "join_refused", words, "ask the operator for a fresh token: comity join-token")
 }
 
-async fn ask(config: &Config, key: &SecretKey, token: &Token) -> Result<Admitted, ServiceError> {
-    let cannot = |error: &dyn std::fmt::Display| {
-        let next = "check the address in the token, the network, and that the other node is up";
-        ServiceError::new(Kind::Unavailable, "inviter_unreachable", error.to_string(), next)
-    };
-    let keypair = crate::mesh::peer::libp2p_keypair(&key.seed()).map_err(|error| cannot(&error))?;
-    let transport = crate::mesh::tcp_dns_transport(&keypair).map_err(|error| cannot(&error))?;
+async fn ask(
+    config: &Config,
+    key: &SecretKey,
+    token: &Token,
+    transport: MeshTransport,
+) -> Result<Admitted, ServiceError> {
     let identity = Identity { domain: None, certificate: Bytes::new(), roster: Bytes::new() };
     let mut trust = Trust::default();
     trust.domains.insert(token.domain(), TrustedDomain { key: token.domain_key, relation: Relation::Own });

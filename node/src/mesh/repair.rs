@@ -11,6 +11,7 @@ use comity_proto::card::Owner;
 use comity_proto::envelope::{Context, Envelope};
 use comity_proto::gossip::Repair;
 use comity_proto::limits::{CARD_BYTES_MAX, CARDS_PER_REPLY_MAX};
+use comity_proto::planted::{Plant, planted};
 use comity_runtime as runtime;
 use futures::FutureExt;
 use libp2p::PeerId;
@@ -66,6 +67,9 @@ pub(crate) fn start(shared: &Arc<Shared>, peer: PeerId, every: (Duration, Durati
 }
 
 async fn round(shared: &Arc<Shared>, peer: PeerId) -> Result<(), RepairError> {
+    if planted(Plant::NoRepair) {
+        return Ok(());
+    }
     if has_the_same(shared, &peer) {
         return Ok(());
     }

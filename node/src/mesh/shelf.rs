@@ -11,6 +11,7 @@ use comity_proto::card::{AgentCard, Card, DomainCard, Owner, Rank};
 use comity_proto::envelope::Verified;
 use comity_proto::gossip::CardDigest;
 use comity_proto::ids::{DomainId, PublicKey};
+use comity_proto::planted::{Plant, planted};
 
 use super::limits::{CARDS_OF_UNKNOWN_HOMES, CARDS_PER_HOME, STALE_SHOWN_MS};
 
@@ -150,7 +151,7 @@ impl<T: Homed> Shelf<T> {
                 return Offer::Held;
             }
             self.equivocations += u64::from(known.rank.sequence == entry.rank.sequence);
-            if entry.rank < known.rank {
+            if entry.rank < known.rank && !planted(Plant::OlderCard) {
                 return Offer::Older;
             }
         } else if self.dropped.get(&owner).is_some_and(|last| entry.rank.sequence <= *last) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use comity_proto::{
     entry::EntryItem,
     envelope::{Envelope, Signed as _},
+    planted::{Plant, planted},
     settlement::{SettlementBatch, SettlementMessage},
 };
 use comity_replica::Replica;
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 pub(crate) async fn take(replica: Replica, envelope: Bytes, hold_votes: Duration) -> Result<Bytes, Refusal> {
     if !hold_votes.is_zero() && carries_a_vote(&envelope) {
         comity_runtime::sleep(hold_votes).await;
+    }
+    if planted(Plant::LeakTask) {
+        (0..8).for_each(|_| drop(comity_runtime::spawn(std::future::pending::<()>())));
     }
     match comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope))).await {
         Ok(Ok(_applied)) => Ok(Bytes::new()),

@@ -6,3 +6,4 @@
 pub mod inbound;
 pub mod outbox;
 mod retry;
+pub mod speech;

@@ -3,25 +3,22 @@
 //! Only the leader speaks; a new leader asks its ledger for everything unanswered. Messages to one peer share a batch and
 //! a signature, and a few batches are under way at once; what does not fit waits for the next look at the ledger.
 
-use super::retry::Retries;
+use super::speech::{self, LOOK, Said, Speech, WAITING};
 use crate::mesh::MeshHandle;
-use comity_ledger::settlement::{Owed, OwedMessage, batches};
+use comity_ledger::settlement::{Owed, OwedMessage};
 use comity_proto::{
     envelope::Signed as _,
     ids::{DomainId, PublicKey},
     keys::SecretKey,
-    settlement::{Query, SettlementBatch, SettlementMessage},
+    planted::{Plant, planted},
+    settlement::{SettlementBatch, SettlementMessage},
 };
 use comity_replica::Replica;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, broadcast::error::RecvError, mpsc};
 
-/// How often the ledger is asked for everything that is still unanswered.
-const LOOK: Duration = Duration::from_millis(500);
 /// Batches under way at once, all peers together.
 const UNDER_WAY: usize = 32;
-/// Messages that wait to be sent; more are left for the next look at the ledger.
-const WAITING: usize = 65_536;
 /// How long a peer has to take a batch into its log.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -51,30 +48,27 @@ pub(crate) async fn run(outbox: Outbox) {
         }
     });
     let places = Arc::new(Semaphore::new(UNDER_WAY));
-    let mut retries = Retries::default();
+    let mut speech = Speech::new(Box::new(chance));
     let mut reached = BTreeSet::new();
     let mut look_at = comity_runtime::now() + LOOK;
     loop {
-        let mut fresh = Vec::new();
-        match comity_runtime::timeout_at(look_at, told.recv()).await {
-            Ok(Some(owed)) => {
-                fresh.extend(owed);
+        let said = match comity_runtime::timeout_at(look_at, told.recv()).await {
+            Ok(Some(mut fresh)) => {
                 while fresh.len() < WAITING
                     && let Ok(owed) = told.try_recv()
                 {
                     fresh.extend(owed);
                 }
-                let now = comity_runtime::now();
-                fresh.iter().for_each(|owed| retries.said_now(owed.peer, &owed.message, now));
+                speech.fresh(fresh, comity_runtime::now())
             }
             Ok(None) => break,
             Err(comity_runtime::Elapsed) => {
                 look_at = comity_runtime::now() + LOOK;
-                outbox.hurry_those_who_came(&mut reached, &mut retries);
-                fresh = outbox.due(&mut retries);
+                outbox.hurry_those_who_came(&mut reached, &mut speech);
+                outbox.due(&mut speech)
             }
-        }
-        for (peer, messages) in batches(fresh) {
+        };
+        for (peer, messages) in said {
             let Ok(place) = places.clone().acquire_owned().await else { return };
             let outbox = outbox.clone();
             comity_runtime::spawn(async move {
@@ -86,27 +80,29 @@ pub(crate) async fn run(outbox: Outbox) {
     listener.abort();
 }
 
+fn chance() -> u8 {
+    let mut byte = [0];
+    comity_runtime::entropy(&mut byte);
+    byte[0]
+}
+
 impl Outbox {
     /// A pause that grew while a peer was away must not keep a transfer in doubt after it is back.
-    fn hurry_those_who_came(&self, reached: &mut BTreeSet<(DomainId, PublicKey)>, retries: &mut Retries) {
+    fn hurry_those_who_came(&self, reached: &mut BTreeSet<(DomainId, PublicKey)>, speech: &mut Speech) {
         let neighbours = self.mesh.neighbours();
         let now: BTreeSet<_> =
             neighbours.iter().filter_map(|other| Some((other.standing.domain()?, other.node))).collect();
-        now.difference(reached).for_each(|(domain, _)| retries.hurry(*domain));
+        now.difference(reached).for_each(|(domain, _)| speech.hurry(*domain));
         *reached = now;
     }
 
-    fn due(&self, retries: &mut Retries) -> Vec<Owed> {
-        if !*self.replica.leads().borrow() {
-            *retries = Retries::default();
+    fn due(&self, speech: &mut Speech) -> Vec<Said> {
+        if !*self.replica.leads().borrow() || planted(Plant::SaidOnce) {
+            speech.fall_silent();
             return Vec::new();
         }
         let owed = self.replica.read_stale(|ledger, _| ledger.owed_all());
-        let now = comity_runtime::now();
-        retries.begin_round();
-        let due = owed.into_iter().filter(|owed| retries.is_due(owed.peer, &owed.message, now)).take(WAITING).collect();
-        retries.end_round();
-        due
+        speech.due(owed, comity_runtime::now())
     }
 
     async fn say(&self, peer: DomainId, owed: Vec<OwedMessage>) {
@@ -127,18 +123,11 @@ impl Outbox {
         }
     }
 
-    /// `None` for a query whose evidence is not here (yet): the vote is repeated meanwhile.
     async fn message(&self, owed: OwedMessage) -> Option<SettlementMessage> {
-        Some(match owed {
-            OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
-            OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
-            OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
-            OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
-            OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
-            OwedMessage::Query { transfer, evidence } => {
-                let prepare = self.replica.evidence(&evidence).await.ok().flatten()?;
-                SettlementMessage::Query(Query { transfer, prepare })
-            }
-        })
+        let evidence = match speech::evidence_for(&owed) {
+            Some(digest) => self.replica.evidence(&digest).await.ok().flatten(),
+            None => None,
+        };
+        speech::message(owed, evidence)
     }
 }

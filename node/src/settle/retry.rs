@@ -20,10 +20,11 @@ struct Said {
 }
 
 /// What was said and when it is due again.
-#[derive(Default)]
 pub(super) struct Retries {
     said: BTreeMap<Key, Said>,
     round: u64,
+    /// One byte of chance for each pause.
+    chance: Box<dyn FnMut() -> u8 + Send>,
 }
 
 fn kind(message: &OwedMessage) -> u8 {
@@ -37,14 +38,17 @@ fn kind(message: &OwedMessage) -> u8 {
     }
 }
 
-/// Up to a quarter earlier or later, so that two sides do not meet in step.
-fn jittered(pause: Duration) -> Duration {
-    let mut byte = [0];
-    comity_runtime::entropy(&mut byte);
-    pause.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
-}
-
 impl Retries {
+    /// Nothing was said.
+    pub(super) fn new(chance: Box<dyn FnMut() -> u8 + Send>) -> Retries {
+        Retries { said: BTreeMap::new(), round: 0, chance }
+    }
+
+    /// Up to a quarter earlier or later, so that two sides do not meet in step.
+    fn jittered(&mut self, pause: Duration) -> Duration {
+        pause.mul_f64(0.75 + f64::from((self.chance)()) / 512.0)
+    }
+
     /// A pass over everything that is still owed begins.
     pub(super) fn begin_round(&mut self) {
         self.round += 1;
@@ -52,7 +56,7 @@ impl Retries {
 
     /// Notes that a message is said now for the first time.
     pub(super) fn said_now(&mut self, peer: DomainId, message: &OwedMessage, now: Instant) {
-        let said = Said { next: now + jittered(FIRST), pause: FIRST, round: self.round };
+        let said = Said { next: now + self.jittered(FIRST), pause: FIRST, round: self.round };
         self.said.insert((peer, message.transfer(), kind(message)), said);
     }
 
@@ -61,28 +65,33 @@ impl Retries {
     pub(super) fn is_due(&mut self, peer: DomainId, message: &OwedMessage, now: Instant) -> bool {
         let round = self.round;
         let key = (peer, message.transfer(), kind(message));
-        match self.said.get_mut(&key) {
+        let (said_before, pause, due) = match self.said.get_mut(&key) {
             Some(said) => {
                 said.round = round;
                 if now < said.next {
                     return false;
                 }
-                said.pause = (said.pause * 2).min(LAST);
-                said.next = now + jittered(said.pause);
-                true
+                let pause = (said.pause * 2).min(LAST);
+                (pause, pause, true)
             }
             None => {
                 let waits = matches!(message, OwedMessage::Query { .. });
-                let pause = if waits { FIRST * 2 } else { FIRST };
-                self.said.insert(key, Said { next: now + jittered(pause), pause: FIRST, round });
-                !waits
+                (FIRST, if waits { FIRST * 2 } else { FIRST }, !waits)
             }
-        }
+        };
+        let next = now + self.jittered(pause);
+        self.said.insert(key, Said { next, pause: said_before, round });
+        due
     }
 
     /// The peer can be reached again, or better than before: what waits for it is due at the next look.
     pub(super) fn hurry(&mut self, peer: DomainId) {
         self.said.retain(|(of, _, _), _| *of != peer);
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget_all(&mut self) {
+        self.said.clear();
     }
 
     /// Forgets what is no longer owed: everything that this round did not meet.
@@ -103,9 +112,8 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_peer_is_due_at_once_when_the_peer_is_back() {
-        crate::runtime::tests_world();
         let (peer, other) = (DomainId([2; 32]), DomainId([3; 32]));
-        let mut retries = Retries::default();
+        let mut retries = Retries::new(Box::new(|| 128));
         let start = Instant::from_ns(0);
         retries.said_now(peer, &message(), start);
         retries.said_now(other, &message(), start);
@@ -116,9 +124,8 @@ mod tests {
 
     #[test]
     fn a_message_is_repeated_with_growing_pauses_and_forgotten_when_answered() {
-        crate::runtime::tests_world();
         let peer = DomainId([2; 32]);
-        let mut retries = Retries::default();
+        let mut retries = Retries::new(Box::new(|| 128));
         let start = Instant::from_ns(0);
         retries.said_now(peer, &message(), start);
         let mut repeats = Vec::new();

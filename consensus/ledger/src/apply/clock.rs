@@ -5,6 +5,7 @@ use crate::{escrow, event::EventKind, outcome::Outcome, state::Ledger};
 use alloc::vec::Vec;
 use comity_proto::{
     limits::{PULSE_EVERY_MS, PULSE_ITEMS_MAX, STALL_MS},
+    planted::{Plant, planted},
     text::Name,
 };
 
@@ -21,7 +22,7 @@ impl Ledger {
     /// stall: nobody could deliver or answer, so those deadlines move by the gap.
     pub(super) fn advance(&mut self, stamp_ms: u64, out: &mut Out) {
         let gap_ms = stamp_ms.saturating_sub(self.head.stamp_ms);
-        self.head.stamp_ms = self.head.stamp_ms.max(stamp_ms);
+        self.head.stamp_ms = if planted(Plant::OwnClock) { stamp_ms } else { self.head.stamp_ms.max(stamp_ms) };
         if gap_ms > STALL_MS && !self.escrow_queue.is_empty() {
             self.head.stalled_ms = self.head.stalled_ms.saturating_add(gap_ms);
             self.emit(out, EventKind::ClockStalled { gap_ms }, Vec::new());

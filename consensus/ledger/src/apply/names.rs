@@ -11,6 +11,7 @@ use alloc::{vec, vec::Vec};
 use comity_proto::{
     ids::AgentId,
     limits::{NAME_YEARS_MAX, NAMES_PER_AGENT_MAX, YEAR_MS},
+    planted::{Plant, planted},
     text::Name,
 };
 
@@ -18,7 +19,7 @@ impl Ledger {
     /// Takes a free name. One whose time is over is freed first.
     pub(super) fn register_name(&mut self, agent: AgentId, name: Name, years: u8, out: &mut Out) -> Answer {
         self.free_if_over(&name, out);
-        if let Some(record) = self.names.get(&name) {
+        if let Some(record) = self.names.get(&name).filter(|_| !planted(Plant::NameTakenOver)) {
             return if record.owner == agent { Ok(Outcome::Exists) } else { Err(Outcome::DuplicateName) };
         }
         if self.usage_of(&agent).names as usize >= NAMES_PER_AGENT_MAX {

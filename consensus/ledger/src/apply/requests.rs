@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use comity_proto::{
     ids::{AgentId, RequestId},
     limits as l,
+    planted::{Plant, planted},
 };
 
 /// Records looked at by the sweep of one entry besides two per answer: forgetting outruns remembering.
@@ -31,6 +32,9 @@ impl Ledger {
         }
         if valid_until_ms > stamp_ms.saturating_add(l::VALID_UNTIL_MAX_MS) {
             return Some(Outcome::ValidUntilTooFar);
+        }
+        if planted(Plant::NoRequestMemory) {
+            return None;
         }
         let known = self.remembered.get(&(signer, request)).filter(|known| known.valid_until_ms >= stamp_ms)?;
         let same = known.digest == *digest;

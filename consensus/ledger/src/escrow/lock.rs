@@ -16,6 +16,7 @@ use comity_proto::{
     escrow::{EscrowTerms, Silence},
     ids::{AgentId, EscrowId},
     limits as l,
+    planted::{Plant, planted},
     policy::Policy,
 };
 
@@ -62,7 +63,12 @@ fn new_escrow(
     let whole = [terms.amount];
     let amounts: &[u64] = if terms.milestones.is_empty() { &whole } else { &terms.milestones };
     let parts = amounts.iter().map(|amount| Part { amount: *amount, state: PartState::Open }).collect();
-    let deliver_by = terms.deliver_by_ms.saturating_add(terms.delivery_grace_ms).saturating_sub(ledger.head.stalled_ms);
+    let early = if planted(Plant::RefundEarly) { 1_000 } else { 0 };
+    let deliver_by = terms
+        .deliver_by_ms
+        .saturating_add(terms.delivery_grace_ms)
+        .saturating_sub(ledger.head.stalled_ms)
+        .saturating_sub(early);
     Escrow {
         terms,
         asset,

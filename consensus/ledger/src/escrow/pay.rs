@@ -11,7 +11,13 @@ use crate::{
     state::Ledger,
 };
 use alloc::{vec, vec::Vec};
-use comity_proto::{amount::share_of, command::Party, escrow::Silence, ids::EscrowId};
+use comity_proto::{
+    amount::share_of,
+    command::Party,
+    escrow::Silence,
+    ids::EscrowId,
+    planted::{Plant, planted},
+};
 
 /// What a part becomes: to the payees before the fee, and back to the payer. The payees' share is floored.
 pub(crate) fn split(amount: u64, silence: Silence) -> (u64, u64) {
@@ -50,6 +56,7 @@ pub(crate) fn pay(
     let Payment { milestone, gross, returned, cause } = *payment;
     let paid = escrow.paid.checked_add(gross).ok_or(Outcome::AmountOverflow)?;
     let fee_in_all = share_of(paid, escrow.rules.escrow_fee_bps).ok_or(Outcome::AmountOverflow)?;
+    let fee_in_all = if planted(Plant::FeeRoundedUp) { fee_in_all.saturating_add(1) } else { fee_in_all };
     // The fee never falls while the total grows, and grows by at most `gross`: a fee is below the whole.
     let fee = fee_in_all.saturating_sub(escrow.fee_taken).min(gross);
     let net = gross.saturating_sub(fee);

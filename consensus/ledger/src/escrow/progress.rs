@@ -19,6 +19,7 @@ use comity_proto::{
     escrow::Silence,
     ids::{EscrowId, Hash},
     limits::BPS_WHOLE,
+    planted::{Plant, planted},
 };
 
 /// The record, unless time had to decide about it first.
@@ -98,12 +99,14 @@ pub(crate) fn release(
     let escrow = current(ledger, out, id)?;
     check_payer(ledger, &escrow, who)?;
     let index = part_index(&escrow, milestone)?;
-    if escrow.dispute.is_some() {
+    if escrow.dispute.is_some() && !planted(Plant::ReleaseInDispute) {
         return Err(Outcome::WrongState);
     }
     match (part(&escrow, index)?.state, verified) {
         (PartState::Settled, _) | (PartState::Open, Some(_)) => return Err(Outcome::WrongState),
-        (PartState::Submitted { result_hash, .. }, Some(verified)) if verified != result_hash => {
+        (PartState::Submitted { result_hash, .. }, Some(verified))
+            if verified != result_hash && !planted(Plant::AnyHash) =>
+        {
             return Err(Outcome::HashMismatch);
         }
         _ => (),

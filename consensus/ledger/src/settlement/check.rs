@@ -66,6 +66,33 @@ impl CheckedBatch {
         self.queried.get(transfer)
     }
 
+    /// Reads a batch that travelled in its plain encoding and believes that `key` signed it, and that a voter of its
+    /// origin signed every batch embedded in a query. For models that walk through millions of states; never in a node.
+    #[cfg(feature = "unsigned")]
+    pub(crate) fn believed(plain: &Bytes, key: PublicKey, roster: &Roster) -> Result<CheckedBatch, Reject> {
+        let batch = SettlementBatch::decode(plain)?;
+        let prepare_in = |query: &comity_proto::settlement::Query| {
+            let asked = SettlementBatch::decode(&query.prepare).ok()?;
+            asked.messages.into_iter().find_map(|inner| match inner {
+                SettlementMessage::Prepare(prepare) if prepare.transfer == query.transfer => Some(prepare),
+                _ => None,
+            })
+        };
+        let queried = batch.messages.iter().filter_map(|message| match message {
+            SettlementMessage::Query(query) => Some((query.transfer, prepare_in(query)?)),
+            _ => None,
+        });
+        let queried = queried.collect();
+        Ok(CheckedBatch {
+            batch,
+            key,
+            envelope: plain.clone(),
+            digest: Hash::of(plain),
+            roster: roster.clone(),
+            queried,
+        })
+    }
+
     /// Skips every signature, so that a test can walk through many thousand states.
     #[cfg(test)]
     pub(crate) fn unsigned(batch: SettlementBatch, roster: Roster, key: PublicKey, asked: &[Prepare]) -> CheckedBatch {

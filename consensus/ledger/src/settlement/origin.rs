@@ -19,6 +19,7 @@ use comity_proto::{
     command::Party,
     ids::TransferId,
     limits::{DECIDE_WITHIN_MAX_MS, DECIDE_WITHIN_MIN_MS, OPEN_TRANSFERS_PER_PEER_MAX},
+    planted::{Plant, planted},
     settlement::{Acknowledge, Prepare, Query, SettlementRefusal, Source, Vote},
 };
 
@@ -41,7 +42,7 @@ impl Ledger {
     /// Moves the amount into flight and owes the prepare. [`Outcome::Begun`], [`Outcome::Exists`] for the same again, or
     /// a refusal that moved nothing.
     pub(crate) fn begin_transfer(&mut self, now_ms: u64, begin: &Begin, effects: &mut Effects) -> Outcome {
-        if let Some(known) = self.settlement.outgoing.get(&begin.transfer) {
+        if let Some(known) = self.settlement.outgoing.get(&begin.transfer).filter(|_| !planted(Plant::DoubleBegin)) {
             let prepare = &known.prepare;
             // A tombstone moved nothing and never will, whatever it was about.
             let same = known.asset.is_some()
@@ -132,6 +133,7 @@ impl Ledger {
         match vote.verdict {
             Ok(fee) if fee > record.prepare.amount => return Outcome::Malformed,
             Ok(fee) => self.commit(now_ms, &record, fee, batch, effects),
+            Err(_) if planted(Plant::NoIsYes) => self.commit(now_ms, &record, 0, batch, effects),
             Err(reason) => self.abort(now_ms, &record, Some((reason, batch)), effects),
         }
         effects.keep(batch);
@@ -216,7 +218,7 @@ impl Ledger {
     /// Rule 1: the only time-out of the protocol, and only before the decision. A fenced ledger decides nothing: what it
     /// lost may have been a commit.
     fn abort_if_due(&mut self, now_ms: u64, transfer: &TransferId, effects: &mut Effects) {
-        let fenced = self.head.domain.as_ref().is_none_or(|domain| domain.fenced);
+        let fenced = self.head.domain.as_ref().is_none_or(|domain| domain.fenced) || planted(Plant::CommitLate);
         let Some(record) = self.settlement.outgoing.get(transfer).filter(|_| !fenced) else { return };
         if record.state == OutgoingState::Undecided && now_ms >= record.prepare.decide_by_ms {
             let record = record.clone();

@@ -17,6 +17,7 @@ use comity_proto::{
     amount::share_of,
     ids::{DomainId, Hash, TransferId},
     limits::OPEN_TRANSFERS_PER_PEER_MAX,
+    planted::{Plant, planted},
     settlement::{Acknowledge, Decision, Prepare, Vote},
 };
 
@@ -48,7 +49,7 @@ impl Ledger {
         }
         let content = content_of(prepare);
         let key = (origin, transfer);
-        if let Some(record) = self.settlement.incoming.get(&key) {
+        if let Some(record) = self.settlement.incoming.get(&key).filter(|_| !planted(Plant::VoteTwice)) {
             return heard_again(record, &key, content, effects);
         }
         let watermark = self.settlement.peers.get(&origin).map_or(0, |state| state.incoming_watermark_ms);
@@ -198,6 +199,10 @@ impl Ledger {
                 acknowledge(&key, false, effects);
                 Outcome::Exists
             }
+            IncomingState::Finished { commit: true, fee } if decision.commit && planted(Plant::CreditTwice) => {
+                self.finish(&key, record, fee, batch, decision, effects);
+                Outcome::Exists
+            }
             IncomingState::Finished { commit, .. } if commit == decision.commit => {
                 acknowledge(&key, commit, effects);
                 Outcome::Exists
@@ -210,7 +215,7 @@ impl Ledger {
         }
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         key: &IncomingKey,
         record: Incoming,
