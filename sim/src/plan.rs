@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    faults::{self, Fault},
+    faults::{self, Fault, When},
     scenario::Scenario,
     world::{Chance, Policy},
 };
@@ -31,10 +31,13 @@ pub struct Plan {
 pub struct PlannedFault {
     /// Its number in the plan; shrinking keeps it.
     pub number: u32,
-    /// When it begins, virtual ms.
+    /// When it begins, virtual ms; with `when`: not earlier.
     pub at_ms: u64,
     /// How long it lasts, virtual ms.
     pub for_ms: u64,
+    /// A state of a settlement that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// What it is.
     pub fault: Fault,
 }
@@ -54,6 +57,7 @@ impl Plan {
             number,
             at_ms: scripted.at_ms,
             for_ms: scripted.for_ms,
+            when: scripted.when,
             fault: scripted.fault.clone(),
         }));
         faults.sort_by_key(|fault| fault.at_ms);

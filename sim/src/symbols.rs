@@ -1,19 +1,35 @@
 //! The symbols of libc through which chance and time enter a process.
 //!
 //! While a run is held, `getrandom` and `getentropy` answer from its seed and `clock_gettime` ends the process: nothing
-//! in a run may ask a real clock. Outside of a run both ask the system as usual, by raw system calls.
+//! in a run may ask a real clock. Outside of a run both ask the system as usual, by raw system calls. So they do on a
+//! thread that was spared: the one that draws the progress bar. Every other thread is held, also one that a run should
+//! never have started.
 
 #![expect(unsafe_code, reason = "symbols of libc are defined here, and only here")]
 
 use std::{
-    ffi::{c_int, c_long, c_uint, c_void},
+    cell::Cell,
+    ffi::{c_int, c_long, c_uint, c_ulong, c_void},
     io::Write,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 static HELD: AtomicBool = AtomicBool::new(false);
 static STATE: AtomicU64 = AtomicU64::new(0);
-static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Constant and without a destructor: reading it allocates nothing and registers nothing.
+    static SPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread watches runs and takes no part in them: it may ask the real clock.
+pub(crate) fn spare_this_thread() {
+    SPARED.set(true);
+}
+
+fn is_held() -> bool {
+    HELD.load(Ordering::SeqCst) && !SPARED.get()
+}
 
 /// From now on chance comes from `seed` and real clocks are forbidden. Must be called before the run's thread starts:
 /// the keys of its hash maps are drawn once per thread.
@@ -27,9 +43,17 @@ pub(crate) fn release() {
     HELD.store(false, Ordering::SeqCst);
 }
 
-/// Bytes that were drawn from the seed in place of the system's.
-pub(crate) fn drawn() -> u64 {
-    DRAWN.load(Ordering::SeqCst)
+/// From the next `exec` on, the kernel places this program at the same addresses every time. False if it may not ask.
+pub(crate) fn fix_addresses() -> bool {
+    /// `ADDR_NO_RANDOMIZE` of `personality(2)`.
+    const NO_RANDOMIZE: c_ulong = 0x0004_0000;
+    // SAFETY: takes a number, returns a number, changes nothing in memory.
+    let set = unsafe { personality(NO_RANDOMIZE) };
+    set >= 0
+}
+
+unsafe extern "C" {
+    fn personality(persona: c_ulong) -> c_int;
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -46,8 +70,7 @@ fn next() -> u64 {
 unsafe extern "C" fn getrandom(buffer: *mut c_void, length: usize, flags: c_uint) -> isize {
     // SAFETY: the caller's promise, word for word.
     let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
-    if HELD.load(Ordering::SeqCst) {
-        DRAWN.fetch_add(length as u64, Ordering::SeqCst);
+    if is_held() {
         for chunk in bytes.chunks_mut(8) {
             let drawn = next().to_le_bytes();
             chunk.copy_from_slice(&drawn[..chunk.len()]);
@@ -80,15 +103,19 @@ struct Timespec {
 /// `out` is valid for one write, as `clock_gettime(2)` asks of its callers.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: c_int, out: *mut Timespec) -> c_int {
-    if HELD.load(Ordering::SeqCst) {
+    if is_held() {
         HELD.store(false, Ordering::SeqCst);
         let trace = std::backtrace::Backtrace::force_capture();
         let _ = writeln!(std::io::stderr(), "a run asked a real clock, so it cannot be repeated:\n{trace}");
         std::process::abort();
     }
     use rustix::time::{ClockId, clock_gettime};
-    // The two clocks that the standard library and our crates read.
-    let id = if clock == ClockId::Realtime as c_int { ClockId::Realtime } else { ClockId::Monotonic };
+    // The clocks that the standard library and our crates read.
+    let id = match clock {
+        known if known == ClockId::Realtime as c_int => ClockId::Realtime,
+        known if known == ClockId::ProcessCPUTime as c_int => ClockId::ProcessCPUTime,
+        _ => ClockId::Monotonic,
+    };
     let time = clock_gettime(id);
     // SAFETY: the caller's promise, word for word.
     unsafe { out.write(Timespec { seconds: time.tv_sec as c_long, nanoseconds: time.tv_nsec as c_long }) };

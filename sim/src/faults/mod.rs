@@ -1,65 +1,30 @@
 //! What can go wrong, by name.
 //!
 //! A fault is data: a plan lists them with their times, a failure file carries them, and shrinking takes them out one by
-//! one. `apply` does them to a universe and takes them back.
+//! one. `apply` does them to a universe and takes them back; `conduct` does it at their time, or when a state is seen.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `fault`, `who` | the faults and whom they hit |
+//! | `kinds` | the table of kinds, and those that wait for parts of the node |
+//! | `draw` | which of them a seed draws |
+//! | `apply` | doing each of them |
+//! | `atlas` | which disks may lose what, so that no domain loses what it promised |
+//! | `trigger` | faults that wait for a state of a settlement |
+//! | `conduct` | all of a plan, and healing |
 
 mod apply;
+mod atlas;
+mod conduct;
 mod draw;
+mod fault;
+mod kinds;
+mod trigger;
+mod who;
 
-pub use apply::apply;
+pub use conduct::{Conductor, Tell};
 pub use draw::draw;
-
-use serde::{Deserialize, Serialize};
-
-use crate::world::HostId;
-
-/// One fault. Hosts are numbers in the universe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Fault {
-    /// Nothing passes between the two sides, either way.
-    Partition {
-        /// One side.
-        side: Vec<HostId>,
-    },
-    /// Nothing passes from one host to another; the way back is open.
-    OneWay {
-        /// From.
-        from: HostId,
-        /// To.
-        to: HostId,
-    },
-    /// Power cut; unflushed bytes are lost. Restarted when the fault ends.
-    Crash {
-        /// Whose.
-        host: HostId,
-    },
-    /// The process stands still, its clocks go on.
-    Pause {
-        /// Whose.
-        host: HostId,
-    },
-    /// The clocks run fast or slow.
-    Drift {
-        /// Whose.
-        host: HostId,
-        /// Millionths gained (negative: lost).
-        ppm: i64,
-    },
-}
-
-impl Fault {
-    /// The name of its kind.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Fault::Partition { .. } => "partition",
-            Fault::OneWay { .. } => "one-way",
-            Fault::Crash { .. } => "crash",
-            Fault::Pause { .. } => "pause",
-            Fault::Drift { .. } => "drift",
-        }
-    }
-}
-
-/// All kinds that can be drawn.
-pub const KINDS: &[&str] = &["partition", "one-way", "crash", "pause", "drift"];
+pub use fault::{Fault, Keep};
+pub use kinds::{Class, KINDS, Kind, WAITING, Waiting};
+pub use trigger::{Seen, State, When};
+pub use who::{Part, Who};

@@ -43,6 +43,8 @@ pub struct LinkState {
     pub corrupt: f64,
     /// Share of chunks that arrive in small pieces.
     pub split: f64,
+    /// New connections hear nothing while more than zero faults swallow them; old ones go on.
+    pub swallowed: u32,
     /// Bytes per second while a fault clogs it; 0 is without limit.
     pub clogged: u64,
     /// Nothing that waited passes before this time: the sender's back-off after a cut.
@@ -64,7 +66,7 @@ impl LinkState {
             (own, clogged) => own.min(clogged),
         };
         let begins = self.busy_until.max(now);
-        let takes = if bandwidth == 0 { 0 } else { bytes as u64 * 1_000_000_000 / bandwidth };
+        let takes = (bytes as u64 * 1_000_000_000).checked_div(bandwidth).unwrap_or(0);
         self.busy_until = begins + takes;
         let latency = self.profile.latency_us + self.extra_us + chance.tail(self.profile.jitter_us);
         let mut at = self.busy_until + latency * 1_000;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::Waker,
 };
 
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::{
     link::{LinkProfile, LinkState},
-    pipe::{Pipe, connect},
+    pipe::{Flow, Pipe, connect},
 };
 use crate::world::{Alarm, Chance, HostId, Kind, TimeNs, Universe};
 
@@ -37,6 +37,8 @@ struct State {
     boots: u64,
     /// Readers and writers that wait for a link to open.
     waiting: BTreeMap<(HostId, HostId), Vec<Waker>>,
+    /// Both directions of the connections that are open, by their numbers.
+    open: BTreeMap<u64, OpenConnection>,
     next_connection: u64,
     bytes: u64,
     connections: u64,
@@ -47,6 +49,11 @@ struct Listener {
     queue: VecDeque<(TimeNs, Pipe, SocketAddr)>,
     waker: Option<Waker>,
     alarm: Option<Alarm>,
+}
+
+struct OpenConnection {
+    ends: (HostId, HostId),
+    flows: [Weak<Mutex<Flow>>; 2],
 }
 
 /// What became of an attempt to connect.
@@ -71,6 +78,7 @@ impl Network {
             up: BTreeMap::new(),
             boots: 0,
             waiting: BTreeMap::new(),
+            open: BTreeMap::new(),
             next_connection: 0,
             bytes: 0,
             connections: 0,
@@ -125,6 +133,31 @@ impl Network {
         let state = self.state.lock();
         let fresh = || LinkState::new(state.default);
         state.links.get(&(from, to)).cloned().unwrap_or_else(fresh)
+    }
+
+    /// Resets all connections between two hosts, as a box on the way does that has forgotten them; how many there were.
+    pub fn reset(&self, one: HostId, other: HostId) -> usize {
+        let now = self.universe.now();
+        let state = self.state.lock();
+        let between = |open: &&OpenConnection| open.ends == (one, other) || open.ends == (other, one);
+        let flows: Vec<[Weak<Mutex<Flow>>; 2]> =
+            state.open.values().filter(between).map(|open| open.flows.clone()).collect();
+        drop(state);
+        for flow in flows.iter().flatten().filter_map(Weak::upgrade) {
+            let woken = flow.lock().reset(now);
+            woken.into_iter().flatten().for_each(Waker::wake);
+        }
+        flows.len()
+    }
+
+    /// A connection was made.
+    pub(super) fn opened(&self, number: u64, ends: (HostId, HostId), flows: [Weak<Mutex<Flow>>; 2]) {
+        self.state.lock().open.insert(number, OpenConnection { ends, flows });
+    }
+
+    /// One end of a connection is gone.
+    pub(super) fn closed(&self, number: u64) {
+        self.state.lock().open.remove(&number);
     }
 
     /// Bytes sent and connections made so far.
@@ -217,7 +250,10 @@ impl Network {
     pub(super) fn reach(&self, from: HostId, to: SocketAddr) -> Reached {
         let now = self.universe.now();
         let Some(host) = self.state.lock().addresses.get(&to).copied() else { return Reached::Silence };
-        let is_cut = |a, b| self.link(a, b).blocked > 0;
+        let is_cut = |a, b| {
+            let link = self.link(a, b);
+            link.blocked > 0 || link.swallowed > 0
+        };
         if is_cut(from, host) || is_cut(host, from) || self.boot_of(host).is_none() {
             return Reached::Silence;
         }

@@ -35,7 +35,7 @@ pub struct Pipe {
 
 /// One direction.
 #[derive(Default)]
-struct Flow {
+pub(super) struct Flow {
     queue: VecDeque<(TimeNs, Vec<u8>)>,
     on_the_way: usize,
     last_at: TimeNs,
@@ -45,6 +45,16 @@ struct Flow {
     writer: Option<Waker>,
     /// Nobody will read any more: what is sent comes back as a reset.
     reader_gone: bool,
+}
+
+impl Flow {
+    /// Cut off in the middle: nothing that is on the way arrives. Whom to wake.
+    pub(super) fn reset(&mut self, now: TimeNs) -> [Option<Waker>; 2] {
+        self.queue.clear();
+        self.on_the_way = 0;
+        self.closed = Some((now, End::Reset));
+        [self.reader.take(), self.writer.take()]
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +70,7 @@ pub(super) fn connect(network: &Network, near: HostId, far: HostId, number: u64)
     let there: Arc<Mutex<Flow>> = Arc::default();
     let back: Arc<Mutex<Flow>> = Arc::default();
     let (near_boot, far_boot) = (network.boot_of(near), network.boot_of(far));
+    network.opened(number, (near, far), [Arc::downgrade(&there), Arc::downgrade(&back)]);
     let pipe = |near, far, near_boot, far_boot, incoming, outgoing| Pipe {
         network: network.clone(),
         number,
@@ -190,6 +201,7 @@ impl AsyncWrite for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
+        self.network.closed(self.number);
         // Of a host that died nobody hears: not even that.
         if self.near_boot.is_none() || self.network.boot_of(self.near) != self.near_boot {
             return;

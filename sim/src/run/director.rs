@@ -1,7 +1,7 @@
 //! The order of a run: set up, break, go quiet, heal a core, heal all, audit.
 
 use std::{
-    collections::BTreeMap,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -9,20 +9,18 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::watch::Watch;
+use super::{waiting::who_waits, watch::Watch};
 use crate::{
-    faults,
-    hosts::Hosts,
+    faults::Conductor,
+    hosts::{Hosts, OBSERVER},
     net::Network,
     oracles::Phase,
     plan::Plan,
     record::{Failure, Record, Verdict, What},
     workload::{self, History},
-    world::{HostId, Kind, TimeNs, Universe},
+    world::{HostId, TimeNs, Universe},
 };
 
-/// The observer's own host: it has a perfect clock and is never broken.
-const OBSERVER: HostId = 1_000_000;
 /// Virtual time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const SECOND: TimeNs = 1_000_000_000;
@@ -40,8 +38,14 @@ pub struct Progress {
 
 type Shared = Arc<Mutex<Watch>>;
 
-/// Runs a universe to its end. `progress` is called once per virtual second.
-pub fn run(plan: &Plan, commit: &str, progress: Box<dyn FnMut(Progress) + Send>) -> Record {
+/// Hears of progress once per virtual second, and may stop the run.
+pub type Listener = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
+
+/// The failure of a run that was stopped by its listener.
+const OUT_OF_TIME: &str = "out-of-time";
+
+/// Runs a universe to its end.
+pub fn run(plan: &Plan, commit: &str, progress: Listener) -> Record {
     let universe = Universe::new(plan.seed, plan.policy);
     let network = Network::new(&universe, plan.scenario.link);
     let hosts = Hosts::new(&universe, &network);
@@ -55,9 +59,12 @@ pub fn run(plan: &Plan, commit: &str, progress: Box<dyn FnMut(Progress) + Send>)
     };
     let (verdict, failure) = match ended {
         Ok(Ok(None)) => (Verdict::Held, None),
+        Ok(Ok(Some(failure))) if failure.oracle == OUT_OF_TIME => (Verdict::NoProgress, Some(failure)),
         Ok(Ok(Some(failure))) => (Verdict::Wrong, Some(failure)),
         Ok(Err(stuck)) => {
-            (Verdict::NoProgress, failed("progress", "time passes and somebody can run", stuck.to_string()))
+            let _outside = comity_runtime::enter(universe.world(OBSERVER));
+            let seen = format!("{stuck}\n{}", who_waits(&hosts, &history));
+            (Verdict::NoProgress, failed("progress", "time passes and somebody can run", seen))
         }
         Err(panic) => (Verdict::Crashed, failed("panic", "no code of ours panics", words(&*panic))),
     };
@@ -75,7 +82,7 @@ pub fn run(plan: &Plan, commit: &str, progress: Box<dyn FnMut(Progress) + Send>)
         wall_ms: 0,
         failure,
         timeline: watch.timeline.clone(),
-        reached: BTreeMap::new(),
+        reached: watch.reached(),
     }
 }
 
@@ -84,7 +91,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-async fn tell(watch: Shared, mut progress: Box<dyn FnMut(Progress) + Send>) -> Option<Failure> {
+async fn tell(watch: Shared, mut progress: Listener) -> Option<Failure> {
     let (hosts, plan, history) = {
         let watch = watch.lock();
         (watch.hosts.clone(), watch.plan.clone(), watch.history.clone())
@@ -113,19 +120,27 @@ async fn tell(watch: Shared, mut progress: Box<dyn FnMut(Progress) + Send>) -> O
         comity_runtime::spawn(async move { workload::prepare(&hosts, &history, count).await })
     };
     let mut agents = Some(agents);
-    comity_runtime::spawn(do_faults(watch.clone()));
+    let telling = watch.clone();
+    let conductor = Conductor::begin(&hosts, &plan, Arc::new(move |what| telling.lock().tell(what)));
+    (0..hosts.count()).for_each(|host| hosts.power_on(host));
+    watch.lock().conductor = Some(conductor.clone());
     let mut until = 0;
     for (phase, seconds) in ends {
         until += seconds * SECOND;
         watch.lock().phase = phase;
         watch.lock().tell(What::Phase { name: phase.name().to_owned() });
+        match phase {
+            Phase::Core => conductor.heal(&core_of(&hosts)),
+            Phase::Heal => conductor.heal_all(),
+            _ => {}
+        }
         if phase == Phase::Chaos
             && let Some(ready) = agents.take()
         {
             let (hosts, history, load) = (hosts.clone(), history.clone(), scenario.load);
             comity_runtime::spawn(async move {
                 if let Ok(Ok(agents)) = ready.await {
-                    workload::traffic(hosts, history, agents, load, until).await;
+                    workload::traffic(hosts, history, agents, load, (until, of_ms * 1_000_000)).await;
                 }
             });
         }
@@ -135,17 +150,23 @@ async fn tell(watch: Shared, mut progress: Box<dyn FnMut(Progress) + Send>) -> O
     }
     watch.lock().phase = Phase::Audit;
     watch.lock().tell(What::Phase { name: Phase::Audit.name().to_owned() });
-    let failure = watch.lock().look();
-    failure
+    watch.lock().look()
+}
+
+/// A drawn majority of each domain: it must make progress alone.
+fn core_of(hosts: &Hosts) -> Vec<HostId> {
+    let mut chance = hosts.universe.chance("core");
+    let mut core = Vec::new();
+    for domain in hosts.domains() {
+        let mut members = domain.hosts.clone();
+        chance.shuffle(&mut members);
+        core.extend(members.into_iter().take(domain.hosts.len() / 2 + 1));
+    }
+    core
 }
 
 /// Lets time pass until `until`, looking all the while.
-async fn pass(
-    watch: &Shared,
-    until: TimeNs,
-    of_ms: u64,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Option<Failure> {
+async fn pass(watch: &Shared, until: TimeNs, of_ms: u64, progress: &mut Listener) -> Option<Failure> {
     let hosts = watch.lock().hosts.clone();
     let mut told = hosts.universe.now() / SECOND;
     while hosts.universe.now() < until {
@@ -156,7 +177,16 @@ async fn pass(
         let now = hosts.universe.now();
         if now / SECOND > told {
             told = now / SECOND;
-            progress(Progress { virtual_ms: now / 1_000_000, of_ms, phase: watch.lock().phase });
+            let virtual_ms = now / 1_000_000;
+            let phase = watch.lock().phase;
+            if progress(Progress { virtual_ms, of_ms, phase }).is_break() {
+                return Some(Failure {
+                    oracle: OUT_OF_TIME.to_owned(),
+                    claim: "a universe ends within the real time that it was given".to_owned(),
+                    at_ms: virtual_ms,
+                    detail: who_waits(&hosts, &watch.lock().history),
+                });
+            }
         }
     }
     None
@@ -181,30 +211,5 @@ fn found(hosts: &Hosts, plan: &Plan) -> Result<(), String> {
             hosts.network.change(to, from, |_, state, _| state.profile = link.profile);
         }
     }
-    (0..total as HostId).for_each(|host| hosts.power_on(host));
     Ok(())
-}
-
-/// Does every planned fault at its time and takes it back.
-async fn do_faults(watch: Shared) {
-    let (hosts, plan) = {
-        let watch = watch.lock();
-        (watch.hosts.clone(), watch.plan.clone())
-    };
-    for planned in plan.faults {
-        let now_ms = hosts.universe.now() / 1_000_000;
-        comity_runtime::sleep(Duration::from_millis(planned.at_ms.saturating_sub(now_ms))).await;
-        let until = (planned.at_ms + planned.for_ms) * 1_000_000;
-        let undo = faults::apply(&hosts, &planned.fault, until);
-        hosts.universe.note(Kind::Fault, u64::from(planned.number), 1);
-        watch.lock().tell(What::FaultBegan { number: planned.number, done: undo.is_some() });
-        let Some(undo) = undo else { continue };
-        let (watch, hosts) = (watch.clone(), hosts.clone());
-        comity_runtime::spawn(async move {
-            comity_runtime::sleep(Duration::from_millis(planned.for_ms)).await;
-            undo();
-            hosts.universe.note(Kind::Fault, u64::from(planned.number), 0);
-            watch.lock().tell(What::FaultEnded { number: planned.number });
-        });
-    }
 }

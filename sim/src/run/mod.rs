@@ -1,6 +1,7 @@
 //! One universe from its beginning to its verdict.
 
 mod director;
+mod waiting;
 mod watch;
 
-pub use director::{Progress, run};
+pub use director::{Listener, Progress, run};

@@ -1,11 +1,28 @@
 //! What a universe is made of and what is to happen in it, as a person writes it in TOML.
 //!
 //! A scenario says what may happen; a seed draws what does (see `plan`).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `library` | the scenarios that are shipped |
+//! | `read` | a file to a scenario, or to an error with line and column |
+//! | `check` | what a parser cannot know |
+
+mod check;
+mod library;
+mod read;
+
+pub use library::{READY, WAITING, Waiting, named, nearest, ready};
+pub use read::{BadScenario, read};
 
 use comity_node::config::RaftTiming;
 use serde::{Deserialize, Serialize};
 
-use crate::{faults::Fault, net::LinkProfile, world::Policy};
+use crate::{
+    faults::{Fault, When},
+    net::LinkProfile,
+    world::Policy,
+};
 
 /// One scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +156,23 @@ pub struct Scripted {
     pub at_ms: u64,
     /// How long it lasts, virtual ms; a crash lasts until the restart.
     pub for_ms: u64,
+    /// A state of a settlement that it waits for, not before `at_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// What it is.
     pub fault: Fault,
+}
+
+impl Scenario {
+    /// How many hosts it has.
+    pub fn hosts(&self) -> u64 {
+        self.domains.iter().map(|domain| domain.nodes as u64).sum()
+    }
+
+    /// How long it lasts, virtual ms.
+    pub fn length_ms(&self) -> u64 {
+        let phases = self.phases;
+        let seconds = [phases.warm_s, phases.chaos_s, phases.quiet_s, phases.core_s, phases.heal_s];
+        seconds.into_iter().fold(0_u64, u64::saturating_add).saturating_mul(1_000)
+    }
 }

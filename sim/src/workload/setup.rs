@@ -1,45 +1,67 @@
 //! What happens before anything goes wrong: treaties between all domains, agents with money.
 
+use std::time::Duration;
+
 use comity_node::{founding::fresh_key, signer::Signer};
 use comity_proto::{
-    command::Verb,
+    command::{Referral, Verb},
     reject::Reject,
-    text::Nickname,
+    text::{Nickname, ReferralCode},
     treaty::{ExposureCap, Treaty},
 };
 
 use super::{agents::SimAgent, history::History};
-use crate::hosts::{Domain, Hosts};
+use crate::{
+    hosts::{Domain, Hosts},
+    world::HostId,
+};
 
 /// What every agent starts with, minor units.
 const FUNDS: u64 = 1_000_000_000;
+/// What a saver starts with: little, so that it is sometimes too little.
+const SAVINGS: u64 = 1_000;
 /// How much of another domain's paper is accepted, minor units.
 const CAP: u64 = 1_000_000_000_000;
+/// Savers in each domain that has agents.
+const SAVERS: usize = 2;
+/// Between two looks whether the domains are founded.
+const FOUNDED_LOOK: Duration = Duration::from_millis(50);
 /// Long enough for a first election.
 const ATTEMPTS: usize = 200;
 
-/// Sets treaties, registers and funds `count` agents in each domain.
+/// Sets treaties, registers and funds `count` agents in each domain, and savers besides.
 ///
 /// # Errors
 /// A name that is none.
 pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<Vec<SimAgent>, Reject> {
     let mut chance = hosts.universe.chance("setup");
     let domains = hosts.domains();
-    let mut agents = Vec::new();
+    founded(hosts).await;
+    let mut agents: Vec<SimAgent> = Vec::new();
     for (index, domain) in domains.iter().enumerate() {
         let operator = operator_of(index, domain);
         for peer in domains.iter().filter(|peer| peer.id() != domain.id()) {
-            let treaty = treaty_with(peer, domain)?;
+            let treaty = treaty_with(peer)?;
             operator.command(hosts, history, &mut chance, Verb::SetTreaty { treaty }, ATTEMPTS).await;
         }
-        for _ in 0..count {
+        let savers = if count == 0 { 0 } else { SAVERS };
+        for place in 0..count + savers {
+            let is_saver = place >= count;
             let signer = Signer::first_key(fresh_key(), domain.id());
-            let agent = SimAgent { number: Some(agents.len()), domain: index, signer };
+            let agent = SimAgent { number: Some(agents.len()), domain: index, signer, is_saver };
             let nickname = Nickname::new(&format!("agent-{}", agents.len()))?;
-            let verb =
-                Verb::RegisterAgent { nickname, group: None, referred_by: None, own_code: None, admission: None };
+            // The first agent refers the second, that one the others: fees are shared on two levels.
+            let code = |place: usize| ReferralCode::new(&format!("CODE{place}"));
+            let referred_by =
+                if place > 0 && !is_saver { Some(Referral::Code(code((place - 1).min(1))?)) } else { None };
+            let own_code = if place < 2 && !is_saver { Some(code(place)?) } else { None };
+            let verb = Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None };
+            if is_saver && let Some(id) = agent.id() {
+                history.add_saver(id, index);
+            }
             agent.command(hosts, history, &mut chance, verb, ATTEMPTS).await;
-            let issue = Verb::Issue { code: domain.asset().code, to: agent.signer.agent_id(), amount: FUNDS };
+            let amount = if is_saver { SAVINGS } else { FUNDS };
+            let issue = Verb::Issue { code: domain.asset().code, to: agent.id(), amount };
             operator.command(hosts, history, &mut chance, issue, ATTEMPTS).await;
             agents.push(agent);
         }
@@ -50,16 +72,27 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
 /// The operator of a domain as a client.
 pub(super) fn operator_of(index: usize, domain: &Domain) -> SimAgent {
     let signer = Signer::operator(domain.keys.operator.clone(), domain.id());
-    SimAgent { number: None, domain: index, signer }
+    SimAgent { number: None, domain: index, signer, is_saver: false }
 }
 
-fn treaty_with(peer: &Domain, own: &Domain) -> Result<Treaty, Reject> {
+fn treaty_with(peer: &Domain) -> Result<Treaty, Reject> {
     Ok(Treaty {
         peer: peer.id(),
         peer_key: peer.keys.root.public(),
         nickname: Nickname::new(&peer.name)?,
         active: true,
-        caps: vec![ExposureCap { asset: own.asset(), cap: CAP }, ExposureCap { asset: peer.asset(), cap: CAP }],
+        // Of its own paper nobody needs a limit: it comes back at the issuer's own word.
+        caps: vec![ExposureCap { asset: peer.asset(), cap: CAP }],
         roster: peer.roster.clone(),
     })
+}
+
+/// Waits until every domain has its genesis: before that a ledger refuses everything, for good.
+async fn founded(hosts: &Hosts) {
+    let knows_itself = |host: HostId| {
+        hosts.node(host).is_some_and(|node| node.replica().read_stale(|ledger, _| ledger.domain().is_some()))
+    };
+    while !hosts.domains().iter().all(|domain| domain.hosts.iter().any(|host| knows_itself(*host))) {
+        comity_runtime::sleep(FOUNDED_LOOK).await;
+    }
 }

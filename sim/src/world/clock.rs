@@ -18,11 +18,13 @@ pub struct HostClock {
     anchor_mono: u64,
     drift_ppm: i64,
     wall_offset_ms: i64,
+    /// What the wall clock shows while it stands still.
+    wall_frozen_ms: Option<u64>,
 }
 
 impl Default for HostClock {
     fn default() -> Self {
-        HostClock { anchor: 0, anchor_mono: UPTIME_NS, drift_ppm: 0, wall_offset_ms: 0 }
+        HostClock { anchor: 0, anchor_mono: UPTIME_NS, drift_ppm: 0, wall_offset_ms: 0, wall_frozen_ms: None }
     }
 }
 
@@ -45,6 +47,9 @@ impl HostClock {
 
     /// The wall clock at universe time `at`, ms since the Unix epoch.
     pub fn wall_ms(&self, at: TimeNs) -> u64 {
+        if let Some(frozen) = self.wall_frozen_ms {
+            return frozen;
+        }
         let shown = EPOCH_MS + (self.mono(at) - UPTIME_NS) / 1_000_000;
         shown.saturating_add_signed(self.wall_offset_ms)
     }
@@ -54,6 +59,12 @@ impl HostClock {
         self.anchor_mono = self.mono(now);
         self.anchor = now;
         self.drift_ppm = ppm.clamp(-100_000, 100_000);
+    }
+
+    /// Stops the wall clock, or lets it go on as if it had never stood still.
+    pub fn freeze_wall(&mut self, now: TimeNs, is_frozen: bool) {
+        let shown = self.wall_ms(now);
+        self.wall_frozen_ms = is_frozen.then_some(shown);
     }
 
     /// Steps the wall clock by so many ms, either way.
@@ -87,6 +98,17 @@ mod tests {
         clock.drift(5_000_000_000, -500);
         assert_eq!(clock.mono(5_000_000_000), before);
         assert!(clock.mono(6_000_000_000) > before);
+    }
+
+    #[test]
+    fn a_frozen_wall_clock_stands_still_and_catches_up() {
+        let mut clock = HostClock::default();
+        let before = clock.wall_ms(5_000_000);
+        clock.freeze_wall(5_000_000, true);
+        assert_eq!(clock.wall_ms(9_000_000_000), before);
+        assert!(clock.mono(9_000_000_000) > clock.mono(5_000_000));
+        clock.freeze_wall(9_000_000_000, false);
+        assert_eq!(clock.wall_ms(9_000_000_000), before + 8_995);
     }
 
     #[test]

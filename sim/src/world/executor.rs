@@ -74,6 +74,8 @@ pub(super) struct HostState {
     pub(super) world: Arc<dyn World>,
     /// Its tasks wait until then: paused, or its core is busy.
     stopped_until: TimeNs,
+    /// Its tasks wait until somebody has looked at it.
+    is_frozen: bool,
     /// Tasks that were woken meanwhile.
     waiting: Vec<Arc<Wakeup>>,
     /// Universe time that one poll takes on this host.
@@ -129,6 +131,11 @@ impl Universe {
         self.state.lock().trace.note(kind, a, b);
     }
 
+    /// How the next task is chosen.
+    pub fn policy(&self) -> Policy {
+        self.state.lock().policy
+    }
+
     /// Changes how the next task is chosen.
     pub fn set_policy(&self, policy: Policy) {
         self.state.lock().policy = policy;
@@ -146,6 +153,7 @@ impl Universe {
             entropy: self.chance(&format!("entropy of host {host}")),
             world: world.clone(),
             stopped_until: 0,
+            is_frozen: false,
             waiting: Vec::new(),
             poll_cost: 0,
             timer_lag: 0,
@@ -192,6 +200,17 @@ impl Universe {
             drop(state);
             waiting.iter().for_each(Wakeup::queue);
         }
+    }
+
+    /// Keeps the host's tasks from running, from this very instant: the one that is polled now is the last. Not a fault
+    /// but an observer's tool, for the moment that a look takes; a pause that lasts is [`Universe::pause`].
+    pub fn freeze(&self, host: HostId, is_frozen: bool) {
+        let mut state = self.state.lock();
+        let Some(known) = state.hosts.get_mut(&host) else { return };
+        known.is_frozen = is_frozen;
+        let waiting = if is_frozen { Vec::new() } else { std::mem::take(&mut known.waiting) };
+        drop(state);
+        waiting.iter().for_each(Wakeup::queue);
     }
 
     /// Starts a task on a host.
@@ -246,6 +265,7 @@ impl Universe {
             if let Some(known) = state.hosts.get_mut(&host) {
                 known.waiting.clear();
                 known.stopped_until = 0;
+                known.is_frozen = false;
             }
             state.tasks.iter().flatten().map(|task| task.wakeup.clone()).filter(|wakeup| wakeup.host == host).collect()
         };
@@ -309,6 +329,10 @@ impl Universe {
             return Err(Stuck::Livelock(now));
         }
         let Some(host) = state.hosts.get_mut(&wakeup.host) else { return Ok(()) };
+        if host.is_frozen {
+            host.waiting.push(wakeup.clone());
+            return Ok(());
+        }
         if host.stopped_until > now {
             self.postpone(host, wakeup);
             return Ok(());

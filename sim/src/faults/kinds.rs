@@ -1,0 +1,185 @@
+//! The table of all kinds of faults, and of those that wait for a part of the node.
+
+/// What a kind is about; the rows of the matrix that a simulator should fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Links between hosts.
+    Network,
+    /// What is said, and by whom.
+    Message,
+    /// Processes and machines.
+    Process,
+    /// Disks.
+    Disk,
+    /// Clocks and timers.
+    Clock,
+    /// A certain state of a settlement.
+    Settlement,
+    /// Another version of the program.
+    Upgrade,
+    /// Who takes part in a domain.
+    Membership,
+    /// What people do.
+    Load,
+    /// Somebody who lies.
+    Byzantine,
+}
+
+impl Class {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Network => "network",
+            Class::Message => "message",
+            Class::Process => "process",
+            Class::Disk => "disk",
+            Class::Clock => "clock",
+            Class::Settlement => "settlement",
+            Class::Upgrade => "upgrade",
+            Class::Membership => "membership",
+            Class::Load => "load",
+            Class::Byzantine => "byzantine",
+        }
+    }
+}
+
+/// One kind of fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its name, as in scenarios and reports.
+    pub name: &'static str,
+    /// What it is about.
+    pub class: Class,
+    /// What it does.
+    pub does: &'static str,
+    /// Where it acts.
+    pub at: &'static str,
+}
+
+const fn kind(name: &'static str, class: Class, does: &'static str, at: &'static str) -> Kind {
+    Kind { name, class, does, at }
+}
+
+use Class::{Byzantine, Clock, Disk, Load, Membership, Message, Network, Process, Settlement, Upgrade};
+
+/// All kinds that can be drawn and scripted.
+#[rustfmt::skip]
+pub const KINDS: &[Kind] = &[
+    kind("partition", Network, "two sides, nothing passes between them", "links"),
+    kind("isolate", Network, "one host reaches nobody and is reached by nobody", "links"),
+    kind("split-domains", Network, "some domains on one side, the others on the other", "links"),
+    kind("bridge", Network, "two sides that only one host reaches both of", "links"),
+    kind("one-way", Network, "nothing passes from one host to another, the way back is open", "links"),
+    kind("leader-cut", Network, "whoever leads a domain is cut off from it, and so is its successor", "links"),
+    kind("flap", Network, "a link goes down and up again and again", "links"),
+    kind("swizzle", Network, "hosts are cut off one by one and freed in another order", "links"),
+    kind("clog", Network, "one way of a link becomes narrow", "links"),
+    kind("spike", Network, "everything to and from a host takes much longer", "links"),
+    kind("slow-pair", Network, "two hosts are far apart until everything is healed", "links"),
+    kind("loss", Network, "packets of a host are lost and sent again", "links"),
+    kind("split-reads", Network, "what arrives falls into small pieces", "pipe"),
+    kind("corrupt", Network, "bits are turned over on the way; noise must notice", "links"),
+    kind("reset", Network, "all connections between two hosts are reset", "pipe"),
+    kind("black-hole", Network, "new connections to and from a host hear nothing, old ones go on", "dial"),
+    kind("crash", Process, "power cut, unflushed bytes are lost", "executor, disk"),
+    kind("outage", Process, "power cut for half a minute and longer", "executor, disk"),
+    kind("kill", Process, "the process ends, the machine closes its connections and keeps its writes", "executor"),
+    kind("start-crash", Process, "power cut again and again while the node starts", "executor, disk"),
+    kind("leader-crash", Process, "power cut of whoever leads a domain", "executor, disk"),
+    kind("site-outage", Process, "power cut of a whole domain", "executor, disk"),
+    kind("pause", Process, "the process stands still, its clocks go on", "executor"),
+    kind("slow-core", Process, "every step of a host's tasks takes time", "executor"),
+    kind("restart", Process, "the node is asked to stop and started again", "node"),
+    kind("crash-kept", Disk, "power cut that leaves everything written, flushed or not", "disk"),
+    kind("crash-prefix", Disk, "power cut that leaves the first of the unflushed bytes, cut inside a sector", "disk"),
+    kind("crash-sectors", Disk, "power cut that leaves a drawn part of the unflushed sectors", "disk"),
+    kind("slow-disk", Disk, "flushes take much longer", "disk"),
+    kind("stalled-disk", Disk, "no flush ends", "disk"),
+    kind("failed-flush", Disk, "a flush fails: the node must end and come back", "disk"),
+    kind("full-disk", Disk, "no space is left: the node must end and come back when there is", "disk"),
+    kind("read-errors", Disk, "reads fail while the node starts again", "disk"),
+    kind("lying-disk", Disk, "flushes are answered without being done, then the power is cut", "disk, atlas"),
+    kind("bit-rot", Disk, "a bit of a file turns over; the node is replaced if it cannot start", "disk, atlas"),
+    kind("misdirected-write", Disk, "a sector is written over another one; replaced if it cannot start", "disk, atlas"),
+    kind("phantom-write", Disk, "a sector that was written is not there; replaced if it cannot start", "disk, atlas"),
+    kind("old-backup", Disk, "a follower comes back with an older copy of its disk, while all others hold what is newer", "disk, atlas"),
+    kind("wiped-disk", Disk, "a machine loses its disk and joins again as another node", "disk, operator"),
+    kind("drift", Clock, "a host's clocks run fast or slow", "clock"),
+    kind("wall-step", Clock, "a host's wall clock is stepped by seconds to an hour and back", "clock"),
+    kind("wall-jump", Clock, "a host's wall clock is days ahead or behind", "clock"),
+    kind("wall-freeze", Clock, "a host's wall clock stands still", "clock"),
+    kind("clock-lost", Clock, "power cut, then a start with an earlier wall clock", "clock, executor"),
+    kind("start-skew", Clock, "a host's wall clock is off from its first start", "clock"),
+    kind("late-timers", Clock, "all timers of a host fire late", "timers"),
+    kind("starve", Clock, "a host's tasks run only when nobody else can", "executor"),
+    kind("origin-crash", Settlement, "power cut of the payer's leader when a state is seen", "log notices"),
+    kind("participant-crash", Settlement, "power cut of the payee's leader when a state is seen", "log notices"),
+    kind("cut-between", Settlement, "the two domains are cut apart when a state is seen", "log notices"),
+    kind("settlement-pause", Settlement, "the host that reached a state stands still right then", "log notices"),
+    kind("replay", Message, "signed settlement words are said again, in any order", "adversary"),
+    kind("forged", Byzantine, "settlement words with a bit turned over, or signed by a node without a vote", "adversary"),
+    kind("false-commit", Byzantine, "a stolen voter's key commits transfers that nobody voted on", "adversary"),
+    kind("no-treaty", Byzantine, "a domain without a treaty asks for votes", "adversary"),
+    kind("wrong-domain", Byzantine, "a certificate of the domain that another key signed", "adversary"),
+    kind("flood", Byzantine, "card after card of agents that nobody knows", "adversary"),
+    kind("garbage", Message, "bytes without meaning on every class of streams and on bare connections", "adversary"),
+    kind("twin", Byzantine, "a voter's key and certificate in two places at once", "adversary"),
+    kind("old-card", Message, "an agent's old card is gossiped after its new one", "adversary"),
+    kind("rolling-restart", Upgrade, "all nodes of a domain are stopped and started one after the other", "node"),
+    kind("replace-voter", Membership, "a voter is stopped, removed, and joins again as another node", "operator"),
+    kind("remove-voter", Membership, "a voter is removed while it runs, then joins again as another node", "operator"),
+    kind("snapshot", Membership, "a snapshot is made now, and the log behind it purged", "replica"),
+    kind("churn", Membership, "whoever leads a domain stands still until another one leads, again and again", "executor"),
+    kind("burst", Load, "many times the load", "workload"),
+    kind("hot-account", Load, "everybody pays one account", "workload"),
+    kind("idle", Load, "nobody asks for anything", "workload"),
+    kind("silence", Load, "agents do not answer: escrows run into their deadlines", "workload"),
+];
+
+/// A kind that cannot be done yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about.
+    pub class: Class,
+    /// What it will do.
+    pub does: &'static str,
+    /// Which part of the node unlocks it.
+    pub waits_for: &'static str,
+}
+
+const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for: &'static str) -> Waiting {
+    Waiting { name, class, does, waits_for }
+}
+
+/// Kinds that wait for a part of the node.
+#[rustfmt::skip]
+pub const WAITING: &[Waiting] = &[
+    waiting("unpeer-in-doubt", Membership, "an operator ends a treaty while transfers are in doubt",
+        "treaties negotiated by two operators"),
+    waiting("treaty-race", Message, "both operators change the treaty at once", "treaties negotiated by two operators"),
+    waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "exports and licences"),
+    waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "exports and licences"),
+    waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "membership by suspicion"),
+    waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
+    waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
+    waiting("two-decisions", Byzantine, "an origin tells two participants different outcomes",
+        "transfers with two participants and proofs of equivocation"),
+    waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
+    waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
+        "restore of a whole domain from a backup"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_its_own_name() {
+        let names: BTreeSet<&str> =
+            KINDS.iter().map(|kind| kind.name).chain(WAITING.iter().map(|kind| kind.name)).collect();
+        assert_eq!(names.len(), KINDS.len() + WAITING.len());
+    }
+}

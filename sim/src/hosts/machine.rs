@@ -1,0 +1,108 @@
+//! What a universe is made of: domains with their secrets, machines with their disks.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use comity_node::{
+    config::Config,
+    founding::{ASSET_CODE, DomainKeys},
+    home::Home,
+    node::{Node, raft_id},
+};
+use comity_proto::{
+    amount::{AssetCode, AssetId},
+    ids::{DomainId, PublicKey},
+    keys::SecretKey,
+};
+
+use crate::{disk::FalseDisk, world::HostId};
+
+/// A domain of the universe: what its operator holds.
+pub struct Domain {
+    /// Display name.
+    pub name: String,
+    /// Its secrets.
+    pub keys: DomainKeys,
+    /// The roster that it was founded with.
+    pub roster: Bytes,
+    /// Its hosts, the founding one first.
+    pub hosts: Vec<HostId>,
+}
+
+impl Domain {
+    /// Its id.
+    pub fn id(&self) -> DomainId {
+        self.keys.domain()
+    }
+
+    /// Its own money.
+    pub fn asset(&self) -> AssetId {
+        // A constant of three capital letters.
+        AssetId { issuer: self.id(), code: AssetCode::new(ASSET_CODE).expect("the code is one") }
+    }
+}
+
+/// One machine.
+pub struct Machine {
+    /// Its number.
+    pub host: HostId,
+    /// Which domain it belongs to.
+    pub domain: usize,
+    /// Its node's key; another one after it joined again.
+    pub key: SecretKey,
+    /// Its disk, which outlives its node.
+    pub disk: FalseDisk,
+    pub(super) seed: HomeSeed,
+    /// The running node, while it is up.
+    pub node: Option<Arc<Node>>,
+    /// How often it was started.
+    pub boots: u64,
+    /// Whether its supervisor starts it again when it ends by itself.
+    pub is_wanted: bool,
+    /// Whether an operator has it in hand: nobody else switches it on.
+    pub is_in_repair: bool,
+    /// Counts starts and ends: what was planned for an earlier life does not happen to a later one.
+    pub life: u64,
+    /// Why its node did not start or ended by itself, the last time that it did.
+    pub trouble: Option<String>,
+}
+
+impl Machine {
+    /// Raft's number for its node.
+    pub fn raft_id(&self) -> u64 {
+        raft_id(&self.key.public())
+    }
+}
+
+/// What a machine's data directory holds besides the ledger's disk.
+pub(super) struct HomeSeed {
+    pub(super) config: Config,
+    pub(super) certificate: Bytes,
+    pub(super) roster: Bytes,
+    pub(super) domain_key: PublicKey,
+    pub(super) founding: Option<(Bytes, SecretKey, SecretKey)>,
+}
+
+impl HomeSeed {
+    pub(super) fn home(&self, host: HostId, key: &SecretKey) -> Home {
+        let founding = self.founding.as_ref();
+        Home {
+            dir: directory(host),
+            config: self.config.clone(),
+            node: key.clone(),
+            certificate: self.certificate.clone(),
+            domain_key: self.domain_key,
+            roster: self.roster.clone(),
+            genesis: founding.map(|(genesis, ..)| genesis.clone()),
+            domain_keys: founding
+                .map(|(_, root, operator)| DomainKeys { root: root.clone(), operator: operator.clone() }),
+            operator_token: "operator".to_owned(),
+            admission_token: "admission".to_owned(),
+        }
+    }
+}
+
+/// The name of a machine's data directory; nothing is ever written there.
+pub(super) fn directory(host: HostId) -> PathBuf {
+    PathBuf::from(format!("/host-{host}"))
+}

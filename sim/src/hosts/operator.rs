@@ -1,0 +1,107 @@
+//! What an operator does when a machine's data is gone: takes the old node out of the domain, invites a new one.
+//!
+//! As the runbook has it: a node that lost its disk never comes back under its old name, because it has forgotten its
+//! votes. It gets a new key and with it another Raft id, and joins as a learner through the node that holds the
+//! domain's root key.
+
+use std::time::Duration;
+
+use comity_node::{
+    founding::fresh_key,
+    join,
+    mesh::{peer, secured},
+};
+use comity_runtime::disk::memory::MemoryDisk;
+use futures::channel::oneshot;
+
+use super::{Hosts, machine};
+use crate::{net::FalseTcp, world::HostId};
+
+/// Between two attempts at anything.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How long an invitation holds, hours.
+const HOURS: u32 = 1;
+
+impl Hosts {
+    /// Gives a host an empty disk and a new name in its domain; it must be down. Ends when its node has been started
+    /// again, which needs a majority of the others and the founding node; goes on trying until then. Must be awaited on
+    /// the observer's host. False when it cannot be: the host is its domain's only one, or holds the root key.
+    pub async fn replace(&self, host: HostId) -> bool {
+        let domain = self.domain_of(host);
+        let founder = domain.hosts[0];
+        if domain.hosts.len() < 3 || host == founder {
+            return false;
+        }
+        let old = self.with(host, |machine| {
+            (machine.is_wanted, machine.is_in_repair) = (false, true);
+            machine.disk.replace(MemoryDisk::new());
+            machine.raft_id()
+        });
+        while !self.remove_member(host, old).await {
+            comity_runtime::sleep(AGAIN).await;
+        }
+        self.network.host_up(host);
+        while !self.join_again(host, founder).await {
+            comity_runtime::sleep(AGAIN).await;
+        }
+        self.mark("operator:replaced");
+        self.with(host, |machine| machine.is_in_repair = false);
+        self.power_on(host);
+        true
+    }
+
+    /// True when no running node of the domain knows of the member any more.
+    async fn remove_member(&self, host: HostId, old: u64) -> bool {
+        let domain = self.domain_of(host);
+        let others = domain.hosts.iter().filter(|other| **other != host);
+        for node in others.filter_map(|other| self.node(*other)) {
+            let status = node.replica().status();
+            if status.leader_id.is_none() {
+                continue;
+            }
+            if status.voters.iter().chain(&status.learners).all(|member| member.id != old) {
+                return true;
+            }
+            // Asked again until the status tells that it is done.
+            let _told_by_the_status = node.replica().remove(old).await;
+            return false;
+        }
+        false
+    }
+
+    async fn join_again(&self, host: HostId, founder: HostId) -> bool {
+        let Some(inviting) = self.node(founder) else { return false };
+        let token = {
+            let _inside = comity_runtime::enter(self.universe.world(founder));
+            join::invite(&inviting, HOURS)
+        };
+        let Ok((token, _)) = token else { return false };
+        let config = self.with(host, |machine| machine.seed.config.clone());
+        let (done, joined) = oneshot::channel();
+        let hosts = self.clone();
+        self.universe.spawn_on(host, async move {
+            let key = fresh_key();
+            let Ok(keypair) = peer::libp2p_keypair(&key.seed()) else { return };
+            let Ok(transport) = secured(FalseTcp::new(&hosts.network, host), &keypair) else { return };
+            let joined = join::join_over(&machine::directory(host), config, &token, key, transport).await;
+            let _nobody_waits = done.send(joined);
+        });
+        match joined.await {
+            Ok(Ok(home)) => {
+                self.with(host, |machine| {
+                    machine.key = home.node.clone();
+                    machine.seed.certificate = home.certificate.clone();
+                    machine.seed.roster = home.roster.clone();
+                    machine.seed.founding = None;
+                    machine.seed.config.founders = Vec::new();
+                });
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(host, %error, "not certified yet");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What clients saw of an account can be put into one order.
+
+use std::collections::BTreeMap;
+
+use comity_ledger::Outcome;
+use comity_proto::{
+    command::Verb,
+    ids::{AgentId, RequestId},
+};
+
+use super::wgl::{Did, Found, Operation, search};
+use crate::{
+    oracles::{Looks, Oracle, Phase, View},
+    workload::{Answer, Call, ReadAnswer},
+    world::TimeNs,
+};
+
+pub(super) fn oracle() -> Box<dyn Oracle> {
+    Box::new(Looks {
+        name: "linearizable",
+        claim: "everything that clients were told about an account fits one order of events in real time",
+        look,
+    })
+}
+
+fn look(view: &View<'_>) -> Result<(), String> {
+    if view.phase != Phase::Audit {
+        return Ok(());
+    }
+    for (agent, domain) in view.history.savers() {
+        let operations = operations(view, agent, domain);
+        if search(&operations) == Found::Impossible {
+            let name = &view.plan.scenario.domains[domain].name;
+            return Err(format!("no order explains what was seen of {agent} of {name}: {operations:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Everything that touched or showed the account of a saver. Savers pay only each other, so nothing else does.
+fn operations(view: &View<'_>, saver: AgentId, domain: usize) -> Vec<Operation> {
+    // A request that was sent to two nodes is one operation, answered when the first answer came.
+    let mut by_request: BTreeMap<RequestId, Operation> = BTreeMap::new();
+    view.history.with(|calls| {
+        for call in calls.iter().filter(|call| call.operation.domain == domain) {
+            let Some(operation) = of_call(call, saver) else { continue };
+            let known = by_request.entry(call.operation.request_id).or_insert(operation);
+            known.asked = known.asked.min(operation.asked);
+            let first = known.answered.into_iter().chain(operation.answered).min();
+            known.did = if known.answered.is_some() { known.did } else { operation.did };
+            known.answered = first;
+        }
+    });
+    let mut operations: Vec<Operation> = by_request.into_values().collect();
+    view.history.with_reads(|reads| {
+        for read in reads.iter().filter(|read| read.domain == domain && read.agent == saver) {
+            if let Some((answered, ReadAnswer::Balance { amount, applied: None })) = &read.answered {
+                let did = Did::Saw(*amount);
+                operations.push(Operation { asked: read.asked, answered: Some(*answered), did });
+            }
+        }
+    });
+    operations
+}
+
+fn of_call(call: &Call, saver: AgentId) -> Option<Operation> {
+    let (amount, pays) = match &call.operation.verb {
+        Verb::Transfer { amount, .. } if call.operation.by == Some(saver) => (*amount, true),
+        Verb::Transfer { to, amount, .. } if to.agent == saver => (*amount, false),
+        Verb::Issue { to: Some(to), amount, .. } if *to == saver => (*amount, false),
+        _ => return None,
+    };
+    let moved = if pays { Did::Debit(amount) } else { Did::Credit(amount) };
+    let told = |at: TimeNs, did| Some(Operation { asked: call.asked, answered: Some(at), did });
+    match &call.answered {
+        Some((at, Answer::Done { outcome, .. })) if outcome.is_success() => told(*at, moved),
+        Some((at, Answer::Done { outcome: Outcome::InsufficientFunds, .. })) if pays => told(*at, Did::Refused(amount)),
+        Some((_, Answer::Done { .. } | Answer::Refused(_))) => None,
+        Some((_, Answer::Unknown(_))) | None => Some(Operation { asked: call.asked, answered: None, did: moved }),
+    }
+}

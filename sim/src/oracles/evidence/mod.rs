@@ -1,0 +1,21 @@
+//! What is kept as proof, and what agents say about themselves.
+
+mod cards_converge;
+mod cards_forward;
+mod cards_signed;
+mod event_rows;
+mod proofs;
+mod roots;
+
+use super::Oracle;
+
+pub(super) fn all() -> Vec<Box<dyn Oracle>> {
+    vec![
+        Box::new(roots::Roots::default()),
+        event_rows::oracle(),
+        proofs::oracle(),
+        Box::new(cards_forward::CardsForward::default()),
+        Box::new(cards_signed::CardsSigned::default()),
+        cards_converge::oracle(),
+    ]
+}

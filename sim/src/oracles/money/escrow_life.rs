@@ -1,0 +1,22 @@
+//! The life of an escrow.
+
+use super::escrow::{About, Bargains};
+use crate::oracles::{Oracle, View};
+
+/// The model that judges.
+#[derive(Default)]
+pub(super) struct EscrowLife(Bargains);
+
+impl Oracle for EscrowLife {
+    fn name(&self) -> &'static str {
+        "escrow-life"
+    }
+
+    fn claim(&self) -> &'static str {
+        "an escrow lives as its terms say: each part is paid or returned once, and a dispute stops everything else"
+    }
+
+    fn look(&mut self, view: &View<'_>) -> Result<(), String> {
+        self.0.look(view, About::Life)
+    }
+}

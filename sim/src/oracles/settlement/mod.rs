@@ -1,0 +1,32 @@
+//! Two-phase commit between domains, judged on the events of both sides.
+
+mod atomic;
+mod credited;
+mod doubt;
+mod in_time;
+mod once;
+mod promises;
+mod votes;
+
+use comity_proto::ids::{DomainId, TransferId};
+
+use super::{Oracle, View};
+
+pub(super) fn all() -> Vec<Box<dyn Oracle>> {
+    vec![
+        once::oracle(),
+        votes::oracle(),
+        promises::oracle(),
+        atomic::oracle(),
+        in_time::oracle(),
+        credited::oracle(),
+        doubt::oracle(),
+    ]
+}
+
+/// A transfer in words.
+fn named(view: &View<'_>, (origin, transfer): &(DomainId, TransferId)) -> String {
+    let at = view.seen.ids().iter().position(|id| id == origin);
+    let name = at.and_then(|at| view.plan.scenario.domains.get(at)).map_or("?", |spec| spec.name.as_str());
+    format!("transfer {transfer} of {name}")
+}

@@ -1,0 +1,99 @@
+//! The scenarios that are shipped, each in a file of its own, and those that wait for a part of the node.
+
+use super::{Scenario, read};
+
+macro_rules! ready {
+    ($($name:literal),+ $(,)?) => {
+        /// Names and texts of the scenarios that can be run, in the order of reading.
+        pub const READY: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),+];
+    };
+}
+
+ready![
+    "two-domains",
+    "partition-2pc",
+    "coordinator-crash",
+    "participant-crash",
+    "clock-chaos",
+    "flapping-laptop",
+    "same-key-restart",
+    "long-horizon",
+];
+
+/// A scenario that cannot be run yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it will show.
+    pub about: &'static str,
+    /// What its oracles will expect.
+    pub expect: &'static str,
+    /// Which part of the node unlocks it.
+    pub waits_for: &'static str,
+}
+
+/// Scenarios that wait for a part of the node.
+pub const WAITING: &[Waiting] = &[
+    Waiting {
+        name: "three-domain-across",
+        about: "A payment from alpha's paper to gamma's goes through beta, two participants and one decision",
+        expect: "all three books change or none does, and no unit of any paper is made on the way",
+        waits_for: "federation: transfers with two participants",
+    },
+    Waiting {
+        name: "equivocating-origin",
+        about: "An origin tells one participant to commit and the other to abort, both signed",
+        expect: "either participant can show both signatures, and the origin's treaty ends by that proof",
+        waits_for: "federation: transfers with two participants and proofs of equivocation",
+    },
+];
+
+/// All that can be run.
+pub fn ready() -> impl Iterator<Item = Scenario> {
+    READY.iter().filter_map(|(name, _)| named(name))
+}
+
+/// The shipped scenario of this name.
+pub fn named(name: &str) -> Option<Scenario> {
+    let (name, text) = READY.iter().find(|(known, _)| *known == name)?;
+    read(&format!("{name}.toml"), text).ok()
+}
+
+/// What was probably meant, if anything is near enough.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|name| (strsim::damerau_levenshtein(word, name), name)).min()?;
+    // Beyond two changes, or half of a short word, a guess misleads.
+    (near.0 <= 2.max(word.len() / 3) && near.0 < near.1.len()).then_some(near.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_shipped_file_is_listed_read_and_named_as_its_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .expect("the folder is there")
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
+            .collect();
+        let listed: BTreeSet<String> = READY.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(files, listed);
+        for (name, text) in READY {
+            let scenario = read(&format!("{name}.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(scenario.name, *name);
+        }
+        assert_eq!(ready().count(), READY.len());
+    }
+
+    #[test]
+    fn what_was_meant_is_near_and_not_far() {
+        let names = || READY.iter().map(|(name, _)| *name);
+        assert_eq!(nearest("two-domain", names()), Some("two-domains"));
+        assert_eq!(nearest("clockchaos", names()), Some("clock-chaos"));
+        assert_eq!(nearest("quantum-foam", names()), None);
+    }
+}
