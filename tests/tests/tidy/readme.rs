@@ -1,5 +1,5 @@
-//! Commands in the documents exist: every `comity ..` in a code block or between backquotes is understood by the real
-//! command line.
+//! Commands in the documents exist: every `comity ..` and `comity-sim ..` in a code block or between backquotes is
+//! understood by the real command line of that program.
 
 use crate::tree::{Breach, Tree, found_at, none};
 
@@ -25,11 +25,14 @@ impl Verb {
     }
 }
 
-/// A call of `comity` in a document.
+/// A call of one of our programs in a document: its words, the program's name first.
 struct Call {
     line: usize,
     words: Vec<String>,
 }
+
+/// Our programs, by the package that holds each.
+const PROGRAMS: [(&str, &str); 2] = [("comity", "comity-node"), ("comity-sim", "comity-sim")];
 
 /// Calls in code. Lines joined by `\\`, parts of a pipe or of `&&` count each; `cargo run .. --` is `comity`. In a block
 /// of `console` only lines behind a `$` are commands, the others are what they print.
@@ -68,12 +71,21 @@ fn call(part: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = part.split_whitespace().map(str::to_owned).collect();
     let leading = words.iter().take_while(|w| *w == "$" || *w == "exec" || is_setting(w)).count();
     words.drain(..leading);
-    let program = words.first()?;
-    if program == "comity" || program.ends_with("/comity") {
-        return Some(words.split_off(1));
+    let first = words.first()?;
+    let named = |name: &str| first == name || first.ends_with(&format!("/{name}"));
+    if let Some((name, _)) = PROGRAMS.iter().find(|(name, _)| named(name)) {
+        words[0] = (*name).to_owned();
+        return Some(words);
     }
-    if program == "cargo" && words.get(1).is_some_and(|w| w == "run") {
-        return words.iter().position(|w| w == "--").map(|at| words.split_off(at + 1));
+    if first == "cargo" && words.get(1).is_some_and(|w| w == "run") {
+        let at = words.iter().position(|w| w == "--")?;
+        let package = words[..at].iter().position(|w| w == "-p").and_then(|p| words.get(p + 1));
+        // `cargo run` alone is the node.
+        let program = package.map_or(Some("comity"), |wanted| {
+            PROGRAMS.iter().find(|(_, package)| package == wanted).map(|(name, _)| *name)
+        })?;
+        words[at] = program.to_owned();
+        return Some(words.split_off(at));
     }
     None
 }
@@ -83,13 +95,14 @@ fn is_setting(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
 }
 
-fn unknown_commands(tree: &Tree, root: &Verb) -> Vec<Breach> {
+fn unknown_commands(tree: &Tree, programs: &[Verb]) -> Vec<Breach> {
     let documents = tree.files.iter().filter(|(path, _)| path.ends_with(".md"));
     let mut breaches = Vec::new();
     for (path, text) in documents {
         for call in calls(text) {
-            if let Err(reason) = understood(&call.words, root) {
-                let rule = format!("`comity {}`: {reason}", call.words.join(" "));
+            let Some(root) = programs.iter().find(|program| program.name == call.words[0]) else { continue };
+            if let Err(reason) = understood(&call.words[1..], root) {
+                let rule = format!("`{}`: {reason}", call.words.join(" "));
                 breaches.push(Breach::new(path, call.line, rule, "correct the document, or add the command first"));
             }
         }
@@ -123,12 +136,15 @@ fn understood(words: &[String], root: &Verb) -> Result<(), String> {
 
 #[test]
 fn every_command_in_the_documents_exists() {
-    let root = Verb::of(&<comity_node::cli::args::Cli as clap::CommandFactory>::command());
-    assert!(root.verbs.len() > 5, "the command line was not understood");
+    let node = Verb::of(&<comity_node::cli::args::Cli as clap::CommandFactory>::command());
+    let sim = Verb::of(&<comity_sim::cli::args::Cli as clap::CommandFactory>::command());
+    let names = [&node.name, &sim.name].map(String::as_str);
+    assert_eq!(names, PROGRAMS.map(|(name, _)| name));
+    assert!(node.verbs.len() > 5 && sim.verbs.len() > 5, "a command line was not understood");
     let tree = Tree::workspace();
     let readme = calls(&tree.files["README.md"]);
     assert!(!readme.is_empty(), "the README shows no command, or none was understood");
-    none(unknown_commands(&tree, &root));
+    none(unknown_commands(&tree, &[node, sim]));
 }
 
 #[cfg(test)]
@@ -155,10 +171,15 @@ mod tests {
             comity dev --once --json\n$ comity dev --twice\ncargo run --release -- dance\n\
             COMITY_API=x comity transfer send cm1abc --amount 5 | jq .\ncomity transfer \\\n  lend\n# comity comment\n\
             ready: comity is up\ncargo test --workspace -- nothing\ncargo run -- dev --input dev\n```\n\
-            ```console\n$ comity dev\ncomity says something\n$ comity devil\n```\n";
+            ```console\n$ comity dev\ncomity says something\n$ comity devil\n```\n\
+            See `comity-sim run` or `comity-sim walk`.\n```sh\ncargo run --release -p comity-sim -- fly\n\
+            cargo run -p other -- fly\n./comity-sim run\n```\n";
         let tree = Tree::of(&[("README.md", document), ("notes.txt", document)]);
-        let lines = [1, 4, 5, 7, 17].map(|line| ("README.md", line));
-        found_at(&unknown_commands(&tree, &sample()), &lines);
+        let lines = [1, 4, 5, 7, 17, 19, 21].map(|line| ("README.md", line));
+        let mut sim = sample();
+        sim.name = "comity-sim".into();
+        sim.verbs[0].name = "run".into();
+        found_at(&unknown_commands(&tree, &[sample(), sim]), &lines);
     }
 
     #[test]
