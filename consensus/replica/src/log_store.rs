@@ -73,6 +73,11 @@ where
         self.reader.clone()
     }
 
+    /// The vote that was saved last.
+    pub fn saved_vote(&self) -> Option<&Vote<C::NodeId>> {
+        self.vote.as_ref()
+    }
+
     /// Entries present, for status lines: first and last index.
     pub fn bounds(&self) -> (Option<u64>, Option<u64>) {
         let index = self.reader.index.lock();

@@ -29,7 +29,7 @@ use crate::{
     network::LinkFactory,
     propose::{Proposer, SubmitError, SubmitReply},
     pulse,
-    read::ReadBarrier,
+    read::{ReadBarrier, Resumed},
     redb_disk::RedbDisk,
     serve,
     snapshot::SnapshotError,
@@ -106,6 +106,7 @@ impl Replica {
         runtime::entropy(&mut salt);
         let wal = WalConfig { segment_bytes: config.segment_bytes, ..WalConfig::new(u64::from_le_bytes(salt)) };
         let log = LogStore::<TypeConfig>::open(disk.clone(), wal)?;
+        let resumed = Resumed { vote: log.saved_vote().copied(), last: log.bounds().1 };
         let reader = log.reader();
         let database = redb::Database::builder()
             .set_cache_size(EVENTS_CACHE_BYTES)
@@ -117,7 +118,7 @@ impl Replica {
         let raft = Raft::new(config.id, raft_config, network, log, MachineHandle(machine.clone()))
             .await
             .map_err(|error| OpenError::Raft(error.to_string()))?;
-        Ok(Replica::assemble(config, links, disk, raft, reader, machine, clocks))
+        Ok(Replica::assemble(config, links, disk, raft, (reader, resumed), machine, clocks))
     }
 
     fn assemble(
@@ -125,7 +126,7 @@ impl Replica {
         links: Arc<dyn Links>,
         disk: Arc<dyn Disk>,
         raft: Raft<TypeConfig>,
-        log: LogReader<TypeConfig>,
+        (log, resumed): (LogReader<TypeConfig>, Resumed),
         machine: Arc<Machine>,
         clocks: Arc<PeerClocks>,
     ) -> Replica {
@@ -138,7 +139,7 @@ impl Replica {
             trusted_until_ms: AtomicU64::new(0),
         });
         let proposer = Proposer::start(raft.clone(), machine.clone(), leadership.clone());
-        let barrier = ReadBarrier::start(raft.clone());
+        let barrier = ReadBarrier::start(raft.clone(), resumed);
         let (fail, failed) = watch::channel(None);
         runtime::spawn(watch_raft(raft.metrics(), machine.clone(), fail));
         let inner = Inner { config, raft, machine, log, links, proposer, leadership, barrier, failed };
