@@ -113,6 +113,8 @@ impl Replica {
             .create_with_backend(RedbDisk::open(&*disk, EVENTS_FILE)?)
             .map_err(StoreError::from)?;
         let machine = Machine::open(disk.clone(), EventStore::start(database)?)?;
+        let leaves = machine.state.read().ledger.event_count();
+        machine.store.begin_at(leaves)?;
         let clocks = Arc::new(PeerClocks::default());
         let network = LinkFactory { links: links.clone(), clocks: clocks.clone() };
         let raft = Raft::new(config.id, raft_config, network, log, MachineHandle(machine.clone()))

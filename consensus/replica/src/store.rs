@@ -227,6 +227,18 @@ impl EventStore {
         Ok(from.zip(to).map(|(from, to)| (from.value(), to.value())).filter(|(from, to)| from < to))
     }
 
+    /// Once, before anything is written: what the store lacks of a ledger that starts with `leaves` events is a gap, also
+    /// when a crash took the mark of the snapshot that made it.
+    pub(crate) fn begin_at(&self, leaves: u64) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        let stored = transaction.open_table(LEAVES)?.last()?.map_or(0, |(leaf, _)| leaf.value() + 1);
+        if stored < leaves {
+            note_jump(&transaction, leaves)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// Notes that a snapshot brought the ledger to `leaves` events without their rows.
     pub(crate) async fn jump(&self, leaves: u64) -> Result<(), StoreError> {
         self.work.send(Work::Jump(leaves)).await.map_err(|_| self.stopped())
