@@ -50,6 +50,13 @@ impl fmt::Debug for SecretKey {
 
 /// Does `signature` of `key` cover exactly these bytes? The strict rule: canonical, no key or nonce of small order.
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
+    #[cfg(feature = "memo")]
+    return crate::memo::judged(key, message, signature, || judge(key, message, signature));
+    #[cfg(not(feature = "memo"))]
+    judge(key, message, signature)
+}
+
+fn judge(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
     let key = VerifyingKey::from_bytes(&key.0).map_err(|_| Reject::BadSignature)?;
     key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| Reject::BadSignature)
 }

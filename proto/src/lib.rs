@@ -50,6 +50,8 @@ pub mod identity;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+#[cfg(feature = "memo")]
+mod memo;
 pub mod planted;
 pub mod policy;
 pub mod reject;
