@@ -1,22 +1,31 @@
 //! A node's key in its two spellings: our [`PublicKey`] and libp2p's [`PeerId`].
 
 use comity_proto::ids::PublicKey;
-use libp2p::PeerId;
-use libp2p::identity;
+use libp2p::{PeerId, identity, multihash::Multihash};
 
-/// The peer id of a node key; `None` when the bytes are no valid ed25519 point.
+/// What stands before the 32 bytes of an ed25519 key in libp2p's protobuf form of it: type 1, then 32 bytes.
+///
+/// <https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md>
+const ED25519_FORM: [u8; 4] = [0x08, 0x01, 0x12, 0x20];
+/// Multihash code of "identity": the digest is the thing itself. Keys this short are never hashed.
+const IDENTITY: u64 = 0x00;
+
+/// The peer id of a node key. Bytes that are no point of the curve get an id too, which nobody can prove to have: whether
+/// they are one is costly to know, and this is asked for every message.
 pub fn peer_id(key: &PublicKey) -> Option<PeerId> {
-    let key = identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).ok()?;
-    Some(identity::PublicKey::from(key).to_peer_id())
+    let mut form = [0; 36];
+    form[..4].copy_from_slice(&ED25519_FORM);
+    form[4..].copy_from_slice(key.as_bytes());
+    PeerId::from_multihash(Multihash::wrap(IDENTITY, &form).ok()?).ok()
 }
 
 /// The node key inside a peer id; `None` for peers with another kind of key.
 ///
 /// An ed25519 peer id holds the whole key, so this needs no message from the peer.
 pub fn node_key(peer: &PeerId) -> Option<PublicKey> {
-    let key = identity::PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok()?;
-    let key = key.try_into_ed25519().ok()?;
-    Some(PublicKey(key.to_bytes()))
+    let hash = peer.as_ref();
+    let key = hash.digest().strip_prefix(&ED25519_FORM).filter(|_| hash.code() == IDENTITY)?;
+    Some(PublicKey(key.try_into().ok()?))
 }
 
 /// libp2p's form of a node's secret key.
@@ -36,6 +45,7 @@ mod tests {
         let peer = keypair.public().to_peer_id();
         let key = node_key(&peer).expect("ed25519 keys are inlined");
         assert_eq!(peer_id(&key), Some(peer));
+        assert_eq!(key.as_bytes(), &keypair.public().try_into_ed25519().expect("its kind").to_bytes());
     }
 
     #[test]

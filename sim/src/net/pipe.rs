@@ -12,7 +12,7 @@ use futures::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
 
 use super::listener::Network;
-use crate::world::{Alarm, HostId, TimeNs};
+use crate::world::{Alarm, HostId, TimeNs, Universe};
 
 /// Bytes that may be on the way in one direction: the windows and buffers of both ends.
 const WINDOW: usize = 256 * 1024;
@@ -30,7 +30,6 @@ pub struct Pipe {
     near_boot: Option<u64>,
     incoming: Arc<Mutex<Flow>>,
     outgoing: Arc<Mutex<Flow>>,
-    alarm: Option<Alarm>,
 }
 
 /// One direction.
@@ -42,12 +41,22 @@ pub(super) struct Flow {
     /// The end, behind everything in the queue.
     closed: Option<(TimeNs, End)>,
     reader: Option<Waker>,
+    /// Wakes the reader when the first piece arrives.
+    arrival: Option<Alarm>,
     writer: Option<Waker>,
     /// Nobody will read any more: what is sent comes back as a reset.
     reader_gone: bool,
 }
 
 impl Flow {
+    /// Wakes the reader at `at`, when something arrives, and not already when it is sent: most polls would be for nothing.
+    fn expect(&mut self, at: TimeNs, universe: &Universe, reader: &Waker) {
+        let is_set = self.arrival.as_ref().is_some_and(|alarm| alarm.at() == at && universe.realarm(alarm, reader));
+        if !is_set {
+            self.arrival = Some(universe.alarm(at, reader));
+        }
+    }
+
     /// Cut off in the middle: nothing that is on the way arrives. Whom to wake.
     pub(super) fn reset(&mut self, now: TimeNs) -> [Option<Waker>; 2] {
         self.queue.clear();
@@ -80,7 +89,6 @@ pub(super) fn connect(network: &Network, near: HostId, far: HostId, number: u64)
         near_boot,
         incoming,
         outgoing,
-        alarm: None,
     };
     let one = pipe(near, far, near_boot, far_boot, back.clone(), there.clone());
     let two = pipe(far, near, far_boot, near_boot, there, back);
@@ -112,14 +120,6 @@ impl Pipe {
     fn far_lives(&self) -> Option<bool> {
         self.network.boot_of(self.far).map(|boot| Some(boot) == self.far_boot)
     }
-
-    fn wait_until(&mut self, at: TimeNs, waker: &Waker) {
-        let universe = &self.network.universe;
-        let is_set = self.alarm.as_ref().is_some_and(|alarm| alarm.at() == at && universe.realarm(alarm, waker));
-        if !is_set {
-            self.alarm = Some(universe.alarm(at, waker));
-        }
-    }
 }
 
 impl AsyncRead for Pipe {
@@ -134,8 +134,7 @@ impl AsyncRead for Pipe {
         let Some(open_at) = this.network.passable(this.far, this.near, cx.waker()) else { return Poll::Pending };
         let due = due.max(open_at);
         if due > now {
-            drop(flow);
-            this.wait_until(due, cx.waker());
+            flow.expect(due, &this.network.universe, cx.waker());
             return Poll::Pending;
         }
         let Some((_, bytes)) = flow.queue.front_mut() else {
@@ -183,9 +182,9 @@ impl AsyncWrite for Pipe {
         flow.on_the_way += count;
         let was_empty = flow.queue.is_empty();
         flow.queue.push_back((at, chunk));
-        let reader = if was_empty { flow.reader.take() } else { None };
-        drop(flow);
-        reader.into_iter().for_each(Waker::wake);
+        if was_empty && let Some(reader) = flow.reader.clone() {
+            flow.expect(at, &this.network.universe, &reader);
+        }
         Poll::Ready(Ok(count))
     }
 
