@@ -12,11 +12,13 @@ use crate::{
 /// Time between two looks at all directories.
 const EVERY: TimeNs = 200_000_000;
 
-/// The newest card of each agent at each host, in which life.
+/// The newest card of each agent at each host, in which life, and until when it holds.
 #[derive(Default)]
 pub(super) struct CardsForward {
     next: TimeNs,
-    newest: BTreeMap<(HostId, AgentId), (u64, Rank)>,
+    newest: BTreeMap<(HostId, AgentId), (u64, Rank, u64)>,
+    /// The latest time that each host's wall clock has shown, ms: a card may end by a clock that was wrong for a while.
+    latest: BTreeMap<HostId, u64>,
 }
 
 impl Oracle for CardsForward {
@@ -35,11 +37,14 @@ impl Oracle for CardsForward {
         self.next = view.now + EVERY;
         for (host, node) in view.hosts.nodes() {
             let boot = view.hosts.with(host, |machine| machine.boots);
+            let wall_ms = view.hosts.universe.world(host).wall_ms();
+            let latest = self.latest.entry(host).or_default();
+            *latest = wall_ms.max(*latest);
             let cards = node.mesh().agent_cards();
             for entry in &cards {
                 let agent = entry.card.get().agent;
-                let known = self.newest.insert((host, agent), (boot, entry.rank));
-                if let Some((life, rank)) = known
+                let known = self.newest.insert((host, agent), (boot, entry.rank, entry.card.get().expires_at_ms));
+                if let Some((life, rank, _)) = known
                     && life == boot
                     && entry.rank < rank
                 {
@@ -50,9 +55,10 @@ impl Oracle for CardsForward {
                 }
             }
             let held = self.newest.range((host, AgentId([0; 32]))..=(host, AgentId([255; 32])));
-            let held = held.filter(|(_, (life, _))| *life == boot).count();
-            if held > cards.len() {
-                return Err(format!("host {host} forgot {} of {held} cards", held - cards.len()));
+            let held = held.filter(|(_, (life, _, expires_ms))| *life == boot && expires_ms > latest);
+            let shown = |agent: &AgentId| cards.iter().any(|entry| entry.card.get().agent == *agent);
+            if let Some(((_, agent), _)) = held.into_iter().find(|((_, agent), _)| !shown(agent)) {
+                return Err(format!("host {host} forgot a card of {agent} that still holds"));
             }
         }
         Ok(())
