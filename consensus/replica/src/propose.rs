@@ -7,7 +7,7 @@
 //! entries. At most [`ENTRIES_IN_FLIGHT`] entries are with openraft. Both queues are bounded: a full one refuses with
 //! [`SubmitError::Busy`]. What bytes alone condemn never reaches the log.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use comity_ledger::Outcome;
 use comity_proto::{
@@ -15,7 +15,11 @@ use comity_proto::{
     limits::{ENTRY_BYTES_MAX, ENTRY_ITEMS_MAX},
     planted::{Plant, planted},
 };
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, Either, select},
+    stream::FuturesUnordered,
+};
 use openraft::{
     Raft,
     error::{ClientWriteError, Fatal},
@@ -25,13 +29,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock::Stamp,
-    leader::Leadership,
+    leader::{Leadership, Metrics},
     state_machine::Machine,
     types::{EntryBytes, Reply, TypeConfig},
 };
 
 /// Entries that are with openraft at once: one being flushed, one being filled.
 const ENTRIES_IN_FLIGHT: usize = 2;
+/// How long an entry of a deposed leader may still be answered before its outcome is called unknown.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// Items that may wait to be judged.
 const QUEUE_ITEMS: usize = 4 * ENTRY_ITEMS_MAX;
 /// Items that are judged in one go: a few milliseconds of all cores.
@@ -194,6 +200,7 @@ impl ProposeLoop {
         let (items, answers): (Vec<EntryItem>, Vec<Answer>) =
             group.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
         let data = EntryBytes(Entry { stamp_ms, items }.encode());
+        let overtaken = overtaken(self.leadership.metrics.clone());
         match self.raft.client_write_ff(data).await {
             Ok(_) if planted(Plant::AckEarly) => {
                 let log_index = self.leadership.metrics.borrow().last_log_index.unwrap_or(0) + 1;
@@ -201,17 +208,33 @@ impl ProposeLoop {
                 deliver(answers, Reply { log_index, stamp_ms, outcomes });
             }
             Ok(written) => self.in_flight.push(Box::pin(async move {
-                match written.await {
-                    Ok(Ok(written)) => deliver(answers, written.data),
-                    Ok(Err(ClientWriteError::ForwardToLeader(_))) => tell(answers, &SubmitError::NotLeader),
-                    // openraft answers a lost entry with silence.
-                    Ok(Err(ClientWriteError::ChangeMembershipError(_))) | Err(_) => {
+                let written = match select(written, pin!(overtaken)).await {
+                    Either::Left((written, _)) => written.ok(),
+                    Either::Right(((), _)) => None,
+                };
+                match written {
+                    Some(Ok(written)) => deliver(answers, written.data),
+                    Some(Err(ClientWriteError::ForwardToLeader(_))) => tell(answers, &SubmitError::NotLeader),
+                    Some(Err(ClientWriteError::ChangeMembershipError(_))) | None => {
                         tell(answers, &SubmitError::Unknown)
                     }
                 }
             })),
             Err(Fatal::Stopped | Fatal::Panicked | Fatal::StorageError(_)) => tell(answers, &SubmitError::Stopped),
         }
+    }
+}
+
+/// Ends some time after another vote has overtaken the present one.
+///
+/// openraft answers an entry of a leader that was deposed when its place in the log is applied or taken by another, but
+/// keeps silent for ever when a snapshot covers it. A place among the entries in flight must not be held for ever.
+fn overtaken(mut metrics: Metrics) -> impl Future<Output = ()> {
+    let vote = metrics.borrow_and_update().vote;
+    async move {
+        // The metrics end with their replica: then nobody answers either.
+        let _ = metrics.wait_for(|now| now.vote > vote).await;
+        comity_runtime::sleep(LAST_WORD).await;
     }
 }
 
@@ -249,4 +272,26 @@ fn tell(answers: Vec<Answer>, error: &SubmitError) {
 
 fn refuse(group: Vec<Waiting>, error: &SubmitError) {
     tell(group.into_iter().map(|waiting| waiting.answer).collect(), error);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Vote;
+
+    #[tokio::test]
+    async fn an_entry_without_an_answer_is_given_up_once_another_vote_has_overtaken_its_leader() {
+        let mut led = openraft::RaftMetrics::new_initial(1);
+        led.vote = Vote::new_committed(3, 1);
+        let (tell, metrics) = tokio::sync::watch::channel(led.clone());
+        let mut overtaken = pin!(overtaken(metrics));
+        let soon = Duration::from_millis(50);
+        led.last_applied = Some(openraft::LogId::new(openraft::CommittedLeaderId::new(3, 1), 9));
+        tell.send_replace(led.clone());
+        assert!(tokio::time::timeout(soon, &mut overtaken).await.is_err(), "it still leads");
+        led.vote = Vote::new(4, 2);
+        tell.send_replace(led);
+        assert!(tokio::time::timeout(soon, &mut overtaken).await.is_err(), "the answer may be on its way");
+        assert!(tokio::time::timeout(10 * LAST_WORD, overtaken).await.is_ok(), "its place is free again");
+    }
 }

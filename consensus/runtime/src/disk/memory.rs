@@ -62,7 +62,9 @@ impl MemoryDisk {
 
     /// An independent copy, unflushed bytes included; held flushes are not copied.
     pub fn fork(&self) -> Self {
-        MemoryDisk { state: Arc::new(Mutex::new(self.state.lock().clone())) }
+        let mut state = self.state.lock().clone();
+        state.files.values_mut().for_each(|file| file.handles = 0);
+        MemoryDisk { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Cuts the power: open handles die, locks are freed, held flushes fail, unflushed bytes survive as planned.
@@ -74,10 +76,11 @@ impl MemoryDisk {
             change.carry_out(&mut state.durable_names);
         }
         state.live = state.durable_names.clone();
+        state.end_process();
+        state.forget_nameless();
         for file in state.files.values_mut() {
             file.view = file.durable.clone();
         }
-        state.end_process();
     }
 
     /// Ends the process but not the machine: handles die and locks are freed, while readers of the next process see
@@ -183,8 +186,9 @@ impl MemoryDisk {
         act(state.files.get_mut(&id).expect("every live name has a file"));
     }
 
-    fn handle(&self, name: &str, file: u64, life: u64) -> Arc<dyn DiskFile> {
-        Arc::new(MemoryFile { state: self.state.clone(), name: name.to_owned(), file, life })
+    fn handle(&self, name: &str, file: u64, state: &mut State) -> Arc<dyn DiskFile> {
+        state.files.get_mut(&file).expect("every live name has a file").handles += 1;
+        Arc::new(MemoryFile { state: self.state.clone(), name: name.to_owned(), file, life: state.life })
     }
 }
 
@@ -196,9 +200,9 @@ impl fmt::Debug for MemoryDisk {
 
 impl Disk for MemoryDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let file = state.find("open", name)?;
-        Ok(self.handle(name, file, state.life))
+        Ok(self.handle(name, file, &mut state))
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
@@ -213,7 +217,7 @@ impl Disk for MemoryDisk {
         state.next_file += 1;
         state.files.insert(id, FileState { name: name.to_owned(), ..FileState::default() });
         state.change_names(NameChange::Add(name.to_owned(), id));
-        Ok(self.handle(name, id, state.life))
+        Ok(self.handle(name, id, &mut state))
     }
 
     fn list(&self) -> Result<Vec<String>, DiskError> {
@@ -246,6 +250,7 @@ impl Disk for MemoryDisk {
         state.spend("sync", "the directory")?;
         state.name_changes.clear();
         state.durable_names = state.live.clone();
+        state.forget_nameless();
         state.stats.directory_syncs += 1;
         Ok(())
     }
@@ -322,6 +327,18 @@ impl MemoryFile {
 }
 
 type Reply = oneshot::Receiver<Result<(), DiskError>>;
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        // Handles of an earlier life are not counted any more.
+        if state.life == self.life
+            && let Some(file) = state.files.get_mut(&self.file)
+        {
+            file.handles -= 1;
+        }
+    }
+}
 
 impl fmt::Debug for MemoryFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,9 +38,22 @@ impl Oracle for Core {
             let moved = self.moved.entry(domain).or_default();
             *moved |= newest > before;
             if !*moved && view.now > began + WITHIN && view.plan.scenario.load.agents > 0 {
-                return Err(format!("domain {domain} is healed and has committed nothing since entry {before}"));
+                let stand = standing(view, domain);
+                return Err(format!(
+                    "domain {domain} is healed and has committed nothing since entry {before}: {stand}"
+                ));
             }
         }
         Ok(())
     }
+}
+
+/// How consensus stands at every host of a domain.
+fn standing(view: &View<'_>, domain: usize) -> String {
+    let hosts = view.hosts.domains().get(domain).map(|domain| domain.hosts.clone()).unwrap_or_default();
+    let lines = hosts.iter().map(|host| match view.seen.logs.get(host).filter(|_| view.hosts.node(*host).is_some()) {
+        Some(log) => format!("host {host} {:?}", log.sight),
+        None => format!("host {host} is down"),
+    });
+    lines.collect::<Vec<_>>().join("; ")
 }

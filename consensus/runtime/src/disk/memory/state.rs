@@ -1,6 +1,6 @@
 //! What the in-memory disk knows: files, names, and what of both is not durable yet.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -53,6 +53,8 @@ pub(super) struct FileState {
     pub(super) durable: Image,
     pub(super) poisoned: bool,
     pub(super) unreadable: Vec<Range<u64>>,
+    /// Handles of the present life.
+    pub(super) handles: usize,
 }
 
 #[derive(Clone)]
@@ -93,6 +95,15 @@ impl State {
         self.name_changes.push(change);
     }
 
+    /// Frees files that have no name any more, neither for the running host nor for a restarted one, and that nobody can
+    /// reach otherwise. To be called when no change of a name is under way.
+    pub(super) fn forget_nameless(&mut self) {
+        let named: BTreeSet<u64> = self.live.values().chain(self.durable_names.values()).copied().collect();
+        let held: BTreeSet<u64> = self.held.0.iter().map(|(file, _)| *file).collect();
+        self.files.retain(|id, file| file.handles > 0 || named.contains(id) || held.contains(id));
+        self.pending.retain(|(id, _)| self.files.contains_key(id));
+    }
+
     pub(super) fn end_process(&mut self) {
         self.life += 1;
         self.power = None;
@@ -100,6 +111,7 @@ impl State {
         self.held = Held::default();
         for file in self.files.values_mut() {
             file.poisoned = false;
+            file.handles = 0;
         }
     }
 
@@ -133,7 +145,7 @@ impl State {
         let pending = std::mem::take(&mut self.pending);
         let mut tear = tear;
         for (position, (file, change)) in pending.into_iter().enumerate() {
-            let file = self.files.get_mut(&file).expect("files are never forgotten");
+            let file = self.files.get_mut(&file).expect("what is pending has a file");
             let kept = match (&mut tear, change) {
                 (Tear::Lost, _) => None,
                 (Tear::Kept, change) => Some(change),

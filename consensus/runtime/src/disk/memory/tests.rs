@@ -134,3 +134,22 @@ fn after_a_failed_flush_the_next_process_reads_bytes_that_are_not_durable() {
     disk.crash(CrashPlan { writes: Tear::Kept, directory_changes: 0 });
     assert_eq!(disk.content("a").unwrap(), b"old", "a flush that succeeds later says nothing");
 }
+
+#[test]
+fn a_removed_file_takes_no_memory_once_nobody_can_reach_it() {
+    let disk = MemoryDisk::new();
+    let kept = |disk: &MemoryDisk| disk.state.lock().files.len();
+    let file = disk.create("a").expect("a free name");
+    file.write_at(0, &[7; 4_096]).expect("there is room");
+    file.sync().expect("no fault");
+    disk.sync_dir().expect("no fault");
+    disk.remove("a").expect("it is there");
+    assert_eq!(kept(&disk), 1, "a crash would bring it back");
+    disk.sync_dir().expect("no fault");
+    let mut read = [0; 2];
+    file.read_at(0, &mut read).expect("an open file outlives its name");
+    assert_eq!((read, kept(&disk)), ([7; 2], 1));
+    drop(file);
+    disk.sync_dir().expect("no fault");
+    assert_eq!(kept(&disk), 0);
+}
