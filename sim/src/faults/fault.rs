@@ -247,6 +247,14 @@ impl Fault {
         }
     }
 
+    /// The host whose disk refuses operations while it lasts: a program that keeps its promises must stop then.
+    pub fn fails_disk_of(&self) -> Option<HostId> {
+        match self {
+            Fault::FailedFlush { host } | Fault::FullDisk { host, .. } | Fault::ReadErrors { host, .. } => Some(*host),
+            _ => None,
+        }
+    }
+
     /// The name of its kind.
     pub fn kind(&self) -> &'static str {
         match self {
