@@ -82,6 +82,13 @@ const GROUP: usize = 64;
 /// Neighbouring shards; absent until they are written.
 type Group<K, V> = Arc<[Option<Arc<Shard<K, V>>>]>;
 
+/// Where an entry lies; see [`CowMap::spot`].
+#[derive(Clone, Copy)]
+pub(crate) struct Spot {
+    slot: usize,
+    position: usize,
+}
+
 /// An ordered map whose clone is cheap and does not see later writes.
 ///
 /// `SHARDS` is a power of two from 1 to 65 536, checked at compile time.
@@ -114,10 +121,13 @@ impl<K: ShardKey, V: Clone, const SHARDS: usize> CowMap<K, V, SHARDS> {
         self.groups.get(slot / GROUP)?.as_ref()?.get(slot % GROUP)?.as_deref()
     }
 
-    /// The shard if it is there and no frozen clone holds it.
-    fn own(&mut self, slot: usize) -> Option<&mut Shard<K, V>> {
-        let group = Arc::get_mut(self.groups.get_mut(slot / GROUP)?.as_mut()?)?;
-        Arc::get_mut(group.get_mut(slot % GROUP)?.as_mut()?)
+    /// Whether the shard is there and no frozen clone holds it. A clone that goes away meanwhile is still seen, which only
+    /// costs a lookup.
+    fn owns(&self, slot: usize) -> bool {
+        let group =
+            self.groups.get(slot / GROUP).and_then(Option::as_ref).filter(|group| Arc::strong_count(group) == 1);
+        let shard = group.and_then(|group| group.get(slot % GROUP)?.as_ref());
+        shard.is_some_and(|shard| Arc::strong_count(shard) == 1)
     }
 
     /// The shard to write to: made when absent, copied when a frozen clone holds it.
@@ -169,10 +179,27 @@ impl<K: ShardKey, V: Clone, const SHARDS: usize> CowMap<K, V, SHARDS> {
     /// key copies nothing.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (slot, within) = Self::place(key.prefix());
-        if self.own(slot).is_none() {
+        if !self.owns(slot) {
             self.get(key)?;
         }
         Self::shard_mut(&mut self.groups, slot).get_mut(within, key)
+    }
+
+    /// Where the entry of `key` lies. Holds until an entry is put in or taken out. `None` when it is absent, and in the
+    /// rare shard that is a tree.
+    pub(crate) fn spot(&self, key: &K) -> Option<Spot> {
+        let (slot, within) = Self::place(key.prefix());
+        Some(Spot { slot, position: self.shard_at(slot)?.position(within, key)? })
+    }
+
+    /// The value at a spot.
+    pub(crate) fn at(&self, spot: Spot) -> Option<&V> {
+        self.shard_at(spot.slot)?.at(spot.position)
+    }
+
+    /// The value at a spot, to change in place.
+    pub(crate) fn at_mut(&mut self, spot: Spot) -> Option<&mut V> {
+        Self::shard_mut(&mut self.groups, spot.slot).at_mut(spot.position)
     }
 
     /// Puts `value` under `key` and returns what was there.
@@ -196,7 +223,7 @@ impl<K: ShardKey, V: Clone, const SHARDS: usize> CowMap<K, V, SHARDS> {
     /// Takes the entry out. An absent key copies nothing.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let (slot, _) = Self::place(key.prefix());
-        if self.own(slot).is_none() {
+        if !self.owns(slot) {
             self.get(key)?;
         }
         let within = |key: &K| Self::place(key.prefix()).1;
@@ -207,16 +234,18 @@ impl<K: ShardKey, V: Clone, const SHARDS: usize> CowMap<K, V, SHARDS> {
         old
     }
 
-    /// Reads what lookups of these prefixes will read, in two rounds whose reads do not wait for each other; `touch` reads
-    /// what an entry holds. The number means nothing: whoever calls keeps the compiler from leaving the reads out.
-    pub(crate) fn warm(&self, prefixes: impl Iterator<Item = u64> + Clone, touch: impl Fn(&K, &V) -> u64) -> u64 {
+    /// Reads what lookups of these prefixes will read, in three rounds whose reads do not wait for each other: shards,
+    /// indexes, entries; `touch` reads what an entry holds. The number means nothing: whoever calls keeps the compiler from
+    /// leaving the reads out.
+    pub(crate) fn warm(&self, prefixes: impl Iterator<Item = u64>, touch: impl Fn(&K, &V) -> u64) -> u64 {
         let place = |prefix| {
             let (slot, within) = Self::place(prefix);
             self.shard_at(slot).map(|shard| (shard, within))
         };
-        let index = prefixes.clone().filter_map(place).map(|(shard, within)| shard.word_near(within));
-        let index = index.fold(0, |seen, word| seen ^ word);
-        let entries = prefixes.filter_map(place).flat_map(|(shard, within)| shard.entries_near(within));
+        let places: Vec<(&Shard<K, V>, u32)> = prefixes.filter_map(place).collect();
+        let shards = places.iter().fold(0, |seen, (shard, _)| seen ^ shard.entry_count() as u64);
+        let index = places.iter().fold(shards, |seen, (shard, within)| seen ^ shard.words_near(*within));
+        let entries = places.iter().flat_map(|(shard, within)| shard.entries_near(*within));
         entries.fold(index, |seen, (key, value)| seen ^ touch(key, value))
     }
 

@@ -193,12 +193,20 @@ impl<K: Ord + Clone, V: Clone> Shard<K, V> {
         Shard::Block(Block::new())
     }
 
-    /// A word of the index near the place of a prefix; zero if there is none.
-    pub(crate) fn word_near(&self, prefix: u32) -> u64 {
+    /// Number of entries, which is written in the shard itself.
+    pub(crate) fn entry_count(&self) -> usize {
         match self {
-            Shard::Block(block) => block.index.get(block.guess(prefix)).copied().unwrap_or(0),
-            Shard::Tree(_) => 0,
+            Shard::Block(block) => block.entries.len(),
+            Shard::Tree(tree) => tree.len(),
         }
+    }
+
+    /// Words of the index around the place of a prefix, one per cache line that a search there reads.
+    pub(crate) fn words_near(&self, prefix: u32) -> u64 {
+        let Shard::Block(block) = self else { return 0 };
+        let guess = block.guess(prefix);
+        let around = [guess.saturating_sub(STEP), guess, guess.saturating_add(STEP)];
+        around.iter().fold(0, |seen, rank| seen ^ block.index.get(*rank).copied().unwrap_or(0))
     }
 
     /// The entry near the place of a prefix, often the first of this prefix, and the one behind which the next is put.
@@ -227,6 +235,30 @@ impl<K: Ord + Clone, V: Clone> Shard<K, V> {
                 block.value_mut(position)
             }
             Shard::Tree(tree) => tree.get_mut(key),
+        }
+    }
+
+    /// Where the entry of the key lies, if this is a block and it is there.
+    pub(crate) fn position(&self, prefix: u32, key: &K) -> Option<usize> {
+        match self {
+            Shard::Block(block) => block.find(prefix, key).ok().map(|(_, position)| position),
+            Shard::Tree(_) => None,
+        }
+    }
+
+    /// The value of the entry that lies there.
+    pub(crate) fn at(&self, position: usize) -> Option<&V> {
+        match self {
+            Shard::Block(block) => block.entries.get(position).map(|(_, value)| value),
+            Shard::Tree(_) => None,
+        }
+    }
+
+    /// The same, to change in place.
+    pub(crate) fn at_mut(&mut self, position: usize) -> Option<&mut V> {
+        match self {
+            Shard::Block(block) => block.value_mut(position),
+            Shard::Tree(_) => None,
         }
     }
 

@@ -16,6 +16,27 @@ pub(crate) fn post(accounts: &mut CowMap<AccountKey, u64, SHARDS_HOT>, legs: &[L
     if !sums_to_zero(legs) {
         return Err(Outcome::AmountOverflow);
     }
+    if let [from, to] = legs
+        && from.account != to.account
+        && let (Some(giver), Some(taker)) = (accounts.spot(&from.account), accounts.spot(&to.account))
+    {
+        // Nearly every posting: each account is looked up once.
+        for (leg, spot) in [(from, giver), (to, taker)] {
+            changed(accounts.at(spot).copied().unwrap_or(0), leg.account, leg.delta)?;
+        }
+        let mut emptied = [None; 2];
+        for ((leg, spot), emptied) in [(from, giver), (to, taker)].into_iter().zip(&mut emptied) {
+            if let Some(held) = accounts.at_mut(spot) {
+                *held = moved(*held, leg);
+                *emptied = (*held == 0).then_some(leg.account);
+            }
+        }
+        // Only now: taking an entry out moves others.
+        for account in emptied.iter().flatten() {
+            accounts.remove(account);
+        }
+        return Ok(());
+    }
     for (position, leg) in legs.iter().enumerate() {
         let seen = legs.iter().take(position).any(|earlier| earlier.account == leg.account);
         if !seen {
@@ -41,9 +62,14 @@ fn total(legs: &[Leg], account: AccountKey) -> Result<i128, Outcome> {
     of_account.into_iter().try_fold(0i128, i128::checked_add).ok_or(Outcome::AmountOverflow)
 }
 
-/// The magnitude after a change, or why it cannot be.
+/// The magnitude of an account after a change, or why it cannot be.
 fn after(accounts: &CowMap<AccountKey, u64, SHARDS_HOT>, account: AccountKey, delta: i128) -> Result<u64, Outcome> {
-    let held = i128::from(accounts.get(&account).copied().unwrap_or(0));
+    changed(accounts.get(&account).copied().unwrap_or(0), account, delta)
+}
+
+/// What a magnitude becomes, or why it cannot.
+fn changed(held: u64, account: AccountKey, delta: i128) -> Result<u64, Outcome> {
+    let held = i128::from(held);
     // An issuance holds what was issued: its number falls when its magnitude grows.
     let change = if account.kind == AccountKind::Issuance { delta.checked_neg() } else { Some(delta) };
     let next = change.and_then(|change| held.checked_add(change)).ok_or(Outcome::AmountOverflow)?;
@@ -56,16 +82,21 @@ fn after(accounts: &CowMap<AccountKey, u64, SHARDS_HOT>, account: AccountKey, de
     u64::try_from(next).map_err(|_| Outcome::AmountOverflow)
 }
 
-/// Single legs may pass through states that the whole posting does not: magnitudes wrap and come back.
-fn write(accounts: &mut CowMap<AccountKey, u64, SHARDS_HOT>, leg: &Leg) {
+/// The magnitude after one leg. Single legs may pass through states that the whole posting does not: magnitudes wrap and
+/// come back.
+fn moved(held: u64, leg: &Leg) -> u64 {
     let up = (leg.delta > 0) != (leg.account.kind == AccountKind::Issuance);
     // The total fits 64 bits and was checked; one leg of a sum may be truncated without harm, modulo 2^64.
     let amount = leg.delta.unsigned_abs() as u64;
+    if up { held.wrapping_add(amount) } else { held.wrapping_sub(amount) }
+}
+
+fn write(accounts: &mut CowMap<AccountKey, u64, SHARDS_HOT>, leg: &Leg) {
     let held = match accounts.get_mut(&leg.account) {
         Some(held) => held,
         None => accounts.get_or_insert_with(leg.account, || 0),
     };
-    *held = if up { held.wrapping_add(amount) } else { held.wrapping_sub(amount) };
+    *held = moved(*held, leg);
     if *held == 0 {
         accounts.remove(&leg.account);
     }

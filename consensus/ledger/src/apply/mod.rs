@@ -82,11 +82,15 @@ fn commands_of(items: &[CheckedItem]) -> usize {
 impl Ledger {
     /// Applies one entry. Entries come in log order; `stamp_ms` below the last stamp counts as the last stamp.
     pub fn apply(&mut self, log_index: u64, stamp_ms: u64, items: Vec<CheckedItem>) -> Applied {
-        self.warm(&items);
         let mut out = Out::for_commands(commands_of(&items));
         self.head.log_index = log_index;
         self.advance(stamp_ms, &mut out);
-        let outcomes: Vec<Vec<Outcome>> = items.into_iter().map(|item| self.apply_item(item, &mut out)).collect();
+        let mut outcomes: Vec<Vec<Outcome>> = Vec::with_capacity(items.len());
+        let mut items = items.into_iter();
+        while !items.as_slice().is_empty() {
+            let warm = self.warm(items.as_slice());
+            outcomes.extend(items.by_ref().take(warm).map(|item| self.apply_item(item, &mut out)));
+        }
         let answered = outcomes.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len()));
         self.sweep(answered);
         let Out { events, nodes, owed, evidence, .. } = out;

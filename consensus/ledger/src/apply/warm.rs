@@ -1,8 +1,8 @@
-//! Looks at the records of an entry before any command of it is applied.
+//! Looks at the records of the next commands before any of them is applied.
 //!
 //! In a large domain nearly every record lies outside the caches, and a command cannot start before the one ahead of it
-//! is done: its waits would add up. Here all records of the entry are asked for at once and the memory answers in
-//! parallel. Reads only; leaves nothing behind and decides nothing.
+//! is done: its waits would add up. Here the records of a stretch of commands are asked for at once and the memory answers
+//! in parallel. Reads only; leaves nothing behind and decides nothing.
 
 use crate::{
     account::AccountKey,
@@ -13,19 +13,22 @@ use crate::{
 use alloc::vec::Vec;
 use comity_proto::command::{Actor, Verb};
 
-/// Records asked for ahead: more would push each other out of the cache nearest to the core.
-const COMMANDS_MAX: usize = 512;
+/// Commands of a stretch: enough to keep the memory busy; of many more the page tables would not stay near the core.
+const STRETCH: usize = 64;
 
 impl Ledger {
-    /// Asks for the records of those who sign, and the balances of those who pay and are paid.
-    pub(super) fn warm(&self, items: &[CheckedItem]) {
-        let mut signers = Vec::with_capacity(items.len().min(COMMANDS_MAX));
-        let mut holders = Vec::with_capacity(COMMANDS_MAX);
-        for item in items {
-            let Checked::Commands(checked) = &item.0 else { continue };
-            if holders.len() >= COMMANDS_MAX {
+    /// Asks for the records of those who sign, and the balances of those who pay and are paid. Says for how many of the
+    /// items, at least one if there is any: the others come later.
+    pub(super) fn warm(&self, items: &[CheckedItem]) -> usize {
+        let mut signers = Vec::with_capacity(items.len().min(STRETCH));
+        let mut holders = Vec::with_capacity(STRETCH.saturating_mul(2));
+        let mut taken = 0_usize;
+        for item in items.iter().take(STRETCH) {
+            if holders.len() >= STRETCH.saturating_mul(2) {
                 break;
             }
+            taken = taken.saturating_add(1);
+            let Checked::Commands(checked) = &item.0 else { continue };
             let signer = match checked.batch.actor {
                 Actor::Agent(agent) => agent,
                 Actor::Operator => OPERATOR,
@@ -46,5 +49,6 @@ impl Ledger {
         ];
         // Without a use the compiler would leave the reads out.
         core::hint::black_box(seen);
+        taken
     }
 }
