@@ -37,8 +37,7 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Plants bugs on purpose and asks whether an oracle sees each (needs the feature `planted`).
     Gate(GateArgs),
-    /// One universe with one bug; for `gate`.
-    #[cfg(feature = "planted")]
+    /// One universe with one bug, or with none; for `gate`.
     #[command(hide = true)]
     Planted(PlantedArgs),
     /// Runs a plan that is not drawn; for `shrink`.
@@ -198,35 +197,47 @@ pub struct ScaleArgs {
 /// Of `gate`.
 #[derive(Debug, Args)]
 pub struct GateArgs {
-    /// Only a few plants, each caught by few seeds.
+    /// Only bugs with a seed at which each is known to be caught, and that seed alone.
     #[arg(long)]
     pub quick: bool,
     /// Only this one.
     #[arg(long, value_name = "NAME", conflicts_with = "quick")]
     pub plant: Option<String>,
     /// Seeds within which each must be caught.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, conflicts_with = "quick")]
     pub seeds: u64,
     /// The first seed.
-    #[arg(long, default_value_t = 1, value_parser = seed)]
+    #[arg(long, default_value_t = 1, value_parser = seed, conflicts_with = "quick")]
     pub from: u64,
-    /// Where they are planted.
-    #[arg(long, default_value = "two-domains")]
-    pub scenario: String,
+    /// Where they are planted instead of in the scenario in which each shows.
+    #[arg(long, conflicts_with = "quick")]
+    pub scenario: Option<String>,
+    /// Universes at a time; default: one per core.
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// As in `run`, for each universe.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub max_wall_s: u64,
+    /// Prints one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Of `planted`.
-#[cfg(feature = "planted")]
 #[derive(Debug, Args)]
 pub struct PlantedArgs {
-    /// Which bug.
-    pub plant: String,
-    /// As in `run`.
-    #[arg(long, default_value = "two-domains")]
+    /// Which bug; none when absent.
+    #[arg(long)]
+    pub plant: Option<String>,
+    /// A scenario of the gate, or as in `run`.
+    #[arg(long)]
     pub scenario: String,
     /// As in `run`.
     #[arg(long, value_parser = seed)]
     pub seed: u64,
+    /// As in `run`.
+    #[arg(long, default_value_t = 300)]
+    pub max_wall_s: u64,
 }
 
 /// Of `worker`.

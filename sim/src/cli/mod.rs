@@ -9,8 +9,6 @@ mod files;
 mod gate;
 mod held;
 mod list;
-#[cfg_attr(not(feature = "planted"), expect(dead_code, reason = "only a build with planted bugs tries them"))]
-mod mutation;
 mod output;
 mod replay;
 mod report;
@@ -62,7 +60,6 @@ pub fn main(system: System) -> ExitCode {
         Command::Core(args) => Ok(crate::core::command::run(&args)),
         Command::Scale(args) => scale::scale(system, &args),
         Command::Gate(args) => gate::gate(&args),
-        #[cfg(feature = "planted")]
         Command::Planted(args) => gate::planted(system, &args),
         Command::Worker(args) => run::worker(system, &args),
     };
