@@ -281,6 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_entry_without_an_answer_is_given_up_once_another_vote_has_overtaken_its_leader() {
+        crate::tests::install_world();
         let mut led = openraft::RaftMetrics::new_initial(1);
         led.vote = Vote::new_committed(3, 1);
         let (tell, metrics) = tokio::sync::watch::channel(led.clone());

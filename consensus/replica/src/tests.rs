@@ -44,7 +44,7 @@ fn a_command_invented_by_the_leader_is_a_bad_signature_on_every_replica() {
     }
 }
 
-/// The suite brings its own tokio runtime.
+/// Whoever tests brings its own tokio runtime.
 struct Tokio(std::time::Instant);
 
 struct Ender(tokio::task::AbortHandle);
@@ -95,8 +95,13 @@ impl StoreBuilder<TypeConfig, LogStore<TypeConfig>, MachineHandle, ()> for Store
     }
 }
 
+/// Real time for whatever in this process is tested on a tokio runtime.
+pub(crate) fn install_world() {
+    comity_runtime::install(Arc::new(Tokio(std::time::Instant::now())));
+}
+
 #[test]
 fn openrafts_storage_suite_passes_on_the_real_stores() {
-    comity_runtime::install(Arc::new(Tokio(std::time::Instant::now())));
+    install_world();
     Suite::test_all(Stores).expect("the whole suite passes");
 }
