@@ -167,7 +167,8 @@ impl Machine {
         // Nobody listens while the log is replayed; a subscriber starts from what is owed in all.
         let _ = self.notices.send(notice);
         if !events.is_empty() || !applied.evidence.is_empty() {
-            let rows = Applied { first_leaf, events, nodes: applied.nodes, evidence: applied.evidence };
+            let (encoded, nodes, evidence) = (applied.encoded, applied.nodes, applied.evidence);
+            let rows = Applied { first_leaf, events, encoded, nodes, evidence };
             self.store.write(rows).await.map_err(|error| write_error(&error))?;
         }
         Ok(Reply { log_index: log_id.index, stamp_ms, outcomes: applied.outcomes })

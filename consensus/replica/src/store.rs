@@ -20,21 +20,20 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use comity_ledger::{
-    event::Event,
+    event::{Event, EventBytes},
     merkle::{self, Node, NodeReader, ProofError},
 };
-use comity_proto::{
-    ids::{AgentId, Hash},
-    planted::{Plant, planted},
-};
+use comity_proto::ids::{AgentId, Hash};
 use comity_runtime as runtime;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 mod rows;
+mod write;
 
 pub use rows::EventKey;
-use rows::{agent_range, event_value, history_key, node_key};
+use rows::{agent_range, node_key};
+use write::{note_jump, write_group};
 
 const EVENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("events");
 const LEAVES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("leaves");
@@ -52,6 +51,9 @@ const GAP_TO: &str = "gap_to";
 const QUEUE: usize = 256;
 /// Batches that are written in one transaction.
 const GROUP: usize = 256;
+/// Shortest time between two commits while nobody waits for one: rows of a busy moment share the pages that each commit
+/// copies.
+const COMMIT_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
 /// Longest time between two durable commits while there is something to write.
 const DURABLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ pub(crate) struct Applied {
     pub(crate) first_leaf: u64,
     /// In order.
     pub(crate) events: Arc<[Event]>,
+    /// Their canonical bytes.
+    pub(crate) encoded: EventBytes,
     /// Nodes of the Merkle log that the entry completed.
     pub(crate) nodes: Vec<Node>,
     /// Signed bytes by digest.
@@ -97,6 +101,13 @@ enum Work {
     Flush(oneshot::Sender<Result<(), StoreError>>),
     /// Make everything before it visible to readers.
     Settle(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Work {
+    /// Whether somebody waits until it is done.
+    const fn is_waited_for(&self) -> bool {
+        matches!(self, Work::Flush(_) | Work::Settle(_))
+    }
 }
 
 /// Handle on the store; cheap to clone.
@@ -286,11 +297,19 @@ impl NodeReader for StoredNodes {
 async fn write_loop(database: Arc<Database>, mut queue: mpsc::Receiver<Work>, failure: Arc<OnceLock<StoreError>>) {
     let mut group = Vec::with_capacity(GROUP);
     let mut durable_at = runtime::now();
+    let mut commit_at = runtime::now();
     while queue.recv_many(&mut group, GROUP).await > 0 {
+        while group.len() < GROUP && !group.iter().any(Work::is_waited_for) {
+            let room = GROUP - group.len();
+            let more = queue.recv_many(&mut group, room);
+            if !matches!(runtime::timeout_at(commit_at, more).await, Ok(1..)) {
+                break;
+            }
+        }
+        commit_at = runtime::now() + COMMIT_EVERY;
         let asked = group.iter().any(|work| matches!(work, Work::Flush(_)));
         let durable = asked || durable_at.elapsed() >= DURABLE_EVERY;
-        let (written, waiting): (Vec<Work>, Vec<Work>) =
-            group.drain(..).partition(|work| !matches!(work, Work::Flush(_) | Work::Settle(_)));
+        let (written, waiting): (Vec<Work>, Vec<Work>) = group.drain(..).partition(|work| !work.is_waited_for());
         let database = database.clone();
         let ended = runtime::run_blocking(move || write_group(&database, &written, durable)).await;
         let ended = ended.unwrap_or(Err(StoreError::Stopped));
@@ -311,101 +330,4 @@ async fn write_loop(database: Arc<Database>, mut queue: mpsc::Receiver<Work>, fa
             return;
         }
     }
-}
-
-fn write_group(database: &Database, group: &[Work], durable: bool) -> Result<(), StoreError> {
-    if group.is_empty() && !durable {
-        return Ok(());
-    }
-    let mut transaction = database.begin_write()?;
-    transaction
-        .set_durability(if durable { Durability::Immediate } else { Durability::None })
-        .map_err(|error| StoreError::Failed(error.to_string()))?;
-    transaction.set_quick_repair(durable);
-    for work in group {
-        match work {
-            Work::Write(applied) => write_rows(&transaction, applied)?,
-            Work::Fill(fetched) => fill_rows(&transaction, fetched)?,
-            Work::Jump(leaves) => note_jump(&transaction, *leaves)?,
-            Work::Flush(_) | Work::Settle(_) => {}
-        }
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-fn write_rows(transaction: &WriteTransaction, applied: &Applied) -> Result<(), StoreError> {
-    let mut events = transaction.open_table(EVENTS)?;
-    let mut leaves = transaction.open_table(LEAVES)?;
-    let mut history = transaction.open_table(HISTORY)?;
-    for (leaf, event) in (applied.first_leaf..).zip(applied.events.iter()) {
-        if planted(Plant::LostRow) && leaf % 7 == 6 {
-            continue;
-        }
-        let key = EventKey { log_index: event.log_index, n: event.n };
-        events.insert(key.to_bytes().as_slice(), event_value(leaf, &event.to_bytes()).as_slice())?;
-        leaves.insert(leaf, key.to_bytes().as_slice())?;
-        for agent in event.agents() {
-            history.insert(history_key(&agent, key).as_slice(), ())?;
-        }
-    }
-    let mut nodes = transaction.open_table(NODES)?;
-    for node in &applied.nodes {
-        nodes.insert(node_key(node.level, node.index).as_slice(), node.hash.0.as_slice())?;
-    }
-    if !applied.evidence.is_empty() {
-        let mut evidence = transaction.open_table(EVIDENCE)?;
-        for (digest, bytes) in &applied.evidence {
-            evidence.insert(digest.0.as_slice(), &bytes[..])?;
-        }
-    }
-    Ok(())
-}
-
-/// Begins or extends the gap. Leaves behind the last stored one and before `leaves` are missing.
-fn note_jump(transaction: &WriteTransaction, leaves: u64) -> Result<(), StoreError> {
-    let mut marks = transaction.open_table(MARKS)?;
-    let stored = transaction.open_table(LEAVES)?.last()?.map_or(0, |(leaf, _)| leaf.value() + 1);
-    let open = marks.get(GAP_FROM)?.map(|mark| mark.value());
-    if stored < leaves || open.is_some() {
-        marks.insert(GAP_FROM, open.unwrap_or(stored))?;
-        marks.insert(GAP_TO, leaves)?;
-    }
-    Ok(())
-}
-
-/// Writes fetched rows and the nodes that their leaves complete.
-fn fill_rows(transaction: &WriteTransaction, fetched: &[StoredEvent]) -> Result<(), StoreError> {
-    for row in fetched {
-        let event = Event::from_bytes(&row.bytes).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let nodes = completed(transaction, row.leaf, merkle::leaf_hash(&row.bytes))?;
-        let events = Arc::from([event].as_slice());
-        write_rows(transaction, &Applied { first_leaf: row.leaf, events, nodes, evidence: Vec::new() })?;
-    }
-    let mut marks = transaction.open_table(MARKS)?;
-    let Some(last) = fetched.last() else { return Ok(()) };
-    let to = marks.get(GAP_TO)?.map_or(0, |mark| mark.value());
-    if last.leaf + 1 >= to {
-        marks.remove(GAP_FROM)?;
-        marks.remove(GAP_TO)?;
-    } else {
-        marks.insert(GAP_FROM, last.leaf + 1)?;
-    }
-    Ok(())
-}
-
-/// The nodes that a leaf completes: itself, and one subtree per trailing one of its number.
-fn completed(transaction: &WriteTransaction, leaf: u64, hash: Hash) -> Result<Vec<Node>, StoreError> {
-    let nodes = transaction.open_table(NODES)?;
-    let mut made = vec![Node { level: 0, index: leaf, hash }];
-    let (mut level, mut hash) = (0, hash);
-    while (leaf >> level) & 1 == 1 {
-        let left = nodes.get(node_key(level, (leaf >> level) - 1).as_slice())?;
-        let left = left.and_then(|left| left.value().try_into().ok().map(Hash));
-        let Some(left) = left else { return Err(StoreError::Failed("a Merkle node is missing".into())) };
-        hash = merkle::node_hash(&left, &hash);
-        level += 1;
-        made.push(Node { level, index: leaf >> level, hash });
-    }
-    Ok(made)
 }

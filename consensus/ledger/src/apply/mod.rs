@@ -23,7 +23,7 @@ use crate::{
     account::{AssetIndex, Leg},
     check::{Checked, CheckedItem},
     escrow,
-    event::{Event, EventKind},
+    event::{Event, EventBytes, EventKind},
     merkle::Node,
     outcome::Outcome,
     posting::post,
@@ -41,6 +41,8 @@ pub struct Applied {
     pub outcomes: Vec<Vec<Outcome>>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// The canonical bytes of each event.
+    pub encoded: EventBytes,
     /// Nodes of the Merkle log that are complete from now on; the replica keeps them for proofs.
     pub nodes: Vec<Node>,
     /// Messages to peers that are newly owed.
@@ -56,18 +58,17 @@ pub(crate) type Answer = Result<Outcome, Outcome>;
 #[derive(Debug, Default)]
 pub(crate) struct Out {
     pub(crate) events: Vec<Event>,
+    pub(crate) encoded: EventBytes,
     pub(crate) nodes: Vec<Node>,
     pub(crate) owed: Vec<Owed>,
     pub(crate) evidence: Vec<(Hash, Bytes)>,
-    /// Bytes of the last event, overwritten by the next.
-    scratch: Vec<u8>,
 }
 
 impl Out {
     /// With room for one event per command, and two nodes: as many inner nodes as leaves.
     fn for_commands(commands: usize) -> Out {
         let (events, nodes) = (Vec::with_capacity(commands), Vec::with_capacity(commands.saturating_mul(2)));
-        Out { events, nodes, ..Out::default() }
+        Out { events, encoded: EventBytes::for_events(commands), nodes, ..Out::default() }
     }
 }
 
@@ -93,8 +94,8 @@ impl Ledger {
         }
         let answered = outcomes.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len()));
         self.sweep(answered);
-        let Out { events, nodes, owed, evidence, .. } = out;
-        Applied { outcomes, events, nodes, owed, evidence }
+        let Out { events, encoded, nodes, owed, evidence } = out;
+        Applied { outcomes, events, encoded, nodes, owed, evidence }
     }
 
     fn apply_item(&mut self, item: CheckedItem, out: &mut Out) -> Vec<Outcome> {
@@ -146,7 +147,7 @@ impl Ledger {
     pub(crate) fn emit(&mut self, out: &mut Out, kind: EventKind, legs: Vec<Leg>) {
         let n = u32::try_from(out.events.len()).unwrap_or(u32::MAX);
         let event = Event { log_index: self.head.log_index, n, stamp_ms: self.head.stamp_ms, kind, legs };
-        let leaf = event.leaf_through(&mut out.scratch);
+        let leaf = out.encoded.push(&event);
         self.head.events.append_to(leaf, &mut out.nodes);
         out.events.push(event);
     }

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use comity_ledger::{
-    AccountKey, AccountKind, Applied, AssetIndex, Ledger, Outcome, Owed, OwedMessage, check, invariants::check_all,
+    AccountKey, AccountKind, Applied, AssetIndex, Event, Ledger, Outcome, Owed, OwedMessage, check,
+    invariants::check_all,
 };
 use comity_proto::{
     amount::{AssetCode, AssetId},
@@ -179,6 +180,10 @@ impl World {
         if let Err(violation) = check_all(&self.ledger) {
             panic!("{violation}");
         }
+        assert!(
+            applied.encoded.iter().eq(applied.events.iter().map(Event::to_bytes)),
+            "each event as it is encoded alone"
+        );
         self.given.extend(applied.outcomes.iter().flatten());
         for leg in applied.events.iter().flat_map(|event| &event.legs) {
             *self.audit.entry(leg.account).or_default() += leg.delta;

@@ -66,6 +66,11 @@ pub(super) fn history_key(agent: &AgentId, key: EventKey) -> [u8; 44] {
     bytes
 }
 
+/// Whose history a row belongs to.
+pub(super) fn history_agent(key: &[u8; 44]) -> &[u8] {
+    &key[..32]
+}
+
 /// The event that a history row points to.
 pub(super) fn history_event(key: &[u8]) -> Option<EventKey> {
     EventKey::from_bytes(key.get(32..)?)
