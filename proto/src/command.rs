@@ -10,6 +10,8 @@ use crate::{
 };
 use alloc::vec::Vec;
 
+pub use crate::convert::command::Heading;
+
 /// Who signs: an agent by its id, or the operator of the home domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {

@@ -5,7 +5,7 @@
 //! answers with an outcome.
 
 mod card;
-mod command;
+pub(crate) mod command;
 mod escrow;
 mod gossip;
 mod identity;

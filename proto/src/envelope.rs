@@ -188,6 +188,7 @@ impl Envelope {
 pub struct Verified<T> {
     message: T,
     key: PublicKey,
+    payload: Bytes,
     envelope: Bytes,
 }
 
@@ -205,6 +206,11 @@ impl<T> Verified<T> {
     /// The key that signed.
     pub fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The exact bytes of the message.
+    pub fn payload_bytes(&self) -> &Bytes {
+        &self.payload
     }
 
     /// The exact bytes of the envelope, to be forwarded or kept as evidence.
@@ -231,7 +237,7 @@ pub fn open<T: Signed>(bytes: &Bytes) -> Result<Verified<T>, Reject> {
     keys::verify_in(T::CONTEXT, &envelope.key, &envelope.payload, &envelope.signature)?;
     let message = T::decode(&envelope.payload)?;
     message.check_signer(&envelope.key)?;
-    Ok(Verified { message, key: envelope.key, envelope: bytes.clone() })
+    Ok(Verified { message, key: envelope.key, payload: envelope.payload, envelope: bytes.clone() })
 }
 
 /// Signs a payload and wraps it.

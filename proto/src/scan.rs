@@ -28,6 +28,15 @@ pub(crate) fn at_most_inside(
     within(found, max, limit)
 }
 
+/// The top-level fields. Ends where the bytes make no sense.
+pub(crate) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    core::iter::from_fn(move || {
+        let field = next(bytes)?;
+        bytes = field.rest;
+        Some(field)
+    })
+}
+
 fn count(mut bytes: &[u8], number: u64) -> usize {
     let mut count = 0usize;
     while let Some(field) = next(bytes) {
@@ -39,10 +48,12 @@ fn count(mut bytes: &[u8], number: u64) -> usize {
     count
 }
 
-struct Field<'a> {
-    number: u64,
+pub(crate) struct Field<'a> {
+    pub(crate) number: u64,
     /// Of a length-delimited field; empty for others.
-    body: &'a [u8],
+    pub(crate) body: &'a [u8],
+    /// All its bytes, the tag included.
+    pub(crate) whole: &'a [u8],
     rest: &'a [u8],
 }
 
@@ -59,7 +70,8 @@ fn next(bytes: &[u8]) -> Option<Field<'_>> {
         5 => (&[], rest.get(4..)?),
         _ => return None,
     };
-    Some(Field { number: tag >> 3, body, rest })
+    let whole = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
+    Some(Field { number: tag >> 3, body, whole, rest })
 }
 
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {

@@ -5,14 +5,14 @@
 //! to `apply`.
 
 use crate::{outcome::Outcome, settlement::CheckedBatch};
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     command::{Actor, Command, CommandBatch, Verb},
     entry::EntryItem,
     envelope::{Envelope, Signed as _, Verified},
     identity::{Genesis, Roster},
-    ids::{Hash, PublicKey},
+    ids::PublicKey,
     keys::verify_rotation,
     planted::{Plant, planted},
     reject::Reject,
@@ -56,8 +56,8 @@ pub fn check(item: &EntryItem) -> CheckedItem {
         EntryItem::Genesis(bytes) => genesis(bytes),
         EntryItem::Commands(bytes) if planted(Plant::AcceptUnsigned) => unsigned(bytes),
         EntryItem::Commands(bytes) => CommandBatch::open(bytes).map(|batch| {
-            let key = *batch.key();
-            Checked::Commands(commands(key, batch.into_inner()))
+            let (key, digests) = (*batch.key(), CommandBatch::content_digests(batch.payload_bytes()));
+            Checked::Commands(commands(key, batch.into_inner(), digests))
         }),
         EntryItem::Settlement(bytes) => CheckedBatch::open(bytes).map(|batch| Checked::Settlement(Box::new(batch))),
         EntryItem::Roster(bytes) => Roster::open(bytes).map(|roster| Checked::Roster(Box::new(roster))),
@@ -70,7 +70,8 @@ pub fn check(item: &EntryItem) -> CheckedItem {
 fn unsigned(bytes: &Bytes) -> Result<Checked, Reject> {
     let envelope = Envelope::parse(bytes, CommandBatch::PAYLOAD_BYTES_MAX, CommandBatch::LIMIT)?;
     let batch = CommandBatch::decode(envelope.unverified_payload())?;
-    Ok(Checked::Commands(commands(*envelope.claimed_key(), batch)))
+    let digests = CommandBatch::content_digests(envelope.unverified_payload());
+    Ok(Checked::Commands(commands(*envelope.claimed_key(), batch, digests)))
 }
 
 /// A reject as the outcome that it becomes in a ledger.
@@ -91,17 +92,9 @@ fn genesis(bytes: &Bytes) -> Result<Checked, Reject> {
     Ok(Checked::Genesis(Box::new(CheckedGenesis { genesis: genesis.into_inner(), roster })))
 }
 
-fn commands(key: PublicKey, batch: CommandBatch) -> CheckedCommands {
-    let digests = batch.commands.iter().map(|command| content_digest(&batch, command)).collect();
+fn commands(key: PublicKey, batch: CommandBatch, digests: Vec<[u8; 16]>) -> CheckedCommands {
     let proofs = batch.commands.iter().map(|command| proof_holds(batch.actor, command)).collect();
     CheckedCommands { key, batch, digests, proofs }
-}
-
-/// What a request id is bound to: who asks what of whom. Not `valid_until`: a retry may be valid for longer.
-fn content_digest(batch: &CommandBatch, command: &Command) -> [u8; 16] {
-    let (home, actor) = (batch.home, batch.actor);
-    let alone = CommandBatch { home, actor, valid_until_ms: 1, commands: vec![command.clone()] };
-    Hash::of(&alone.encode()).first_16()
 }
 
 fn proof_holds(actor: Actor, command: &Command) -> bool {
@@ -125,7 +118,8 @@ impl CheckedItem {
     #[cfg(any(test, feature = "unsigned"))]
     #[doc(hidden)]
     pub fn unsigned(key: PublicKey, batch: CommandBatch) -> CheckedItem {
-        CheckedItem(Checked::Commands(commands(key, batch)))
+        let digests = CommandBatch::content_digests(&batch.encode());
+        CheckedItem(Checked::Commands(commands(key, batch, digests)))
     }
     /// A settlement batch in its plain encoding, believed to be signed by `key`, a voter of `roster`: for models that
     /// walk through millions of states. Malformed bytes are refused as ever. Never built into a node.

@@ -8,7 +8,7 @@ use crate::node::Node;
 use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_proto::{
-    command::CommandBatch,
+    command::{CommandBatch, Heading},
     entry::EntryItem,
     envelope::{Envelope, Signed as _},
     ids::{DomainId, RequestId},
@@ -38,26 +38,27 @@ pub struct Submitted {
 /// What the bytes alone condemn; a refused single command, by the name of its outcome; no leader, no answer; `pending`
 /// while a ledger elsewhere has given no receipt.
 pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted, ServiceError> {
-    let batch = peek(&envelope)?;
-    let first = batch.commands.first().map(|command| command.request_id.to_string()).unwrap_or_default();
+    let Heading { home, requests } = heading(&envelope)?;
+    let first = requests.first().map(RequestId::to_string).unwrap_or_default();
     if key.trim_matches('"') != first {
         let detail = format!("the Idempotency-Key is not the request id of the first command, {first}");
         return Err(ServiceError::bad_input("idempotency_key_mismatch", detail));
     }
-    let ids = batch.commands.iter().map(|command| command.request_id);
-    let (reply, receipt) = if batch.home == node.domain() {
-        (node.replica().submit(EntryItem::Commands(envelope)).await.map_err(refused)?, None)
+    let (reply, receipt) = if home == node.domain() {
+        let submitted = node.replica().submit(EntryItem::Commands(envelope.clone())).await;
+        (submitted.map_err(|error| explained(error, &envelope))?, None)
     } else {
-        let (reply, receipt) = relay::ask_home(node, batch.home, envelope, batch.commands.len()).await?;
+        peek(&envelope)?;
+        let (reply, receipt) = relay::ask_home(node, home, envelope, requests.len()).await?;
         (reply, Some(receipt))
     };
-    let results: Vec<_> = ids.zip(reply.outcomes.iter().copied()).collect();
-    if let (1, Some((_, outcome))) = (batch.commands.len(), results.first())
+    let results: Vec<_> = requests.iter().copied().zip(reply.outcomes.iter().copied()).collect();
+    if let (1, Some((_, outcome))) = (requests.len(), results.first())
         && !is_success(*outcome)
     {
         return Err(of_outcome(*outcome));
     }
-    if results.len() < batch.commands.len() {
+    if results.len() < requests.len() {
         // The batch as a whole was refused: one outcome stands for all.
         return Err(reply
             .outcomes
@@ -65,7 +66,26 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
             .map_or_else(|| of_outcome(Outcome::Malformed), |outcome| of_outcome(*outcome)));
     }
     let (log_index, stamp_ms) = (reply.log_index, reply.stamp_ms);
-    Ok(Submitted { home: batch.home, log_index, stamp_ms, results, receipt })
+    Ok(Submitted { home, log_index, stamp_ms, results, receipt })
+}
+
+/// Where a batch goes and what its commands are called. The leader reads all of it before it judges it; reading it here as
+/// well would cost as much again.
+fn heading(envelope: &Bytes) -> Result<Heading, ServiceError> {
+    let parsed = Envelope::parse(envelope, CommandBatch::PAYLOAD_BYTES_MAX, CommandBatch::LIMIT);
+    let parsed = parsed.map_err(|reject| of_reject(&reject))?;
+    match CommandBatch::heading(parsed.unverified_payload()) {
+        Some(heading) => Ok(heading),
+        None => Err(peek(envelope).map_or_else(|error| error, |_| of_outcome(Outcome::Malformed))),
+    }
+}
+
+/// A refusal of the bytes in the words of whoever could not read them.
+fn explained(error: SubmitError, envelope: &Bytes) -> ServiceError {
+    match error {
+        SubmitError::Refused(_) => peek(envelope).err().unwrap_or_else(|| refused(error)),
+        error => refused(error),
+    }
 }
 
 /// The content of a batch before its signature is judged: for routing only, the ledger judges.

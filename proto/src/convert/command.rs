@@ -14,8 +14,10 @@ use crate::{
     treaty::{ExposureCap, Treaty},
     wire,
 };
+use alloc::vec::Vec;
 use bytes::Bytes;
 use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 impl Signed for CommandBatch {
     const CONTEXT: Context = Context::Command;
@@ -63,6 +65,55 @@ impl Signed for CommandBatch {
             valid_until_ms: batch.valid_until_ms,
             commands: batch.commands.into_iter().map(read).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// What a door must know of a batch to carry it and to name its commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// The domain whose ledger is addressed.
+    pub home: DomainId,
+    /// Of each command, in order; at least one.
+    pub requests: Vec<RequestId>,
+}
+
+/// Fields of [`wire::CommandBatch`] and [`wire::Command`].
+const FIELD_HOME: u64 = 1;
+const FIELD_REQUEST_ID: u64 = 1;
+const FIELD_VALID_UNTIL: u64 = 4;
+const FIELD_COMMANDS: u64 = 5;
+/// The encoding of `valid_until_ms = 1`.
+const VALID_UNTIL_ONE: [u8; 2] = [0x20, 1];
+
+impl CommandBatch {
+    /// Looks at a payload without reading the commands: for routing only, whoever judges the bytes reads all of them.
+    /// `None` where this is no batch, or one that is too long.
+    pub fn heading(payload: &[u8]) -> Option<Heading> {
+        scan::at_most(payload, FIELD_COMMANDS, l::COMMANDS_PER_BATCH_MAX, "commands_per_batch").ok()?;
+        let mut fields = scan::fields(payload);
+        let home = fields.next().filter(|field| field.number == FIELD_HOME)?;
+        let request = |command: scan::Field<'_>| {
+            let id = scan::fields(command.body).next().filter(|field| field.number == FIELD_REQUEST_ID)?;
+            RequestId::try_from(id.body).ok()
+        };
+        let commands = fields.filter(|field| field.number == FIELD_COMMANDS);
+        let requests: Vec<RequestId> = commands.map(request).collect::<Option<_>>()?;
+        let home = DomainId::try_from(home.body).ok()?;
+        (!requests.is_empty()).then_some(Heading { home, requests })
+    }
+
+    /// What the request id of each command is bound to: who asks what of whom. Not `valid_until`: a retry may be valid for
+    /// longer. First half of the SHA-256 of a batch of this command alone that is valid until 1.
+    ///
+    /// `payload` is the encoding of a batch. There is one per content, so its parts stand in it as they would stand alone,
+    /// and nothing is encoded again.
+    pub fn content_digests(payload: &[u8]) -> Vec<[u8; 16]> {
+        let heading = scan::fields(payload).take_while(|field| field.number < FIELD_VALID_UNTIL);
+        let heading = heading.fold(Sha256::new(), |hash, field| hash.chain_update(field.whole));
+        let heading = heading.chain_update(VALID_UNTIL_ONE);
+        let commands = scan::fields(payload).filter(|field| field.number == FIELD_COMMANDS);
+        let digest = |whole: &[u8]| Hash(heading.clone().chain_update(whole).finalize().into()).first_16();
+        commands.map(|command| digest(command.whole)).collect()
     }
 }
 
@@ -140,5 +191,51 @@ impl TryFrom<wire::Treaty> for Treaty {
             caps: treaty.caps.into_iter().map(cap).collect::<Result<_, Reject>>()?,
             roster: treaty.roster,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Verb;
+    use crate::ids::EscrowId;
+    use alloc::vec;
+
+    #[test]
+    fn what_is_no_batch_has_no_heading() {
+        let command = Command { request_id: RequestId([1; 16]), verb: Verb::RetireAgent };
+        let home = DomainId([9; 32]);
+        let batch = |commands| CommandBatch { home, actor: Actor::Operator, valid_until_ms: 1, commands }.encode();
+        assert_eq!(CommandBatch::heading(&batch(vec![])), None);
+        assert_eq!(CommandBatch::heading(&batch(vec![command.clone(); l::COMMANDS_PER_BATCH_MAX + 1])), None);
+        let good = batch(vec![command]);
+        for end in 0..good.len() {
+            let cut = CommandBatch::heading(good.get(..end).expect("within"));
+            assert!(cut.is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_bound_to_its_command_as_if_it_stood_alone() {
+        let command = |n: u8, verb| Command { request_id: RequestId([n; 16]), verb };
+        let commands = vec![
+            command(1, Verb::RetireAgent),
+            command(2, Verb::AcceptEscrow { escrow_id: EscrowId([2; 16]) }),
+            command(3, Verb::FundFaucet { amount: 0 }),
+        ];
+        for actor in [Actor::Operator, Actor::Agent(AgentId([7; 32]))] {
+            for valid_until_ms in [0, 1, u64::MAX] {
+                let home = DomainId([9; 32]);
+                let batch = CommandBatch { home, actor, valid_until_ms, commands: commands.clone() };
+                let alone = |command: &Command| {
+                    let commands = vec![command.clone()];
+                    Hash::of(&CommandBatch { home, actor, valid_until_ms: 1, commands }.encode()).first_16()
+                };
+                let want: Vec<_> = commands.iter().map(alone).collect();
+                assert_eq!(CommandBatch::content_digests(&batch.encode()), want);
+                let requests = commands.iter().map(|command| command.request_id).collect();
+                assert_eq!(CommandBatch::heading(&batch.encode()), Some(Heading { home, requests }));
+            }
+        }
     }
 }
