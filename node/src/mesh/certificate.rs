@@ -100,13 +100,24 @@ impl std::fmt::Display for Refused {
 pub struct Judged {
     /// What the neighbour is to us.
     pub standing: Standing,
-    /// The standing ends at this wall time, ms since the Unix epoch; `None` for strangers, who cannot lose it.
+    /// The judgement holds before this wall time, ms since the Unix epoch: then a certificate ends or begins to hold.
+    /// `None` where no time changes it.
     pub until_ms: Option<u64>,
+    /// It does not hold before this one: a certificate that had ended by a clock that went ahead.
+    pub from_ms: Option<u64>,
+}
+
+impl Judged {
+    /// Whether it is to be judged again at this wall time.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        self.until_ms.is_some_and(|until| until <= now_ms) || self.from_ms.is_some_and(|from| now_ms < from)
+    }
 }
 
 /// Judges the certificate that `node` sent; empty bytes are none. `now_ms` is our wall clock.
 pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) -> Judged {
-    let stranger = |claims, refused| Judged { standing: Standing::Stranger { claims, refused }, until_ms: None };
+    let stranger =
+        |claims, refused| Judged { standing: Standing::Stranger { claims, refused }, until_ms: None, from_ms: None };
     if certificate.is_empty() {
         return stranger(None, None);
     }
@@ -121,7 +132,13 @@ pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) 
     };
     let domain = certificate.domain;
     if let Err(refused) = check(&certificate, &signer, node, trust, now_ms) {
-        return stranger(Some(domain), Some(refused));
+        // Our own clock may be wrong for a while: what it decided is not kept when it is right.
+        let (until_ms, from_ms) = match refused {
+            Refused::NotYetValid => (Some(certificate.not_before_ms.saturating_sub(CLOCK_SKEW_MS)), None),
+            Refused::Expired => (None, Some(certificate.not_after_ms)),
+            _ => (None, None),
+        };
+        return Judged { until_ms, from_ms, ..stranger(Some(domain), Some(refused)) };
     }
     let standing = match trust.domains.get(&domain).map(|trusted| trusted.relation) {
         Some(Relation::Own) => Standing::Own { domain },
@@ -130,7 +147,7 @@ pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) 
         // Consistent, but nobody here has agreed to that domain.
         None => return stranger(Some(domain), None),
     };
-    Judged { standing, until_ms: Some(certificate.not_after_ms) }
+    Judged { standing, until_ms: Some(certificate.not_after_ms), from_ms: None }
 }
 
 fn claimed_signer(certificate: &Bytes) -> Option<PublicKey> {

@@ -163,7 +163,7 @@ impl Driver {
 
     fn on_tick(&mut self) {
         let now_ms = runtime::wall_ms();
-        self.shared.judge_again(|neighbour| neighbour.judged.until_ms.is_some_and(|until| until <= now_ms));
+        self.shared.judge_again(|neighbour| neighbour.judged.is_over(now_ms));
         self.shared.directory.lock().fade(now_ms);
         self.hello_overdue();
         self.silent_gossip();

@@ -97,7 +97,7 @@ impl Neighbour {
             address,
             dialled,
             rtt: None,
-            judged: Judged { standing: Standing::Unjudged, until_ms: None },
+            judged: Judged { standing: Standing::Unjudged, until_ms: None, from_ms: None },
             judged_at: None,
             certificate: Bytes::new(),
             boot: None,

@@ -9,6 +9,7 @@ use futures::FutureExt;
 
 use super::support::*;
 use crate::mesh::certificate::judge;
+use crate::mesh::limits::CLOCK_SKEW_MS;
 use crate::mesh::{Class, Identity, MemberState, Refused, Relation, RpcError, Standing};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -124,6 +125,27 @@ fn a_bad_certificate_is_refused_by_name_and_counted() {
         let judged = judge(&good.seal(&alpha.root), &node.public(), &revoked, now_ms);
         assert!(matches!(judged.standing, Standing::Stranger { refused: Some(Refused::Revoked), .. }));
         assert!(judge(&good.seal(&alpha.root), &node.public(), &ours, now_ms).standing.is_own());
+    });
+}
+
+#[test]
+fn what_a_wrong_clock_refused_is_judged_again_when_the_clock_is_right() {
+    run(async {
+        let alpha = domain(1);
+        let node = key(12);
+        let certificate = alpha.certificate(&node);
+        let ours = trust(&[(&alpha, Relation::Own)]);
+        let judged_at = |at_ms| judge(&certificate.seal(&alpha.root), &node.public(), &ours, at_ms);
+        let begins_ms = certificate.not_before_ms.saturating_sub(CLOCK_SKEW_MS);
+        let behind = judged_at(begins_ms - 1);
+        assert!(matches!(behind.standing, Standing::Stranger { refused: Some(Refused::NotYetValid), .. }));
+        assert!(!behind.is_over(begins_ms - 1) && behind.is_over(begins_ms));
+        let ends_ms = certificate.not_after_ms;
+        let ahead = judged_at(ends_ms);
+        assert!(matches!(ahead.standing, Standing::Stranger { refused: Some(Refused::Expired), .. }));
+        assert!(!ahead.is_over(ends_ms) && ahead.is_over(ends_ms - 1));
+        let right = judged_at(begins_ms);
+        assert!(right.standing.is_own() && !right.is_over(ends_ms - 1) && right.is_over(ends_ms));
     });
 }
 
