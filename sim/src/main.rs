@@ -12,5 +12,6 @@ fn main() -> std::process::ExitCode {
         release: symbols::release,
         spare: symbols::spare_this_thread,
         fix_addresses: symbols::fix_addresses,
+        last_words: symbols::last_words,
     })
 }

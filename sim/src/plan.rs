@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    faults::{self, Fault, When},
+    faults::{self, Fault, Part, When, Who},
     scenario::Scenario,
     world::{Chance, Policy},
 };
@@ -40,6 +40,18 @@ pub struct PlannedFault {
     pub when: Option<When>,
     /// What it is.
     pub fault: Fault,
+}
+
+impl PlannedFault {
+    /// The name of its kind. A crash that waits for a state is of another kind than one at any time.
+    pub fn kind(&self) -> &'static str {
+        match (&self.fault, self.when) {
+            (Fault::Crash { host: Who::Part(Part::OriginLeader), .. }, Some(_)) => "origin-crash",
+            (Fault::Crash { host: Who::Part(Part::ParticipantLeader), .. }, Some(_)) => "participant-crash",
+            (Fault::Pause { .. }, Some(_)) => "settlement-pause",
+            (fault, _) => fault.kind(),
+        }
+    }
 }
 
 impl Plan {

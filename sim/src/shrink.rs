@@ -1,7 +1,11 @@
 //! Less of a plan that still fails the same way: delta debugging (Zeller and Hildebrandt, TSE 2002), then simpler
 //! settings.
 //!
+//! Faults go first, then hosts (`hosts`), time, load and order.
+//!
 //! Deliberately absent: running anything. Whether a plan still fails is asked of the caller, many plans at a time.
+
+mod hosts;
 
 use crate::{
     plan::{Plan, PlannedFault},
@@ -68,12 +72,14 @@ type Step = fn(&Plan) -> Vec<Plan>;
 
 /// Each offers plans that are simpler in one respect, the simplest first.
 const STEPS: &[Step] = &[
+    hosts::fewer,
     |plan| numbers(plan, |plan| &mut plan.scenario.phases.heal_s, 0),
     |plan| numbers(plan, |plan| &mut plan.scenario.phases.core_s, 0),
     |plan| numbers(plan, |plan| &mut plan.scenario.phases.quiet_s, 0),
     |plan| numbers(plan, |plan| &mut plan.scenario.phases.chaos_s, 0),
     |plan| rates(plan, |plan| &mut plan.scenario.load.cards_per_second),
     |plan| rates(plan, |plan| &mut plan.scenario.load.escrows),
+    |plan| rates(plan, |plan| &mut plan.scenario.load.across),
     |plan| rates(plan, |plan| &mut plan.scenario.load.per_second),
     |plan| numbers(plan, |plan| &mut plan.scenario.load.agents, 1),
     simpler_orders,
@@ -187,5 +193,12 @@ mod tests {
         assert_eq!((found.scenario.phases.chaos_s, found.scenario.load.agents), (11, 2));
         assert_eq!((found.scenario.phases.heal_s, found.scenario.load.per_second), (0, 0.0));
         assert_eq!(found.policy, Policy::Fifo);
+    }
+
+    #[test]
+    fn hosts_that_do_not_matter_go_and_one_that_does_stays() {
+        let needs = |plan: &Plan| plan.scenario.domains.iter().any(|domain| domain.nodes == 3);
+        let found = shrink(&plan_with_faults(3), &mut |plans| plans.iter().position(needs));
+        assert_eq!(found.scenario.domains.iter().map(|domain| domain.nodes).collect::<Vec<_>>(), [3]);
     }
 }

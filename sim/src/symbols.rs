@@ -4,6 +4,9 @@
 //! in a run may ask a real clock. Outside of a run both ask the system as usual, by raw system calls. So they do on a
 //! thread that was spared: the one that draws the progress bar. Every other thread is held, also one that a run should
 //! never have started.
+//!
+//! An abort (a panic in a destructor that a panic runs, an overflowed stack, a real clock that was asked) ends the
+//! process in the middle of anything: what is said then was written down before.
 
 #![expect(unsafe_code, reason = "symbols of libc are defined here, and only here")]
 
@@ -11,11 +14,22 @@ use std::{
     cell::Cell,
     ffi::{c_int, c_long, c_uint, c_ulong, c_void},
     io::Write,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    os::fd::BorrowedFd,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 static HELD: AtomicBool = AtomicBool::new(false);
 static STATE: AtomicU64 = AtomicU64::new(0);
+static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
+
+/// What an aborting process says, and its exit code.
+struct LastWords {
+    text: String,
+    code: u8,
+}
 
 thread_local! {
     /// Constant and without a destructor: reading it allocates nothing and registers nothing.
@@ -52,8 +66,34 @@ pub(crate) fn fix_addresses() -> bool {
     set >= 0
 }
 
+/// If the process aborts from now on it says `text` on its standard output and ends with `code`. The first call counts.
+pub(crate) fn last_words(text: String, code: u8) {
+    if LAST_WORDS.set(LastWords { text, code }).is_ok() {
+        // SAFETY: the handler only reads what was set before, and makes two system calls.
+        let _usual_end_if_refused = unsafe { signal(SIGABRT, aborted) };
+    }
+}
+
+/// Number of the signal by which a process aborts itself, on Linux.
+const SIGABRT: c_int = 6;
+
+/// Runs in the middle of anything: takes no lock and no memory.
+extern "C" fn aborted(_signal: c_int) {
+    let Some(words) = LAST_WORDS.get() else { return };
+    // SAFETY: nobody closes standard output.
+    let out = unsafe { BorrowedFd::borrow_raw(1) };
+    let mut left = words.text.as_bytes();
+    while let Ok(count @ 1..) = rustix::io::write(out, left) {
+        left = &left[count..];
+    }
+    // SAFETY: ends the process without running anything of it.
+    unsafe { _exit(c_int::from(words.code)) }
+}
+
 unsafe extern "C" {
     fn personality(persona: c_ulong) -> c_int;
+    fn signal(number: c_int, handler: extern "C" fn(c_int)) -> *const c_void;
+    fn _exit(code: c_int) -> !;
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

@@ -102,7 +102,7 @@ impl Adversary {
     pub(super) fn card(&self, agent: &SecretKey, sequence: u64) -> Bytes {
         let now_ms = comity_runtime::wall_ms();
         let text = "words of ASCII within their limits";
-        AgentCard {
+        let card = AgentCard {
             agent: AgentId::of_key(&agent.public()),
             home: self.peer.id(),
             key: agent.public(),
@@ -116,8 +116,10 @@ impl Adversary {
             expires_at_ms: now_ms + CARD_HOURS_MS,
             retired: false,
             attestation: Bytes::new(),
-        }
-        .seal(agent)
+        };
+        let envelope = card.seal(agent);
+        self.hosts.strangers_card(Hash::of(&envelope));
+        envelope
     }
 
     /// Up to `most` bytes without meaning.

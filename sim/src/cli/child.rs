@@ -19,12 +19,11 @@ pub(super) fn run(args: &[OsString]) -> Result<Result<Summary, String>, Problem>
     let out = command.output()?;
     let text = String::from_utf8_lossy(&out.stdout);
     let last = text.lines().last().unwrap_or_default();
-    Ok(serde_json::from_str(last).map_err(|_| {
-        let said = String::from_utf8_lossy(&out.stderr);
-        let said: Vec<&str> = said.lines().collect();
-        let end = said.len().saturating_sub(30);
-        format!("{}: {}", out.status, said[end..].join("\n"))
-    }))
+    let said = String::from_utf8_lossy(&out.stderr);
+    let said: Vec<&str> = said.lines().collect();
+    let said = said[said.len().saturating_sub(30)..].join("\n");
+    let told: Result<Summary, _> = serde_json::from_str(last);
+    Ok(told.map_err(|_| format!("{}: {said}", out.status)).map(|summary| summary.with_own_words(said)))
 }
 
 /// Words of a command line.

@@ -39,6 +39,8 @@ pub struct System {
     pub spare: fn(),
     /// From the next `exec` on addresses are the same in every process; false if that is not allowed here.
     pub fix_addresses: fn() -> bool,
+    /// What the process says, and with which exit code it ends, if it aborts from now on.
+    pub last_words: fn(String, u8),
 }
 
 /// The whole program.

@@ -10,7 +10,7 @@ use super::{
     output::{item, line, moment},
     summary,
 };
-use crate::record::Record;
+use crate::record::{Record, Verdict};
 
 /// A universe that did not repeat.
 const DIFFERS: u8 = 1;
@@ -18,13 +18,16 @@ const DIFFERS: u8 = 1;
 pub(super) fn replay(system: System, args: &ReplayArgs) -> Result<u8, Problem> {
     let kept = files::record(&args.record)?;
     files::same_commit(&kept, args.any_commit)?;
+    let name = args.record.display().to_string();
+    let command = ["comity-sim", "replay", &name];
+    let last = summary::last_words(&kept.plan, &command, (true, false));
+    (system.last_words)(last, Verdict::Crashed.exit_code());
     summary::head(&kept.plan);
     let again = held(system, &kept.plan, Duration::from_secs(args.max_wall_s), |_| {})?;
     if let Some(out) = &args.out {
         files::write_json(out, &again)?;
     }
-    let name = args.record.display().to_string();
-    summary::verdict(&again, &["comity-sim", "replay", &name]);
+    summary::verdict(&again, &command);
     match difference(&kept, &again)? {
         None => {
             line(format_args!(
@@ -83,7 +86,7 @@ fn first_difference(one: &Record, other: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan::Plan, record::Verdict, scenario};
+    use crate::{plan::Plan, scenario};
 
     fn record(marks: &[u64], marks_every: u64, digest: u64) -> Record {
         Record {

@@ -35,6 +35,10 @@ pub(super) fn run(system: System, args: &RunArgs) -> Result<u8, Problem> {
     let scenario = files::scenario(&args.scenario)?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let plan = Plan::draw(seed, &scenario);
+    let text = seed.to_string();
+    let again = ["comity-sim", "run", "--scenario", &args.scenario, "--seed", &text];
+    let last = summary::last_words(&plan, &again, (!args.quiet, args.json));
+    (system.last_words)(last, Verdict::Crashed.exit_code());
     if !args.quiet {
         summary::head(&plan);
     }
@@ -46,8 +50,6 @@ pub(super) fn run(system: System, args: &RunArgs) -> Result<u8, Problem> {
     }
     let kept = keep_failure(&args.failures, &record)?;
     if !args.quiet {
-        let seed = seed.to_string();
-        let again = ["comity-sim", "run", "--scenario", &args.scenario, "--seed", &seed];
         summary::verdict(&record, &again);
         match kept.as_deref().or(args.out.as_deref()) {
             Some(path) => item("look", format_args!("comity-sim report {0}   or   replay {0}", path.display())),
@@ -63,6 +65,7 @@ pub(super) fn run(system: System, args: &RunArgs) -> Result<u8, Problem> {
 /// Runs a plan from a file and prints its summary.
 pub(super) fn worker(system: System, args: &WorkerArgs) -> Result<u8, Problem> {
     let plan: Plan = serde_json::from_slice(&std::fs::read(&args.plan)?)?;
+    (system.last_words)(summary::last_words(&plan, &[], (false, true)), Verdict::Crashed.exit_code());
     let record = held(system, &plan, Duration::from_secs(args.max_wall_s), |_| {})?;
     if let Some(out) = &args.out {
         files::write_json(out, &record)?;

@@ -61,8 +61,9 @@ pub(super) fn cores() -> usize {
 fn size(plan: &Plan) -> String {
     let scenario = &plan.scenario;
     format!(
-        "{} faults, {} virtual s, {} agents, {} operations/s",
+        "{} faults, {} hosts, {} virtual s, {} agents, {} operations/s",
         plan.faults.len(),
+        scenario.hosts(),
         scenario.length_ms() / 1_000,
         scenario.load.agents * scenario.domains.len(),
         scenario.load.per_second * scenario.domains.len() as f64

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::output::{item, line, moment, quoted};
 use crate::{
     plan::Plan,
-    record::{Record, Verdict, What},
+    record::{Happening, Record, Verdict, What},
 };
 
 /// A run in one line of JSON.
@@ -47,22 +47,45 @@ pub(super) struct Broken {
     pub(super) detail: String,
 }
 
+/// The failure of a process that aborted.
+pub(super) const ABORT: &str = "abort";
+
 impl Summary {
+    /// Of a process that aborts in the middle of a run: what is known before it begins.
+    fn aborted(plan: &Plan) -> Summary {
+        Summary {
+            verdict: Verdict::Crashed,
+            scenario: plan.scenario.name.clone(),
+            seed: plan.seed,
+            commit: super::COMMIT.to_owned(),
+            digest: format!("{:016x}", 0),
+            events: 0,
+            virtual_s: 0.0,
+            wall_s: 0.0,
+            cpu_s: 0.0,
+            faults: Faults { planned: plan.faults.len(), done: 0 },
+            failure: Some(Broken {
+                oracle: ABORT.to_owned(),
+                claim: "no process of a run aborts".to_owned(),
+                at_s: 0.0,
+                detail: "the process said why on its standard error".to_owned(),
+            }),
+            reached: BTreeMap::new(),
+        }
+    }
+
+    /// Of a process that aborted only its own words tell why.
+    pub(super) fn with_own_words(mut self, said: String) -> Summary {
+        if let Some(broken) = self.failure.as_mut().filter(|broken| broken.oracle == ABORT) {
+            broken.detail = said;
+        }
+        self
+    }
+
     pub(super) fn of(record: &Record) -> Summary {
         let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        let mut reached = record.reached.clone();
-        let mut done = 0;
-        for happening in &record.timeline {
-            if let What::FaultBegan { number, done: true } = &happening.what {
-                done += 1;
-                let of = record.plan.faults.iter().find(|fault| fault.number == *number);
-                let Some(planned) = of else { continue };
-                let key = format!("fault:{}", planned.fault.kind());
-                if !record.reached.contains_key(&key) {
-                    *reached.entry(key).or_default() += 1;
-                }
-            }
-        }
+        let is_done = |told: &&Happening| matches!(told.what, What::FaultBegan { done: true, .. });
+        let done = record.timeline.iter().filter(is_done).count();
         Summary {
             verdict: record.verdict,
             scenario: record.plan.scenario.name.clone(),
@@ -80,7 +103,7 @@ impl Summary {
                 at_s: failure.at_ms as f64 / 1_000.0,
                 detail: failure.detail.clone(),
             }),
-            reached,
+            reached: record.reached.clone(),
         }
     }
 }
@@ -115,7 +138,7 @@ pub(super) fn head(plan: &Plan) {
         ),
     );
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    plan.faults.iter().for_each(|planned| *kinds.entry(planned.fault.kind()).or_default() += 1);
+    plan.faults.iter().for_each(|planned| *kinds.entry(planned.kind()).or_default() += 1);
     let list: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     let off = crate::faults::KINDS.iter().filter(|kind| !kinds.contains_key(kind.name)).count();
     item(
@@ -182,6 +205,22 @@ fn transfers(record: &Record) {
     last.values().for_each(|state| *states.entry(state).or_default() += 1);
     let list: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     item("transfers", format_args!("{} across the boundary: {}", last.len(), list.join(", ")));
+}
+
+/// What is said if the process aborts: for people, unless they asked for nothing but the object, and the object, if they
+/// asked for it.
+pub(super) fn last_words(plan: &Plan, again: &[&str], (words, json): (bool, bool)) -> String {
+    let mut text = String::new();
+    if words {
+        let again: Vec<String> = again.iter().map(|word| quoted(word)).collect();
+        text += &format!("CRASHED   the process aborted in the universe of seed {}; see above for why\n", plan.seed);
+        text += &format!("again     {}\n", again.join(" "));
+    }
+    if json {
+        text += &serde_json::to_string(&Summary::aborted(plan)).unwrap_or_default();
+        text.push('\n');
+    }
+    text
 }
 
 /// The object as the last line.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 
 use super::{
-    Fault, Part, Seen, When, Who,
+    Fault, Seen,
     apply::{Act, Undo},
     atlas::Damaged,
     trigger::Lookout,
@@ -71,7 +71,7 @@ impl Conductor {
         loop {
             let (host, seen) = lookout.next().await;
             for seen in seen {
-                self.due_with(&seen).into_iter().for_each(|fault| self.do_it(fault, Some(seen)));
+                self.due_with(&seen).into_iter().for_each(|fault| self.do_after(fault, seen));
             }
             lookout.go_on(host);
         }
@@ -83,7 +83,7 @@ impl Conductor {
         let mut state = self.state.lock();
         let (mut due, mut kept) = (Vec::new(), Vec::new());
         for mut fault in std::mem::take(&mut state.waiting) {
-            match fault.when.as_mut().filter(|when| when.state == seen.state && now_ms >= fault.at_ms) {
+            match fault.when.as_mut().filter(|when| when.means(seen) && now_ms >= fault.at_ms) {
                 Some(when) if when.skip == 0 => due.push(fault),
                 Some(when) => {
                     when.skip -= 1;
@@ -94,6 +94,18 @@ impl Conductor {
         }
         state.waiting = kept;
         due
+    }
+
+    fn do_after(&self, planned: PlannedFault, seen: Seen) {
+        let after_us = planned.when.map_or(0, |when| when.after_us);
+        if after_us == 0 {
+            return self.do_it(planned, Some(seen));
+        }
+        let later = self.clone();
+        comity_runtime::spawn(async move {
+            comity_runtime::sleep(Duration::from_micros(after_us)).await;
+            later.do_it(planned, Some(seen));
+        });
     }
 
     fn do_it(&self, planned: PlannedFault, seen: Option<Seen>) {
@@ -110,12 +122,21 @@ impl Conductor {
             damaged: self.damaged.clone(),
         };
         let undo = act.apply(&planned.fault);
+        if undo.is_none() && planned.when.is_some() {
+            // Nobody plays the part just now: it waits for another sighting.
+            self.state.lock().waiting.push(planned);
+            return;
+        }
         universe.note(Kind::Fault, u64::from(number), 1);
         (self.tell)(What::FaultBegan { number, done: undo.is_some() });
         let Some(undo) = undo else { return };
         let mut state = self.state.lock();
-        let kind = kind_of(&planned.fault, planned.when);
+        let kind = planned.kind();
         *state.done.entry(format!("fault:{kind}")).or_default() += 1;
+        if let Some(seen) = seen {
+            let place = if planned.when.is_some_and(|when| when.after_us > 0) { "after" } else { "at" };
+            *state.done.entry(format!("moment:{kind} {place} {}", seen.moment())).or_default() += 1;
+        }
         state.active.insert(number, (planned.fault, undo));
         drop(state);
         let ending = self.clone();
@@ -169,15 +190,5 @@ impl Conductor {
     /// Hosts whose disks have lost something and that have not caught up again.
     pub fn damaged(&self) -> Vec<HostId> {
         self.damaged.lock().iter().copied().collect()
-    }
-}
-
-/// The name of the kind. A crash that waited for a state is of another kind than one at any time.
-pub(super) fn kind_of(fault: &Fault, when: Option<When>) -> &'static str {
-    match (fault, when) {
-        (Fault::Crash { host: Who::Part(Part::OriginLeader), .. }, Some(_)) => "origin-crash",
-        (Fault::Crash { host: Who::Part(Part::ParticipantLeader), .. }, Some(_)) => "participant-crash",
-        (Fault::Pause { .. }, Some(_)) => "settlement-pause",
-        (fault, _) => fault.kind(),
     }
 }

@@ -73,6 +73,19 @@ impl Drawing {
         (0..self.hosts()).filter(|_| self.chance.ratio(0.5)).collect()
     }
 
+    /// Some hosts and not all: `host` alone where the draw was none or everybody.
+    fn side(&mut self, host: HostId) -> Vec<HostId> {
+        let drawn = self.some_hosts();
+        if drawn.is_empty() || drawn.len() as HostId == self.hosts() { vec![host] } else { drawn }
+    }
+
+    /// A side with somebody on it, and somebody on the other one, whichever side `bridge` is on.
+    fn side_beside(&mut self, bridge: HostId) -> Vec<HostId> {
+        let drawn = self.some_hosts();
+        let others = drawn.iter().filter(|host| **host != bridge).count() as HostId;
+        if others == 0 || others == self.hosts() - 1 { vec![(bridge + 1) % self.hosts()] } else { drawn }
+    }
+
     fn share(&mut self, most: f64) -> f64 {
         most * self.chance.between(1, 100) as f64 / 100.0
     }
@@ -114,25 +127,27 @@ impl Drawing {
             _ => return None,
         };
         let state = self.chance.pick(&State::ALL).copied().unwrap_or(State::Begun);
-        Some((fault, Some(When { state, skip: self.chance.below(4) as u32 })))
+        Some((fault, Some(When { skip: self.chance.below(4) as u32, ..When::at(state) })))
     }
 
     fn of_network(&mut self, kind: &str) -> Option<Fault> {
         let (one, other) = self.two();
         let host = one;
         Some(match kind {
-            "partition" => Fault::Partition { side: self.some_hosts() },
+            "partition" => Fault::Partition { side: self.side(host) },
             "isolate" => Fault::Isolate { host: host.into() },
             "split-domains" => {
                 let some = self.domain();
-                Fault::SplitDomains { side: (0..=some).filter(|_| self.chance.ratio(0.7)).collect() }
+                let drawn: Vec<usize> = (0..=some).filter(|_| self.chance.ratio(0.7)).collect();
+                let is_side = !drawn.is_empty() && drawn.len() < self.sizes.len();
+                Fault::SplitDomains { side: if is_side { drawn } else { vec![some] } }
             }
-            "bridge" => Fault::Bridge { bridge: host, side: self.some_hosts() },
+            "bridge" => Fault::Bridge { bridge: host, side: self.side_beside(host) },
             "one-way" => Fault::OneWay { from: one, to: other },
             "leader-cut" => Fault::LeaderCut { domain: self.domain() },
             "flap" => Fault::Flap { one, other, every_ms: self.chance.between(50, 1_500) },
             "swizzle" => {
-                let mut clog = self.some_hosts();
+                let mut clog = self.side(host);
                 self.chance.shuffle(&mut clog);
                 let mut free = clog.clone();
                 self.chance.shuffle(&mut free);
@@ -239,8 +254,37 @@ mod tests {
         for kind in KINDS {
             let mut drawing = Drawing { chance: Chance::stream(1, kind.name), sizes: vec![3, 3] };
             let (fault, when) = drawing.one(kind.name);
-            let name = super::super::conduct::kind_of(&fault, when);
-            assert_eq!(name, kind.name, "{fault:?}");
+            let planned = PlannedFault { number: 1, at_ms: 0, for_ms: 1, when, fault };
+            assert_eq!(planned.kind(), kind.name, "{planned:?}");
+        }
+    }
+
+    /// A universe has time for a fifth of all kinds; none may be so rare that sweeps never see it.
+    #[test]
+    fn every_kind_is_drawn_in_some_of_sixty_universes() {
+        let scenario = crate::scenario::named("two-domains").expect("it is shipped");
+        let plans = (1..=60).map(|seed| crate::plan::Plan::draw(seed, &scenario));
+        let drawn: std::collections::BTreeSet<&str> =
+            plans.flat_map(|plan| plan.faults.iter().map(PlannedFault::kind).collect::<Vec<_>>()).collect();
+        let never: Vec<&str> = KINDS.iter().map(|kind| kind.name).filter(|name| !drawn.contains(name)).collect();
+        assert!(never.is_empty(), "{never:?}");
+    }
+
+    #[test]
+    fn a_cut_has_somebody_on_either_side() {
+        for seed in 0..500 {
+            let mut drawing = Drawing { chance: Chance::stream(seed, "sides"), sizes: vec![1, 1, 3] };
+            for kind in ["partition", "swizzle", "bridge", "split-domains"] {
+                let (fault, _) = drawing.one(kind);
+                let (side, all, beside) = match &fault {
+                    Fault::Partition { side } | Fault::Swizzle { clog: side, .. } => (side.clone(), 5, None),
+                    Fault::Bridge { side, bridge } => (side.clone(), 4, Some(*bridge)),
+                    Fault::SplitDomains { side } => (side.iter().map(|domain| *domain as HostId).collect(), 3, None),
+                    other => panic!("{other:?} is drawn as {kind}"),
+                };
+                let count = side.iter().filter(|host| Some(**host) != beside).count();
+                assert!((1..all).contains(&count), "seed {seed}: {fault:?}");
+            }
         }
     }
 

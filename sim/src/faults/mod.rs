@@ -10,6 +10,7 @@
 //! | `draw` | which of them a seed draws |
 //! | `apply` | doing each of them |
 //! | `atlas` | which disks may lose what, so that no domain loses what it promised |
+//! | `renumber` | a fault in a universe with fewer hosts |
 //! | `trigger` | faults that wait for a state of a settlement |
 //! | `conduct` | all of a plan, and healing |
 
@@ -19,6 +20,7 @@ mod conduct;
 mod draw;
 mod fault;
 mod kinds;
+mod renumber;
 mod trigger;
 mod who;
 
@@ -26,5 +28,6 @@ pub use conduct::{Conductor, Tell};
 pub use draw::draw;
 pub use fault::{Fault, Keep};
 pub use kinds::{Class, KINDS, Kind, WAITING, Waiting};
+pub(crate) use renumber::Number;
 pub use trigger::{Seen, State, When};
 pub use who::{Part, Who};

@@ -64,6 +64,28 @@ pub struct When {
     /// So many sightings pass first.
     #[serde(default)]
     pub skip: u32,
+    /// So much virtual time after the sighting, microseconds: then what was to be sent is on its way.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub after_us: u64,
+    /// Only a commit, or only an abort; of states from the decision on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<bool>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl When {
+    /// Right at the first sighting of a state.
+    pub fn at(state: State) -> When {
+        When { state, skip: 0, after_us: 0, commit: None }
+    }
+
+    /// Whether this is what is waited for.
+    pub(super) fn means(&self, seen: &Seen) -> bool {
+        self.state == seen.state && self.commit.is_none_or(|commit| seen.commit == Some(commit))
+    }
 }
 
 /// A state that was seen.
@@ -79,6 +101,20 @@ pub struct Seen {
     pub participant: usize,
     /// Of which transfer.
     pub transfer: TransferId,
+    /// What was decided, once it is.
+    pub commit: Option<bool>,
+}
+
+impl Seen {
+    /// The moment in words: `voted`, `decided-commit`, `decided-abort`.
+    pub fn moment(&self) -> String {
+        let how = match self.commit {
+            Some(true) => "-commit",
+            Some(false) => "-abort",
+            None => "",
+        };
+        format!("{}{how}", self.state.name())
+    }
 }
 
 /// Looks at everything that leaders apply.
@@ -201,25 +237,25 @@ impl Lookout {
         let own = self.hosts.with(host, |machine| machine.domain);
         let number = |id: DomainId| self.hosts.domains().iter().position(|domain| domain.id() == id);
         let mut shared = self.shared.lock();
-        let (state, transfer) = match &event.kind {
+        let (state, transfer, commit) = match &event.kind {
             EventKind::TransferBegun { transfer, recipient, .. } => {
                 shared.known.insert(*transfer, (own, number(recipient.domain)?));
-                (State::Begun, *transfer)
+                (State::Begun, *transfer, None)
             }
             EventKind::TransferVoted { transfer, origin, .. } => {
                 shared.known.insert(*transfer, (number(*origin)?, own));
-                (State::Voted, *transfer)
+                (State::Voted, *transfer, None)
             }
-            EventKind::TransferDecided { transfer, .. } => (State::Decided, *transfer),
-            EventKind::TransferFinished { transfer, .. } => (State::Finished, *transfer),
-            EventKind::TransferClosed { transfer, .. } => (State::Closed, *transfer),
+            EventKind::TransferDecided { transfer, commit, .. } => (State::Decided, *transfer, Some(*commit)),
+            EventKind::TransferFinished { transfer, commit, .. } => (State::Finished, *transfer, Some(*commit)),
+            EventKind::TransferClosed { transfer, commit } => (State::Closed, *transfer, Some(*commit)),
             _ => return None,
         };
         let (origin, participant) = *shared.known.get(&transfer)?;
         if state == State::Closed {
             shared.known.remove(&transfer);
         }
-        Some(Seen { state, host, origin, participant, transfer })
+        Some(Seen { state, host, origin, participant, transfer, commit })
     }
 }
 

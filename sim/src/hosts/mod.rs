@@ -5,7 +5,7 @@ mod operator;
 mod power;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -17,7 +17,11 @@ use comity_node::{
     node::Node,
     service::error::ServiceError,
 };
-use comity_proto::{ids::PublicKey, keys::SecretKey, policy::Policy};
+use comity_proto::{
+    ids::{Hash, PublicKey},
+    keys::SecretKey,
+    policy::Policy,
+};
 use parking_lot::Mutex;
 
 use machine::HomeSeed;
@@ -69,6 +73,7 @@ struct State {
     at_boot: Vec<AtBoot>,
     mood: Mood,
     adversaries: HostId,
+    strangers_cards: BTreeSet<Hash>,
     marks: BTreeMap<String, u64>,
 }
 
@@ -89,7 +94,7 @@ impl Hosts {
         &self,
         name: &str,
         count: usize,
-        raft: RaftTiming,
+        (raft, log): (RaftTiming, Option<LogSizes>),
         neighbours: &[HostId],
     ) -> Result<Arc<Domain>, ServiceError> {
         let first = self.count();
@@ -109,7 +114,7 @@ impl Hosts {
             .collect();
         let now_ms = comity_runtime::wall_ms();
         let index = self.state.lock().domains.len();
-        let log = log_sizes(&mut self.universe.chance(&format!("log of domain {index}")));
+        let log = log.unwrap_or_else(|| log_sizes(&mut self.universe.chance(&format!("log of domain {index}"))));
         for (at, (host, secret)) in hosts.iter().zip(secrets).enumerate() {
             let mut config = Config::alone(name, SocketAddr::new(address_of(*host), 7400), mesh_of(*host));
             config.bootstrap = hosts
@@ -202,6 +207,16 @@ impl Hosts {
         state.adversaries - 1
     }
 
+    /// A stranger signs a card of an agent of its own: a true card, of which nobody else knows anything.
+    pub(crate) fn strangers_card(&self, digest: Hash) {
+        self.state.lock().strangers_cards.insert(digest);
+    }
+
+    /// Whether some stranger signed a card with this digest for an agent of its own.
+    pub fn is_strangers_card(&self, digest: &Hash) -> bool {
+        self.state.lock().strangers_cards.contains(digest)
+    }
+
     /// How people are disposed now.
     pub fn mood(&self) -> Mood {
         self.state.lock().mood
@@ -216,6 +231,18 @@ impl Hosts {
     pub fn domain_of(&self, host: HostId) -> Arc<Domain> {
         let state = self.state.lock();
         state.domains[state.machines[host as usize].domain].clone()
+    }
+
+    /// A drawn majority of each domain, the same whenever it is asked for: once healed it must make progress alone.
+    pub fn core(&self) -> Vec<Vec<HostId>> {
+        let mut chance = self.universe.chance("core");
+        let majority = |domain: Arc<Domain>| {
+            let mut members = domain.hosts.clone();
+            chance.shuffle(&mut members);
+            members.truncate(domain.hosts.len() / 2 + 1);
+            members
+        };
+        self.domains().into_iter().map(majority).collect()
     }
 
     /// The host that leads a domain: of those that say so the one with the highest term.

@@ -50,8 +50,9 @@ impl Phase {
     }
 }
 
-/// Time from the last fault's end until everything is well again: connections, an election, repair; virtual ms.
-const SETTLE_MS: u64 = 6_000;
+/// Longest elections that may pass from the last fault's end until everything is well again: connections, an election
+/// or two, repair.
+const SETTLE_ELECTIONS: u64 = 2;
 
 /// What an oracle sees.
 pub struct View<'a> {
@@ -78,11 +79,24 @@ impl View<'_> {
         begun.filter_map(|planned| planned.fault.takes_disk_of()).all(|taken| taken != host)
     }
 
-    /// Whether no fault is left: then everything must end well.
+    /// Whether no fault is left, for long enough: then everything must end well. Healing ends every fault that has not
+    /// ended by itself; one that waited for a state may have begun late. A machine that an operator has in hand is a
+    /// fault as well: its new node is still to join.
     pub fn everything_is_healed(&self) -> bool {
-        let now_ms = self.now / 1_000_000;
-        let over = |fault: &crate::plan::PlannedFault| fault.at_ms.saturating_add(fault.for_ms) + SETTLE_MS <= now_ms;
-        self.phase >= Phase::Heal && self.plan.faults.iter().all(over)
+        let heal_ms = self.plan.scenario.phases.heal_at_ms();
+        let end_ms = |fault: &crate::plan::PlannedFault| match fault.when {
+            Some(_) => heal_ms,
+            None => fault.at_ms.saturating_add(fault.for_ms).min(heal_ms),
+        };
+        let over_ms = self.plan.faults.iter().map(end_ms).max().unwrap_or(0);
+        self.phase >= Phase::Heal
+            && over_ms.saturating_add(self.settle_ms()) <= self.now / 1_000_000
+            && (0..self.hosts.count()).all(|host| self.hosts.with(host, |machine| !machine.is_in_repair))
+    }
+
+    /// How long everything takes to be well after a fault, virtual ms.
+    fn settle_ms(&self) -> u64 {
+        SETTLE_ELECTIONS * self.plan.scenario.raft.election_max_ms
     }
 }
 

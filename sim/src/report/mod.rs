@@ -9,6 +9,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::{
+    plan::PlannedFault,
     record::{Record, Verdict, What},
     scenario::Scenario,
 };
@@ -108,17 +109,18 @@ fn faults(record: &Record) -> String {
             planned.number,
             moment(planned.at_ms),
             moment(planned.for_ms),
-            planned.fault.kind(),
-            escaped(&words(&planned.fault))
+            planned.kind(),
+            escaped(&words(planned))
         );
     }
     rows
 }
 
-/// The settings of a fault, as `host 3, share 0.1`.
-fn words(fault: &crate::faults::Fault) -> String {
-    let value = serde_json::to_value(fault).unwrap_or_default();
-    let settings = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "kind");
+/// The settings of a fault and what it waits for, as `host 3, share 0.1`.
+fn words(planned: &PlannedFault) -> String {
+    let values = [serde_json::to_value(&planned.fault), serde_json::to_value(planned.when)];
+    let values: Vec<serde_json::Value> = values.into_iter().filter_map(Result::ok).collect();
+    let settings = values.iter().filter_map(|value| value.as_object()).flatten().filter(|(key, _)| *key != "kind");
     let list: Vec<String> = settings
         .map(|(key, value)| format!("{} {}", key.replace('_', " "), value.to_string().replace('"', "")))
         .collect();
@@ -144,8 +146,8 @@ fn data(record: &Record) -> String {
         "faults": record.plan.faults.iter().map(|planned| json!({
             "number": planned.number,
             "for_ms": planned.for_ms,
-            "kind": planned.fault.kind(),
-            "words": words(&planned.fault),
+            "kind": planned.kind(),
+            "words": words(planned),
             "fault": planned.fault,
         })).collect::<Vec<_>>(),
         "failure": record.failure.as_ref().map(|failure| json!({ "at_ms": failure.at_ms, "oracle": failure.oracle })),

@@ -130,7 +130,7 @@ async fn tell(watch: Shared, mut progress: Listener) -> Option<Failure> {
         watch.lock().phase = phase;
         watch.lock().tell(What::Phase { name: phase.name().to_owned() });
         match phase {
-            Phase::Core => conductor.heal(&core_of(&hosts)),
+            Phase::Core => conductor.heal(&hosts.core().concat()),
             Phase::Heal => conductor.heal_all(),
             _ => {}
         }
@@ -150,19 +150,8 @@ async fn tell(watch: Shared, mut progress: Listener) -> Option<Failure> {
     }
     watch.lock().phase = Phase::Audit;
     watch.lock().tell(What::Phase { name: Phase::Audit.name().to_owned() });
-    watch.lock().look()
-}
-
-/// A drawn majority of each domain: it must make progress alone.
-fn core_of(hosts: &Hosts) -> Vec<HostId> {
-    let mut chance = hosts.universe.chance("core");
-    let mut core = Vec::new();
-    for domain in hosts.domains() {
-        let mut members = domain.hosts.clone();
-        chance.shuffle(&mut members);
-        core.extend(members.into_iter().take(domain.hosts.len() / 2 + 1));
-    }
-    core
+    let broken = watch.lock().look();
+    broken.or_else(|| watch.lock().missed())
 }
 
 /// Lets time pass until `until`, looking all the while.
@@ -199,7 +188,9 @@ fn found(hosts: &Hosts, plan: &Plan) -> Result<(), String> {
     for domain in &scenario.domains {
         let own = first..first + domain.nodes as HostId;
         let neighbours: Vec<HostId> = (0..total as HostId).filter(|host| !own.contains(host)).collect();
-        hosts.found(&domain.name, domain.nodes, scenario.raft, &neighbours).map_err(|error| error.to_string())?;
+        hosts
+            .found(&domain.name, domain.nodes, (scenario.raft, scenario.log), &neighbours)
+            .map_err(|error| error.to_string())?;
         first = own.end;
     }
     for link in &scenario.links {

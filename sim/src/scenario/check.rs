@@ -1,7 +1,7 @@
 //! What a parser cannot know: names that must exist, numbers that must make sense together.
 
 use super::{Scenario, library::nearest};
-use crate::faults;
+use crate::faults::{self, Number};
 
 /// One step of the way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +47,39 @@ const LONGEST_S: u64 = 31 * 24 * 3_600;
 
 /// The first rule that a scenario breaks.
 pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {
+    reaches(scenario)?;
     domains(scenario)?;
     links(scenario)?;
     rates(scenario)?;
     timing(scenario)?;
     script(scenario)
+}
+
+fn reaches(scenario: &Scenario) -> Result<(), Wrong> {
+    for (at, reached) in scenario.reaches.iter().enumerate() {
+        match reached.split_once(':') {
+            Some(("fault", kind)) => is_kind(path!["reaches", at], kind)?,
+            Some(_) => {}
+            None => {
+                let what = format!("{reached} is nothing that a record counts");
+                return wrong(path!["reaches", at], what, "write group:name, as in fault:crash");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a fault of this name.
+fn is_kind(path: Vec<Step>, kind: &str) -> Result<(), Wrong> {
+    let names = faults::KINDS.iter().map(|kind| kind.name);
+    if names.clone().any(|name| name == kind) {
+        return Ok(());
+    }
+    let help = match nearest(kind, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the kinds are {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    wrong(path, format!("no fault is called {kind}"), &help)
 }
 
 fn domains(scenario: &Scenario) -> Result<(), Wrong> {
@@ -107,17 +135,7 @@ fn rates(scenario: &Scenario) -> Result<(), Wrong> {
             return wrong(path![table, key], format!("{key} is {share}"), "write a share between 0 and 1");
         }
     }
-    for (at, kind) in chaos.kinds.iter().enumerate() {
-        let names = faults::KINDS.iter().map(|kind| kind.name);
-        if !names.clone().any(|name| name == kind) {
-            let help = match nearest(kind, names.clone()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the kinds are {}", names.collect::<Vec<_>>().join(", ")),
-            };
-            return wrong(path!["chaos", "kinds", at], format!("no fault is called {kind}"), &help);
-        }
-    }
-    Ok(())
+    chaos.kinds.iter().enumerate().try_for_each(|(at, kind)| is_kind(path!["chaos", "kinds", at], kind))
 }
 
 fn timing(scenario: &Scenario) -> Result<(), Wrong> {
@@ -154,22 +172,16 @@ fn script(scenario: &Scenario) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Keys of faults that hold a host's number, or several.
-const HOSTS: [&str; 8] = ["host", "from", "to", "one", "other", "bridge", "clog", "free"];
-/// Keys of faults that hold a domain's number.
-const DOMAINS: [&str; 2] = ["domain", "leader_of"];
-
 /// Every number of a host or a domain in a fault exists. Faults are looked at as data, so that a new kind is checked too.
 fn numbers(scenario: &Scenario, path: &mut Vec<Step>, value: &serde_json::Value) -> Result<(), Wrong> {
     match value {
         serde_json::Value::Object(members) => {
-            let splits_domains = members.get("kind").is_some_and(|kind| kind == "split-domains");
             for (key, value) in members {
                 path.push(Step::Key(key.clone()));
-                let of_host = HOSTS.contains(&key.as_str()) || (key == "side" && !splits_domains);
-                let of_domain = DOMAINS.contains(&key.as_str()) || (key == "side" && splits_domains);
-                if of_host || of_domain {
-                    exists(scenario, path, value, of_host)?;
+                match Number::at(members, key) {
+                    Some(Number::Host) => exists(scenario, path, value, true)?,
+                    Some(Number::Domain) => exists(scenario, path, value, false)?,
+                    None => {}
                 }
                 numbers(scenario, path, value)?;
                 path.pop();

@@ -15,9 +15,15 @@ ready![
     "partition-2pc",
     "coordinator-crash",
     "participant-crash",
+    "slow-disk",
+    "torn-disk",
     "clock-chaos",
     "flapping-laptop",
+    "late-joiner",
     "same-key-restart",
+    "first-publish",
+    "flood",
+    "forged-and-replayed",
     "long-horizon",
 ];
 
@@ -71,6 +77,7 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::State;
     use std::collections::BTreeSet;
 
     #[test]
@@ -87,6 +94,23 @@ mod tests {
             assert_eq!(scenario.name, *name);
         }
         assert_eq!(ready().count(), READY.len());
+    }
+
+    /// Cuts and crashes that wait for a state: none of them is left to the clock.
+    #[test]
+    fn settlement_scenarios_wait_for_every_state() {
+        for name in ["partition-2pc", "coordinator-crash", "participant-crash"] {
+            let scenario = named(name).expect("it is shipped");
+            let waits = || scenario.script.iter().filter_map(|scripted| scripted.when);
+            for state in State::ALL {
+                assert!(waits().any(|when| when.state == state), "{name} does nothing at {}", state.name());
+            }
+            for commit in [true, false] {
+                assert!(waits().any(|when| when.state == State::Decided && when.commit == Some(commit)), "{name}");
+            }
+            let moments = scenario.reaches.iter().filter(|key| key.starts_with("moment:")).count();
+            assert_eq!(moments, 10, "{name} says what it must reach");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod read;
 pub use library::{READY, WAITING, Waiting, named, nearest, ready};
 pub use read::{BadScenario, read};
 
-use comity_node::config::RaftTiming;
+use comity_node::config::{LogSizes, RaftTiming};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +34,10 @@ pub struct Scenario {
     pub about: String,
     /// What its oracles expect, in words.
     pub expect: String,
+    /// What must have happened at least once in each of its universes, as records count it: `fault:crash`,
+    /// `crash:in-a-flush`. A universe in which it did not shows nothing of what the scenario is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<String>,
     /// The domains.
     pub domains: Vec<DomainSpec>,
     /// Links that are not described.
@@ -45,6 +49,9 @@ pub struct Scenario {
     /// Timing of the consensus.
     #[serde(default)]
     pub raft: RaftTiming,
+    /// Sizes of all logs; each domain's are drawn from the seed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogSizes>,
     /// Length of the phases.
     #[serde(default)]
     pub phases: Phases,
@@ -163,6 +170,14 @@ pub struct Scripted {
     pub fault: Fault,
 }
 
+impl Phases {
+    /// When everything is healed, virtual ms.
+    pub fn heal_at_ms(&self) -> u64 {
+        let before = [self.warm_s, self.chaos_s, self.quiet_s, self.core_s];
+        before.into_iter().fold(0_u64, u64::saturating_add).saturating_mul(1_000)
+    }
+}
+
 impl Scenario {
     /// How many hosts it has.
     pub fn hosts(&self) -> u64 {
@@ -171,8 +186,6 @@ impl Scenario {
 
     /// How long it lasts, virtual ms.
     pub fn length_ms(&self) -> u64 {
-        let phases = self.phases;
-        let seconds = [phases.warm_s, phases.chaos_s, phases.quiet_s, phases.core_s, phases.heal_s];
-        seconds.into_iter().fold(0_u64, u64::saturating_add).saturating_mul(1_000)
+        self.phases.heal_at_ms().saturating_add(self.phases.heal_s.saturating_mul(1_000))
     }
 }

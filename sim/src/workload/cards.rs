@@ -7,7 +7,7 @@ use comity_node::service::cards;
 use comity_proto::{
     card::{AcceptedTerms, AgentCard, Price},
     envelope::Signed as _,
-    ids::Hash,
+    ids::{DomainId, Hash},
     limits::HOUR_MS,
     reject::Reject,
     text::{Capability, Description, Nickname},
@@ -52,6 +52,11 @@ pub(super) async fn run(town: Town, load: Load, until: TimeNs) {
         let hosts = &town.hosts;
         let up: Vec<_> = hosts.domains()[agent.domain].hosts.iter().filter_map(|host| hosts.node(*host)).collect();
         if let Some(node) = chance.pick(&up).cloned() {
+            let own = node.domain();
+            let is_abroad = |domain: Option<DomainId>| domain.is_some_and(|domain| domain != own);
+            if !node.mesh().neighbours().iter().any(|other| is_abroad(other.standing.domain())) {
+                hosts.mark("card:nobody-abroad");
+            }
             comity_runtime::spawn(async move {
                 // Whether it was taken shows in the directories.
                 let _taken = comity_runtime::timeout(PATIENCE, cards::publish(&node, envelope)).await;

@@ -18,22 +18,22 @@ impl Act {
     pub(super) fn network(self, fault: &Fault) -> Option<Undo> {
         let count = self.hosts.count();
         match fault.clone() {
-            Fault::Partition { side } => Some(self.block(between(count, |host| side.contains(&host)))),
+            Fault::Partition { side } => self.block(between(count, |host| side.contains(&host))),
             Fault::Isolate { host } => {
                 let host = host.find(&self.hosts, self.seen.as_ref())?;
-                Some(self.block(of(count, host)))
+                self.block(of(count, host))
             }
             Fault::SplitDomains { side } => {
                 let domain = |host| self.hosts.with(host, |machine| machine.domain);
                 let ways = between(count, |host| side.contains(&domain(host)));
-                Some(self.block(ways))
+                self.block(ways)
             }
             Fault::Bridge { bridge, side } => {
                 let mut ways = between(count, |host| side.contains(&host));
                 ways.retain(|(from, to)| *from != bridge && *to != bridge);
-                Some(self.block(ways))
+                self.block(ways)
             }
-            Fault::OneWay { from, to } => Some(self.block(vec![(from, to)])),
+            Fault::OneWay { from, to } => self.block(vec![(from, to)]),
             Fault::LeaderCut { domain } => self.leader_cut(domain),
             Fault::CutBetween { one, other } => {
                 let one = one.find(&self.hosts, self.seen.as_ref())?;
@@ -41,10 +41,10 @@ impl Act {
                 let domain = |host| self.hosts.domain_of(host).hosts.clone();
                 let (some, others) = (domain(one), domain(other));
                 let ways = some.iter().flat_map(|a| others.iter().flat_map(|b| [(*a, *b), (*b, *a)]));
-                Some(self.block(ways.filter(|(a, b)| a != b).collect()))
+                self.block(ways.filter(|(a, b)| a != b).collect())
             }
             Fault::Flap { one, other, every_ms } => Some(self.flap(one, other, every_ms)),
-            Fault::Swizzle { clog, free } => Some(self.swizzle(clog, free)),
+            Fault::Swizzle { clog, free } => (!clog.is_empty()).then(|| self.swizzle(clog, free)),
             Fault::Clog { from, to, bytes_per_s } => {
                 Some(self.change(vec![(from, to)], move |link| link.clogged = bytes_per_s, |link| link.clogged = 0))
             }
@@ -69,10 +69,14 @@ impl Act {
         }
     }
 
-    fn block(self, ways: Ways) -> Undo {
+    /// `None` when nobody is on one of the sides.
+    fn block(self, ways: Ways) -> Option<Undo> {
+        if ways.is_empty() {
+            return None;
+        }
         let hosts = self.hosts;
         block(&hosts, &ways);
-        Box::new(move || unblock(&hosts, &ways))
+        Some(Box::new(move || unblock(&hosts, &ways)))
     }
 
     fn change(self, ways: Ways, make: impl Fn(&mut LinkState), mend: impl Fn(&mut LinkState) + Send + 'static) -> Undo {

@@ -15,6 +15,8 @@ use crate::{
 
 /// How long a fault that may only happen while all others hold everything waits for such a moment.
 const MOMENT: Duration = Duration::from_secs(3);
+/// How long a node that forgot something is watched: one that ends by itself does so at its leader's next word.
+const WATCHED: Duration = Duration::from_secs(6);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(20);
 /// Between two looks whether a new member has caught up.
@@ -107,7 +109,7 @@ impl Act {
                 disk.set_mood(|mood| mood.is_lying = false);
                 drain(disk.below());
                 if forgets && is_up {
-                    self.hosts.power_on(host);
+                    self.go_on_or_replace(host).await;
                 }
             });
         }))
@@ -125,10 +127,24 @@ impl Act {
                     self.hosts.power_off(host, comity_runtime::disk::memory::CrashPlan::lose_all());
                     copy.crash(comity_runtime::disk::memory::CrashPlan::lose_all());
                     self.hosts.with(host, |machine| machine.disk.replace(copy));
-                    self.hosts.power_on(host);
+                    self.go_on_or_replace(host).await;
                 }
             });
         }))
+    }
+
+    /// Starts a node whose disk has forgotten something. Its leader may take it at its old word; a node that then ends
+    /// for good is replaced, as the runbook has it.
+    async fn go_on_or_replace(self, host: HostId) {
+        let boots = self.hosts.with(host, |machine| machine.boots);
+        self.hosts.power_on(host);
+        comity_runtime::sleep(WATCHED).await;
+        let ended = self.hosts.with(host, |machine| machine.boots > boots + 1);
+        if ended && self.claim_damage(host) {
+            self.hosts.give_up(host);
+            self.hosts.kill_process(host);
+            self.replace(host);
+        }
     }
 
     async fn moment_to_forget(&self, host: HostId) -> bool {
@@ -204,6 +220,7 @@ impl Act {
             while !self.has_caught_up(host) {
                 comity_runtime::sleep(CAUGHT_UP_EVERY).await;
             }
+            self.hosts.mark("operator:caught-up");
             self.release_damage(host);
         });
     }

@@ -19,7 +19,7 @@ fn hosts() -> Hosts {
     let network = Network::new(&universe, LinkProfile::default());
     let hosts = Hosts::new(&universe, &network);
     for name in ["alpha", "beta"] {
-        hosts.found(name, 3, RaftTiming::default(), &[]).expect("a name");
+        hosts.found(name, 3, (RaftTiming::default(), None), &[]).expect("a name");
     }
     hosts
 }
@@ -156,6 +156,9 @@ fn a_fault_whose_host_is_down_or_unseen_is_not_done() {
         Fault::LeaderCrash { domain: 0, keeps: crate::faults::Keep::Nothing },
         Fault::WipedDisk { host: 1 },
         Fault::Isolate { host: Who::Part(Part::OriginLeader) },
+        Fault::Partition { side: Vec::new() },
+        Fault::SplitDomains { side: vec![0, 1] },
+        Fault::Swizzle { clog: Vec::new(), free: Vec::new() },
     ];
     for fault in down {
         assert!(act(&hosts).apply(&fault).is_none(), "{fault:?}");
@@ -183,6 +186,7 @@ fn a_part_is_whoever_plays_it_in_what_was_seen() {
         origin: 0,
         participant: 1,
         transfer: comity_proto::ids::TransferId([1; 16]),
+        commit: None,
     };
     assert_eq!(Who::Part(Part::Seen).find(&hosts, Some(&seen)), Some(4));
     assert_eq!(Who::Part(Part::Seen).find(&hosts, None), None);
