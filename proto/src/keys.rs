@@ -77,9 +77,9 @@ fn is_small_order(point: &[u8; 32]) -> bool {
 /// verification compares the nonce's bytes with those of a point it has computed, which are canonical, so a nonce of small
 /// order that could pass is known by its bytes.
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), Reject> {
-    #[cfg(feature = "memo")]
-    return crate::memo::judged(key, message, signature, || judge(key, message, signature));
-    #[cfg(not(feature = "memo"))]
+    #[cfg(feature = "recall")]
+    return crate::recall::judged(key, message, signature, judge);
+    #[cfg(not(feature = "recall"))]
     judge(key, message, signature)
 }
 

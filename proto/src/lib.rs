@@ -50,10 +50,10 @@ pub mod identity;
 pub mod ids;
 pub mod keys;
 pub mod limits;
-#[cfg(feature = "memo")]
-mod memo;
 pub mod planted;
 pub mod policy;
+#[cfg(feature = "recall")]
+pub mod recall;
 pub mod reject;
 pub mod relay;
 mod scan;

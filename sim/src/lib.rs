@@ -35,6 +35,7 @@ pub mod coverage;
 pub mod disk;
 pub mod faults;
 pub mod hosts;
+mod memo;
 pub mod net;
 pub mod observe;
 pub mod oracles;

@@ -46,6 +46,7 @@ pub struct System {
 /// The whole program.
 pub fn main(system: System) -> ExitCode {
     (system.spare)();
+    crate::memo::install();
     let cli = Cli::parse();
     if std::env::var_os("RUST_LOG").is_some() {
         // Without times: the real clock is out of bounds, and the virtual one is in the lines themselves.

@@ -26,6 +26,8 @@ const ALLOWED: &[Allowed] = &[
             "data-encoding",
             "serde",
             "thiserror",
+            // Only for the simulator: a cell without std.
+            "once_cell",
             "protox",
             "prost-build",
         ],
@@ -113,6 +115,7 @@ const ALLOWED: &[Allowed] = &[
             "rustix",
             "serde",
             "serde_json",
+            "sha2",
             "strsim",
             "tempfile",
             "thiserror",
