@@ -29,6 +29,9 @@ pub(super) struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failure: Option<Broken>,
     pub(super) reached: BTreeMap<String, u64>,
+    /// What the scenario is about and did not happen this time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreached: Vec<String>,
 }
 
 /// Faults of a run.
@@ -71,6 +74,7 @@ impl Summary {
                 detail: "the process said why on its standard error".to_owned(),
             }),
             reached: BTreeMap::new(),
+            unreached: Vec::new(),
         }
     }
 
@@ -104,8 +108,15 @@ impl Summary {
                 detail: failure.detail.clone(),
             }),
             reached: record.reached.clone(),
+            unreached: unreached(record),
         }
     }
+}
+
+/// What the scenario wants to happen and did not: faults may leave no moment for it.
+fn unreached(record: &Record) -> Vec<String> {
+    let wanted = record.plan.scenario.reaches.iter();
+    wanted.filter(|key| !record.reached.contains_key(*key)).cloned().collect()
 }
 
 /// What is going to be done, before it is.
@@ -171,6 +182,9 @@ pub(super) fn verdict(record: &Record, again: &[&str]) {
             item("held", took);
             transfers(record);
             let claims: Vec<&str> = crate::oracles::all().iter().map(|oracle| oracle.name()).collect();
+            for key in unreached(record) {
+                item("aim", format_args!("not reached this time: {key}"));
+            }
             item("claims", format_args!("all {} held: {}", claims.len(), claims.join(", ")));
         }
         Some(failure) => {

@@ -96,19 +96,6 @@ impl Watch {
         None
     }
 
-    /// What the scenario is about and did not happen.
-    pub(super) fn missed(&self) -> Option<Failure> {
-        let reached = self.reached();
-        let wanted = self.plan.scenario.reaches.iter();
-        let missed: Vec<&str> = wanted.filter(|key| !reached.contains_key(*key)).map(String::as_str).collect();
-        (!missed.is_empty()).then(|| Failure {
-            oracle: "scenario-happens".to_owned(),
-            claim: "what a scenario is about happens in each of its universes".to_owned(),
-            at_ms: self.hosts.universe.now() / 1_000_000,
-            detail: format!("never reached: {}", missed.join(", ")),
-        })
-    }
-
     /// What was reached: states of transfers, of escrows, outcomes, answers, each with its count.
     pub(super) fn reached(&self) -> BTreeMap<String, u64> {
         let mut reached = self.reached.clone();

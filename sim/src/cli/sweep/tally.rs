@@ -15,6 +15,30 @@ use crate::{
     record::Verdict,
 };
 
+#[derive(Default)]
+struct Aims {
+    universes: u64,
+    unreached: BTreeMap<String, u64>,
+}
+
+/// Universes of a scenario after which it is said that it does not do what it is about.
+const ENOUGH: u64 = 10;
+
+impl Aims {
+    fn add(&mut self, unreached: &[String]) {
+        self.universes += 1;
+        for key in unreached {
+            *self.unreached.entry(key.clone()).or_default() += 1;
+        }
+    }
+
+    /// What happened in less than half of enough universes.
+    fn missed(&self) -> impl Iterator<Item = &str> {
+        let is_rare = |times: u64| self.universes >= ENOUGH && times * 2 > self.universes;
+        self.unreached.iter().filter(move |(_, times)| is_rare(**times)).map(|(key, _)| key.as_str())
+    }
+}
+
 /// Sums over many universes.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -22,6 +46,8 @@ pub(super) struct Tally {
     /// By oracle: scenario and seed.
     failures: BTreeMap<String, Vec<(String, u64)>>,
     coverage: Coverage,
+    /// By scenario: its universes that were lived to the end, and of what it wants to happen, in how many it did not.
+    aims: BTreeMap<String, Aims>,
     virtual_s: f64,
     cpu_s: f64,
     faults: usize,
@@ -49,6 +75,9 @@ impl Tally {
         }
         if let Ok(summary) = &ended.came {
             self.coverage.add(&summary.reached);
+            if summary.verdict == Verdict::Held {
+                self.aims.entry(summary.scenario.clone()).or_default().add(&summary.unreached);
+            }
             self.virtual_s += summary.virtual_s;
             self.cpu_s += summary.cpu_s;
             self.faults += summary.faults.done;
@@ -66,7 +95,13 @@ impl Tally {
 
     /// The worst verdict: a broken claim before a standstill before a crash.
     pub(super) fn exit_code(&self) -> u8 {
-        self.verdicts.keys().next_back().copied().unwrap_or(Verdict::Held.exit_code())
+        let worst = self.verdicts.keys().next_back().copied().unwrap_or(Verdict::Held.exit_code());
+        if self.missed().is_empty() { worst } else { worst.max(Verdict::NoProgress.exit_code()) }
+    }
+
+    /// Scenarios that do not do what they are about: in most of their universes it did not happen.
+    fn missed(&self) -> Vec<(&str, &str)> {
+        self.aims.iter().flat_map(|(scenario, aims)| aims.missed().map(|key| (scenario.as_str(), key))).collect()
     }
 
     /// Universes per hour of one core.
@@ -88,6 +123,14 @@ impl Tally {
         for (oracle, jobs) in &self.failures {
             let list: Vec<String> = jobs.iter().map(|(scenario, seed)| format!("{scenario} {seed}")).collect();
             item("FAILED", format_args!("{oracle}: {}", list.join(", ")));
+        }
+        for (scenario, aims) in &self.aims {
+            for (key, times) in &aims.unreached {
+                item("aim", format_args!("{scenario}: not {key} in {times} of {} universes", aims.universes));
+            }
+        }
+        for (scenario, key) in self.missed() {
+            item("FAILED", format_args!("{scenario} is about {key}, which most of its universes did not reach"));
         }
         let held = self.runs() - self.failed();
         item(
@@ -121,6 +164,7 @@ impl Tally {
             "runs": self.runs(),
             "failed": self.failed(),
             "failures": self.failures,
+            "missed": self.missed(),
             "twice": self.twice,
             "differing": self.differing,
             "virtual_s": self.virtual_s,
@@ -131,5 +175,23 @@ impl Tally {
             "reached": self.coverage,
         })
         .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_that_mostly_does_not_do_what_it_is_about_fails() {
+        let mut aims = Aims::default();
+        let late = ["moment:late".to_owned()];
+        (0..4).for_each(|_| aims.add(&late));
+        assert_eq!(aims.missed().count(), 0, "too few to say");
+        (0..4).for_each(|_| aims.add(&[]));
+        (0..2).for_each(|_| aims.add(&late));
+        assert_eq!(aims.missed().collect::<Vec<_>>(), ["moment:late"], "6 of 10");
+        (0..2).for_each(|_| aims.add(&[]));
+        assert_eq!(aims.missed().count(), 0, "6 of 12");
     }
 }

@@ -10,6 +10,7 @@ use comity_proto::{
 
 use super::wgl::{Did, Found, Operation, search};
 use crate::{
+    observe::{Asked, Story},
     oracles::{Looks, Oracle, Phase, View},
     workload::{Answer, Call, ReadAnswer},
     world::TimeNs,
@@ -27,8 +28,9 @@ fn look(view: &View<'_>) -> Result<(), String> {
     if view.phase != Phase::Audit {
         return Ok(());
     }
+    let orders: Vec<BTreeMap<RequestId, u64>> = view.seen.stories.iter().map(order).collect();
     for (agent, domain) in view.history.savers() {
-        let operations = operations(view, agent, domain);
+        let operations = operations(view, agent, domain, &orders[domain]);
         if search(&operations) == Found::Impossible {
             let name = &view.plan.scenario.domains[domain].name;
             return Err(format!("no order explains what was seen of {agent} of {name}: {operations:?}"));
@@ -37,13 +39,29 @@ fn look(view: &View<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// The order in which the log has what was done: a guess that is nearly always an order that explains the answers.
+fn order(story: &Story) -> BTreeMap<RequestId, u64> {
+    let mut order = BTreeMap::new();
+    for (index, _) in story.entries(0) {
+        for item in story.items(index).unwrap_or_default() {
+            let Asked::Commands { commands, .. } = &item.asked else { continue };
+            for (command, _) in commands.iter().zip(&item.outcomes).filter(|(_, outcome)| outcome.is_success()) {
+                let next = order.len() as u64;
+                order.entry(command.request_id).or_insert(next);
+            }
+        }
+    }
+    order
+}
+
 /// Everything that touched or showed the account of a saver. Savers pay only each other, so nothing else does.
-fn operations(view: &View<'_>, saver: AgentId, domain: usize) -> Vec<Operation> {
+fn operations(view: &View<'_>, saver: AgentId, domain: usize, order: &BTreeMap<RequestId, u64>) -> Vec<Operation> {
     // A request that was sent to two nodes is one operation, answered when the first answer came.
     let mut by_request: BTreeMap<RequestId, Operation> = BTreeMap::new();
     view.history.with(|calls| {
         for call in calls.iter().filter(|call| call.operation.domain == domain) {
-            let Some(operation) = of_call(call, saver) else { continue };
+            let Some(mut operation) = of_call(call, saver) else { continue };
+            operation.guess = order.get(&call.operation.request_id).copied();
             let known = by_request.entry(call.operation.request_id).or_insert(operation);
             known.asked = known.asked.min(operation.asked);
             let first = known.answered.into_iter().chain(operation.answered).min();
@@ -56,7 +74,7 @@ fn operations(view: &View<'_>, saver: AgentId, domain: usize) -> Vec<Operation> 
         for read in reads.iter().filter(|read| read.domain == domain && read.agent == saver) {
             if let Some((answered, ReadAnswer::Balance { amount, applied: None })) = &read.answered {
                 let did = Did::Saw(*amount);
-                operations.push(Operation { asked: read.asked, answered: Some(*answered), did });
+                operations.push(Operation { asked: read.asked, answered: Some(*answered), did, guess: None });
             }
         }
     });
@@ -71,11 +89,13 @@ fn of_call(call: &Call, saver: AgentId) -> Option<Operation> {
         _ => return None,
     };
     let moved = if pays { Did::Debit(amount) } else { Did::Credit(amount) };
-    let told = |at: TimeNs, did| Some(Operation { asked: call.asked, answered: Some(at), did });
+    let told = |at: TimeNs, did| Some(Operation { asked: call.asked, answered: Some(at), did, guess: None });
     match &call.answered {
         Some((at, Answer::Done { outcome, .. })) if outcome.is_success() => told(*at, moved),
         Some((at, Answer::Done { outcome: Outcome::InsufficientFunds, .. })) if pays => told(*at, Did::Refused(amount)),
         Some((_, Answer::Done { .. } | Answer::Refused(_))) => None,
-        Some((_, Answer::Unknown(_))) | None => Some(Operation { asked: call.asked, answered: None, did: moved }),
+        Some((_, Answer::Unknown(_))) | None => {
+            Some(Operation { asked: call.asked, answered: None, did: moved, guess: None })
+        }
     }
 }

@@ -21,6 +21,13 @@ pub(super) enum Did {
     Saw(u64),
 }
 
+impl Did {
+    /// Whether the balance differs afterwards.
+    fn moves(self) -> bool {
+        matches!(self, Did::Credit(_) | Did::Debit(_))
+    }
+}
+
 /// One operation on one account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation {
@@ -30,6 +37,8 @@ pub(super) struct Operation {
     pub(super) answered: Option<TimeNs>,
     /// What it did.
     pub(super) did: Did,
+    /// Its place in the order that is tried first. A guess decides nothing but how soon an order is found.
+    pub(super) guess: Option<u64>,
 }
 
 /// What the search found.
@@ -58,46 +67,96 @@ fn after(balance: u64, did: Did) -> Option<u64> {
 
 /// Searches an order from a balance of zero.
 pub(super) fn search(operations: &[Operation]) -> Found {
-    let mut operations = operations.to_vec();
-    operations.sort_by_key(|operation| (operation.asked, operation.answered));
-    let mut search = Search { placed: vec![false; operations.len()], operations, seen: BTreeSet::new() };
-    search.from(0, 0)
+    // Whether an unanswered refusal or read happened shows nowhere.
+    let counts = |operation: &&Operation| operation.answered.is_some() || operation.did.moves();
+    let mut operations: Vec<Operation> = operations.iter().filter(counts).copied().collect();
+    operations.sort_by_key(|operation| (operation.answered.is_none(), operation.asked, operation.answered));
+    let answered = operations.iter().filter(|operation| operation.answered.is_some()).count();
+    Search { placed: vec![false; operations.len()], operations, answered, seen: BTreeSet::new() }.from(0, 0)
 }
 
 struct Search {
+    /// Those that were answered and then the unknown ones, each by when they were asked.
     operations: Vec<Operation>,
+    /// How many were answered.
+    answered: usize,
     placed: Vec<bool>,
-    /// By the first operation that is not placed, those placed behind it, and the balance.
-    seen: BTreeSet<(usize, Vec<usize>, u64)>,
+    seen: BTreeSet<Stand>,
 }
 
+/// What was placed: all answered ones before the first, some behind it, some unknown ones. The balance follows from it.
+type Stand = (usize, Vec<usize>);
+
 impl Search {
-    /// Goes on from a balance; `first` is the first operation that is not placed.
+    /// Goes on from a balance; all answered operations before `first` are placed.
     fn from(&mut self, first: usize, balance: u64) -> Found {
-        let first = (first..self.placed.len()).find(|at| !self.placed[*at]).unwrap_or(self.placed.len());
-        let open = || (first..self.placed.len()).filter(|at| !self.placed[*at]);
-        // Whoever was answered first must come before everything that was asked later.
-        let Some(until) = open().filter_map(|at| self.operations[at].answered).min() else {
-            return Found::Linearizable;
-        };
-        let next: Vec<usize> = open().take_while(|at| self.operations[*at].asked <= until).collect();
-        let behind = (first..self.placed.len()).filter(|at| self.placed[*at]).collect();
-        if !self.seen.insert((first, behind, balance)) {
+        let Some(first) = (first..self.answered).find(|at| !self.placed[*at]) else { return Found::Linearizable };
+        let (open, until) = self.open(first);
+        let fits = |at: &usize| after(balance, self.operations[*at].did);
+        // What fits and moves nothing is in nobody's way: nothing is lost by placing it at once.
+        if let Some(at) = open.iter().find(|at| !self.operations[**at].did.moves() && fits(at).is_some()) {
+            return self.place(*at, first, balance);
+        }
+        let is_wrong = open.iter().any(|at| fits(at).is_none());
+        let behind = (first..self.answered).take_while(|at| self.operations[*at].asked <= until);
+        let placed = behind.chain(self.answered..self.placed.len()).filter(|at| self.placed[*at]).collect();
+        if !self.seen.insert((first, placed)) {
             return Found::Impossible;
         }
         if self.seen.len() > SETS_MAX {
             return Found::TooWide;
         }
+        // An unknown operation may always happen later. So it is placed only where an answer is wrong without it.
+        let unknown = if is_wrong { self.unknown(until) } else { Vec::new() };
+        let mut next: Vec<usize> = open.into_iter().chain(unknown).collect();
+        next.sort_by_key(|at| (self.operations[*at].guess.unwrap_or(u64::MAX), *at));
         for at in next {
-            let Some(balance) = after(balance, self.operations[at].did) else { continue };
-            self.placed[at] = true;
-            let found = self.from(first, balance);
-            self.placed[at] = false;
-            if found != Found::Impossible {
-                return found;
+            if let Some(balance) = after(balance, self.operations[at].did) {
+                let found = self.place(at, first, balance);
+                if found != Found::Impossible {
+                    return found;
+                }
             }
         }
         Found::Impossible
+    }
+
+    fn place(&mut self, at: usize, first: usize, balance: u64) -> Found {
+        self.placed[at] = true;
+        let found = self.from(first, balance);
+        self.placed[at] = false;
+        found
+    }
+
+    /// The answered operations that may come next, and until when one must have been asked for that: whoever was
+    /// answered first must come before everything that was asked later.
+    fn open(&self, first: usize) -> (Vec<usize>, TimeNs) {
+        let mut open: Vec<usize> = Vec::new();
+        let mut until = TimeNs::MAX;
+        for (at, operation) in self.operations.iter().enumerate().take(self.answered).skip(first) {
+            if operation.asked > until {
+                break;
+            }
+            if !self.placed[at] {
+                open.push(at);
+                until = until.min(operation.answered.unwrap_or(until));
+            }
+        }
+        open.retain(|at| self.operations[*at].asked <= until);
+        (open, until)
+    }
+
+    /// The unknown operations that were asked by then and are not placed; of equal ones the first.
+    fn unknown(&self, until: TimeNs) -> Vec<usize> {
+        let mut unknown: Vec<usize> = Vec::new();
+        for at in self.answered..self.operations.len() {
+            let Operation { asked, did, .. } = self.operations[at];
+            let is_new = || unknown.iter().all(|known| self.operations[*known].did != did);
+            if asked <= until && !self.placed[at] && is_new() {
+                unknown.push(at);
+            }
+        }
+        unknown
     }
 }
 
@@ -107,7 +166,7 @@ mod tests {
     use crate::world::Chance;
 
     fn at(asked: TimeNs, answered: impl Into<Option<TimeNs>>, did: Did) -> Operation {
-        Operation { asked, answered: answered.into(), did }
+        Operation { asked, answered: answered.into(), did, guess: None }
     }
 
     /// Every order of every choice of the unanswered ones.
@@ -161,6 +220,7 @@ mod tests {
                 .map(|_| {
                     let asked = chance.below(12);
                     let answered = (!chance.ratio(0.2)).then(|| asked + chance.below(6));
+                    let guess = chance.ratio(0.5).then(|| chance.below(6));
                     let amount = chance.below(4);
                     let did = match chance.below(4) {
                         0 => Did::Credit(amount),
@@ -168,7 +228,7 @@ mod tests {
                         2 => Did::Refused(amount),
                         _ => Did::Saw(amount),
                     };
-                    at(asked, answered, did)
+                    Operation { guess, ..at(asked, answered, did) }
                 })
                 .collect();
             let exists = exhaustive(&operations);
