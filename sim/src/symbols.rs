@@ -48,9 +48,24 @@ fn is_held() -> bool {
 /// From now on chance comes from `seed` and real clocks are forbidden. Must be called before the run's thread starts:
 /// the keys of its hash maps are drawn once per thread.
 pub(crate) fn hold(seed: u64) {
+    one_heap();
     STATE.store(seed ^ 0x6A09_E667_F3BC_C908, Ordering::SeqCst);
     HELD.store(true, Ordering::SeqCst);
 }
+
+/// All threads of this process take memory from one heap. A heap of a thread's own is given back in parts, before which
+/// glibc reads a file of the kernel's, and a run opens none.
+#[cfg(target_env = "gnu")]
+fn one_heap() {
+    /// `M_ARENA_MAX` of `mallopt(3)`.
+    const ARENA_MAX: c_int = -8;
+    // SAFETY: takes two numbers and returns one.
+    let _refused_if_zero = unsafe { mallopt(ARENA_MAX, 1) };
+}
+
+/// Other libraries have one heap anyway.
+#[cfg(not(target_env = "gnu"))]
+fn one_heap() {}
 
 /// The run is over.
 pub(crate) fn release() {
@@ -69,13 +84,17 @@ pub(crate) fn fix_addresses() -> bool {
 /// If the process aborts from now on it says `text` on its standard output and ends with `code`. The first call counts.
 pub(crate) fn last_words(text: String, code: u8) {
     if LAST_WORDS.set(LastWords { text, code }).is_ok() {
-        // SAFETY: the handler only reads what was set before, and makes two system calls.
-        let _usual_end_if_refused = unsafe { signal(SIGABRT, aborted) };
+        for number in [SIGABRT, SIGSYS] {
+            // SAFETY: the handler only reads what was set before, and makes two system calls.
+            let _usual_end_if_refused = unsafe { signal(number, aborted) };
+        }
     }
 }
 
 /// Number of the signal by which a process aborts itself, on Linux.
 const SIGABRT: c_int = 6;
+/// Number of the signal for a system call that a confined thread may not make.
+const SIGSYS: c_int = 31;
 
 /// Runs in the middle of anything: takes no lock and no memory.
 extern "C" fn aborted(_signal: c_int) {
@@ -88,6 +107,11 @@ extern "C" fn aborted(_signal: c_int) {
     }
     // SAFETY: ends the process without running anything of it.
     unsafe { _exit(c_int::from(words.code)) }
+}
+
+#[cfg(target_env = "gnu")]
+unsafe extern "C" {
+    fn mallopt(parameter: c_int, value: c_int) -> c_int;
 }
 
 unsafe extern "C" {
@@ -145,8 +169,12 @@ struct Timespec {
 unsafe extern "C" fn clock_gettime(clock: c_int, out: *mut Timespec) -> c_int {
     if is_held() {
         HELD.store(false, Ordering::SeqCst);
-        let trace = std::backtrace::Backtrace::force_capture();
-        let _ = writeln!(std::io::stderr(), "a run asked a real clock, so it cannot be repeated:\n{trace}");
+        // Reads files, so only where that is wished: a confined run may not.
+        let trace = std::backtrace::Backtrace::capture();
+        let _ = writeln!(
+            std::io::stderr(),
+            "a run asked a real clock, so it cannot be repeated (RUST_BACKTRACE=1 shows who): {trace}"
+        );
         std::process::abort();
     }
     use rustix::time::{ClockId, clock_gettime};

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{COMMIT, System, files::Problem};
+use super::{COMMIT, System, files::Problem, system_calls};
 use crate::{
     oracles::Phase,
     plan::Plan,
@@ -69,6 +69,8 @@ pub(super) fn held(
     let (telling, watching, own) = (told.clone(), thread::current(), plan.clone());
     (system.hold)(plan.seed);
     let body = move || {
+        // Where the kernel will not, the run is what it was: repeatable as far as its own symbols see to it.
+        let _free_if_refused = system_calls::confine();
         let record = run(&own, COMMIT, Box::new(move |progress| telling.tell(progress)));
         watching.unpark();
         record

@@ -17,6 +17,7 @@ mod scale;
 mod shrink;
 mod summary;
 mod sweep;
+mod system_calls;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,9 @@ const ALLOWED: &[Allowed] = &[
             "rand",
             "rand_xoshiro",
             "rustix",
+            // A run's thread is confined to a few system calls.
+            "libc",
+            "seccompiler",
             "serde",
             "serde_json",
             "sha2",

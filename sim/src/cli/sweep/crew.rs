@@ -138,7 +138,8 @@ impl Crew {
         let (first, second) = (name.with_extension("a.json"), name.with_extension("b.json"));
         let came = self.once(&job, twice.then_some(first.as_path()), false)?;
         let twice = match (&came, twice) {
-            (Ok(_), true) => Some(self.again(number, &job, &first, &second)?),
+            // An abort leaves no record to compare with.
+            (Ok(_), true) if first.exists() => Some(self.again(number, &job, &first, &second)?),
             _ => None,
         };
         Ok(Ended { job: (job.scenario, job.seed), commit: COMMIT.to_owned(), came, twice })
