@@ -217,10 +217,10 @@ impl Directory {
     }
 
     /// Whether a neighbour's card would be taken.
-    pub(crate) fn wants(&self, other: &CardDigest) -> bool {
+    pub(crate) fn wants(&self, other: &CardDigest, now_ms: u64) -> bool {
         match other.owner {
-            Owner::Agent(_) => self.agents.wants(other),
-            Owner::Domain(_) => self.domains.wants(other),
+            Owner::Agent(_) => self.agents.wants(other, now_ms),
+            Owner::Domain(_) => self.domains.wants(other, now_ms),
         }
     }
 

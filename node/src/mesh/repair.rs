@@ -79,8 +79,8 @@ async fn round(shared: &Arc<Shared>, peer: PeerId) -> Result<(), RepairError> {
             return Err(RepairError::Unasked);
         };
         let wanted: Vec<Owner> = {
-            let directory = shared.directory.lock();
-            items.iter().filter(|item| directory.wants(item)).map(|item| item.owner).collect()
+            let (directory, now_ms) = (shared.directory.lock(), runtime::wall_ms());
+            items.iter().filter(|item| directory.wants(item, now_ms)).map(|item| item.owner).collect()
         };
         for owners in wanted.chunks(REPAIR_FETCH) {
             fetch(shared, peer, owners).await?;

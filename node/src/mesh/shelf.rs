@@ -2,7 +2,8 @@
 //!
 //! Rules: the highest sequence signed by the owner wins; at equal sequence and other content the greater digest wins, so
 //! that all nodes end with the same card, and the owner's double speech is counted. Expired cards are shown as stale
-//! for a while, then dropped; the sequence of a dropped card is remembered, so an older one cannot come back.
+//! for a while, then dropped; the rank of a dropped card is remembered, so an older one cannot come back. It itself can:
+//! our clock may have been wrong.
 //! Pure: the caller verifies signatures and tells the time.
 
 use std::collections::BTreeMap;
@@ -117,14 +118,28 @@ impl Offer {
     }
 }
 
+/// The newest card of an owner, dropped because its time was over.
+#[derive(Clone, Copy, Debug)]
+struct Dropped {
+    rank: Rank,
+    expires_at_ms: u64,
+}
+
+impl Dropped {
+    /// A newer card may take the place. So may this very card if its time is not over after all.
+    fn gives_way_to(&self, other: &Rank, now_ms: u64) -> bool {
+        *other > self.rank || (*other == self.rank && now_ms < self.expires_at_ms)
+    }
+}
+
 /// Cards of one kind.
 #[derive(Debug)]
 pub struct Shelf<T: Homed> {
     cards: BTreeMap<Owner, CardEntry<T>>,
     per_home: BTreeMap<DomainId, usize>,
     of_unknown_homes: usize,
-    /// Highest sequence of owners whose card was dropped.
-    dropped: BTreeMap<Owner, u64>,
+    /// Of owners whose card was dropped.
+    dropped: BTreeMap<Owner, Dropped>,
     total_max: usize,
     equivocations: u64,
 }
@@ -154,7 +169,7 @@ impl<T: Homed> Shelf<T> {
             if entry.rank < known.rank && !planted(Plant::OlderCard) {
                 return Offer::Older;
             }
-        } else if self.dropped.get(&owner).is_some_and(|last| entry.rank.sequence <= *last) {
+        } else if self.dropped.get(&owner).is_some_and(|last| !last.gives_way_to(&entry.rank, now_ms)) {
             return Offer::Older;
         }
         if entry.is_stale(now_ms) {
@@ -223,7 +238,8 @@ impl<T: Homed> Shelf<T> {
                 if self.dropped.len() >= self.total_max {
                     self.dropped.pop_first();
                 }
-                self.dropped.insert(*owner, entry.rank.sequence);
+                let expires_at_ms = entry.card.get().expires_at_ms();
+                self.dropped.insert(*owner, Dropped { rank: entry.rank, expires_at_ms });
             }
         }
         gone
@@ -264,10 +280,11 @@ impl<T: Homed> Shelf<T> {
     }
 
     /// Whether the other side's card would take the place of ours.
-    pub(crate) fn wants(&self, other: &CardDigest) -> bool {
+    pub(crate) fn wants(&self, other: &CardDigest, now_ms: u64) -> bool {
+        let rank = Rank { sequence: other.sequence, digest: other.digest };
         match self.cards.get(&other.owner) {
-            Some(known) => Rank { sequence: other.sequence, digest: other.digest } > known.rank,
-            None => self.dropped.get(&other.owner).is_none_or(|last| other.sequence > *last),
+            Some(known) => rank > known.rank,
+            None => self.dropped.get(&other.owner).is_none_or(|last| last.gives_way_to(&rank, now_ms)),
         }
     }
 }

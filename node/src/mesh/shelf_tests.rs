@@ -70,6 +70,20 @@ fn two_cards_of_one_sequence_end_as_the_same_one_everywhere_and_are_counted() {
 }
 
 #[test]
+fn a_card_that_a_wrong_clock_dropped_comes_back_when_the_clock_is_right() {
+    let mut shelf = Shelf::new(100);
+    shelf.offer(simple(1, 5, FIRST_HAND), NOW);
+    let digest = shelf.digests(None, NOW).next().expect("the card's");
+    let days_ahead = NOW + LIFE + STALE_SHOWN_MS;
+    assert_eq!(shelf.fade(days_ahead).len(), 1);
+    assert!(!shelf.wants(&digest, days_ahead), "as far as that clock goes its time is over");
+    assert_eq!(shelf.offer(simple(1, 5, RELAYED), days_ahead), Offer::Older);
+    assert!(shelf.wants(&digest, NOW));
+    assert_eq!(shelf.offer(simple(1, 4, RELAYED), NOW), Offer::Older);
+    assert_eq!(shelf.offer(simple(1, 5, RELAYED), NOW), Offer::Taken);
+}
+
+#[test]
 fn an_expired_card_is_refused_shown_stale_then_dropped_and_cannot_come_back_older() {
     let mut shelf = Shelf::new(100);
     assert_eq!(shelf.offer(simple(1, 5, RELAYED), NOW + LIFE), Offer::Expired);
@@ -79,7 +93,8 @@ fn an_expired_card_is_refused_shown_stale_then_dropped_and_cannot_come_back_olde
     assert_eq!(shelf.digests(None, NOW + LIFE).count(), 0, "but not offered to others");
     assert_eq!(shelf.fade(NOW + LIFE + STALE_SHOWN_MS).len(), 1);
     assert!(shelf.is_empty());
-    assert_eq!(shelf.offer(simple(1, 5, RELAYED), NOW), Offer::Older);
+    assert_eq!(shelf.offer(simple(1, 4, RELAYED), NOW), Offer::Older);
+    assert_eq!(shelf.offer(simple(1, 5, RELAYED), NOW + LIFE), Offer::Older);
     assert_eq!(shelf.offer(simple(1, 6, RELAYED), NOW), Offer::Taken);
 }
 
@@ -113,5 +128,5 @@ fn a_digest_list_pages_in_order_and_names_what_the_other_side_needs() {
     let all: Vec<_> = first.into_iter().chain(rest).collect();
     assert_eq!(all.len(), 11);
     assert!(all.is_sorted_by_key(|line| line.owner));
-    assert_eq!(all.iter().filter(|line| ours.wants(line)).count(), 4, "three newer, one missing");
+    assert_eq!(all.iter().filter(|line| ours.wants(line, NOW)).count(), 4, "three newer, one missing");
 }
