@@ -3,7 +3,12 @@
 //! The bytes have one form and one length; a node signs them in an envelope of context `Checkpoint`.
 
 use alloc::vec::Vec;
-use comity_proto::ids::{DomainId, Hash};
+use bytes::Bytes;
+use comity_proto::{
+    envelope::{Context, Signed},
+    ids::{DomainId, Hash},
+    reject::Reject,
+};
 
 /// The event log of a domain as it stood after one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +66,29 @@ impl Checkpoint {
     }
 }
 
+/// Any voter may sign for its domain; whether the key is one is for the reader, who holds the roster.
+impl Signed for Checkpoint {
+    const CONTEXT: Context = Context::Checkpoint;
+    const PAYLOAD_BYTES_MAX: usize = Checkpoint::LEN;
+    const LIMIT: &'static str = "checkpoint_bytes";
+
+    fn encode(&self) -> Bytes {
+        self.to_bytes().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<Checkpoint, Reject> {
+        Checkpoint::from_bytes(payload).map_err(|CheckpointError::WrongLength(got)| Reject::WrongLength {
+            field: "checkpoint",
+            want: Checkpoint::LEN,
+            got,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use comity_proto::keys::SecretKey;
 
     #[test]
     fn a_checkpoint_reads_back_and_no_other_length_does() {
@@ -77,5 +102,21 @@ mod tests {
         }
         let longer = [bytes.as_slice(), &[0]].concat();
         assert_eq!(Checkpoint::from_bytes(&longer), Err(CheckpointError::WrongLength(Checkpoint::LEN + 1)));
+    }
+
+    #[test]
+    fn a_signed_checkpoint_opens_and_one_flipped_bit_is_a_bad_signature() {
+        let checkpoint =
+            Checkpoint { domain: DomainId([1; 32]), size: 2, root: Hash([3; 32]), stamp_ms: 4, log_index: 5 };
+        let key = SecretKey::from_seed(&[7; 32]);
+        let envelope = checkpoint.seal(&key);
+        let opened = Checkpoint::open(&envelope).expect("our own signature");
+        assert_eq!((opened.get(), opened.key()), (&checkpoint, &key.public()));
+        let mut flipped = envelope.to_vec();
+        flipped[40] ^= 1;
+        assert_eq!(Checkpoint::open(&flipped.into()).err(), Some(Reject::BadSignature));
+        let short = Bytes::from_static(&[0; 3]);
+        let want = Checkpoint::LEN;
+        assert_eq!(Checkpoint::decode(&short), Err(Reject::WrongLength { field: "checkpoint", want, got: 3 }));
     }
 }

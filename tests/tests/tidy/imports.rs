@@ -42,6 +42,12 @@ const BANS: &[Ban] = &[
         reason: "the simulator boots this code: ask comity_runtime, Disk and Links",
     },
     Ban {
+        folder: "consensus/verify/src",
+        except: &[],
+        paths: &["std::net", "std::thread", "std::time", "std::process::Command", "HashMap", "HashSet"],
+        reason: "the verifier reads one stream and judges it: it asks nobody and nothing else",
+    },
+    Ban {
         folder: "consensus/runtime/src",
         except: &[],
         paths: &["std::fs", "std::net", "std::thread", "std::time::Instant", "std::time::SystemTime", "tokio"],

@@ -121,6 +121,8 @@ pub struct World {
     pub requests: u64,
     /// Every outcome that it ever gave.
     pub given: BTreeSet<Outcome>,
+    /// The exact bytes of every event.
+    pub history: Vec<Vec<u8>>,
     /// Balances recomputed from the legs of all events: the audit that an outsider could make.
     audit: BTreeMap<AccountKey, i128>,
 }
@@ -151,6 +153,7 @@ impl World {
             owed: vec![],
             requests: 0,
             given: BTreeSet::new(),
+            history: vec![],
             audit: BTreeMap::new(),
         }
     }
@@ -185,6 +188,7 @@ impl World {
             "each event as it is encoded alone"
         );
         self.given.extend(applied.outcomes.iter().flatten());
+        self.history.extend(applied.encoded.iter().map(<[u8]>::to_vec));
         for leg in applied.events.iter().flat_map(|event| &event.legs) {
             *self.audit.entry(leg.account).or_default() += leg.delta;
         }

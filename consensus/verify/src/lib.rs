@@ -1,0 +1,31 @@
+//! Judges what a domain says of its own history, with nothing of that domain but a file: no network, no node, no trust in
+//! whoever handed the file over.
+//!
+//! ```text
+//! file -> document (form) -> chain (who signed) -> export: leaf, replay (double entry), root -> Report | Wrong
+//! ```
+//! | module | holds |
+//! |---|---|
+//! | [`document`] | the two file formats, written and read as a stream |
+//! | [`chain`] | domain id -> root key -> roster -> voter -> checkpoint |
+//! | [`replay`] | the rules of the books, one event at a time |
+//! | [`export`] | a whole history against its signed checkpoint, and against an older one |
+//! | [`proof`] | one tree extends another, one event is in a tree: short proofs instead of a history |
+//! | [`wrong`] | every refusal, by name |
+//!
+//! Absent on purpose: any code of a node, and `apply`. A judge that decides as the accused does finds nothing: the rules
+//! here are written from what an event says, not from how the ledger came to it. What an event does not say (the signed
+//! commands behind it) is not judged here.
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod document;
+pub mod export;
+pub mod proof;
+pub mod replay;
+pub mod report;
+pub mod wrong;
+
+pub use chain::{Chain, Judged};
+pub use export::{Report, Verdict, checkpoint_of, verify};
+pub use wrong::{Place, Rule, Wrong};

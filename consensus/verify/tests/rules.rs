@@ -1,0 +1,237 @@
+//! A domain that lies with its own key: each rule is broken by one history, at the event where it breaks.
+
+mod document;
+#[path = "../../ledger/tests/support/mod.rs"]
+mod support;
+
+use bytes::Bytes;
+use comity_ledger::{AccountKey, AssetIndex, Event, EventKind, Leg, checkpoint::Checkpoint};
+use comity_proto::{
+    amount::{AssetCode, AssetId},
+    envelope::Signed as _,
+    identity::Roster,
+};
+use comity_verify::{Place, Rule, Wrong, document::VERSION};
+use document::{checkpoint_over, decoded, file, head, honest, judge, judged, root_key, signed_history};
+use std::io::{self, Read};
+use support::{World, agent_of, domain_of, key_of, roster_of};
+
+const OWN: AssetIndex = AssetIndex(0);
+const CAP: u64 = 1_000_000_000_000;
+
+/// Genesis, its asset, two agents with money: events 0 to 5.
+fn world() -> World {
+    let mut world = World::new("alpha");
+    world.rich("alice", 1_000);
+    world.rich("bob", 10);
+    assert_eq!(world.history.len(), 6);
+    world
+}
+
+/// The history with one event changed, or one more, signed by the domain over exactly these bytes.
+fn lie(edit: impl FnOnce(&mut Vec<Event>)) -> Wrong {
+    let mut events = decoded(&world().history);
+    edit(&mut events);
+    refused(&events.iter().map(Event::to_bytes).collect::<Vec<_>>())
+}
+
+fn refused(bytes: &[Vec<u8>]) -> Wrong {
+    let file = signed_history("alpha", &checkpoint_over("alpha", bytes), bytes);
+    judge(&file, None).map(|_| ()).expect_err("a false history")
+}
+
+/// A further event in an entry of its own.
+fn more(events: &mut Vec<Event>, kind: EventKind, legs: Vec<Leg>) {
+    let last = events.last().expect("a history");
+    let (log_index, stamp_ms) = (last.log_index + 1, last.stamp_ms);
+    events.push(Event { log_index, n: 0, stamp_ms, kind, legs });
+}
+
+fn moves(events: &mut Vec<Event>, legs: Vec<Leg>) {
+    more(events, EventKind::FaucetFunded, legs);
+}
+
+fn agent(name: &str) -> AccountKey {
+    AccountKey::agent(agent_of(name), OWN)
+}
+
+/// Breaches of the books, each at the event with this index.
+fn in_the_books() -> Vec<(u64, Rule, Wrong)> {
+    let alice_to_bob = |amount| vec![Leg::debit(agent("alice"), amount), Leg::credit(agent("bob"), amount)];
+    let euro = AssetIndex(7);
+    let code = AssetCode::new("EUR").expect("a code");
+    let known = |index, issuer| EventKind::AssetKnown {
+        index: AssetIndex(index),
+        asset: AssetId { issuer: domain_of(issuer), code },
+        scale: None,
+        supply_cap: None,
+    };
+    let issued = |amount| EventKind::Issued { asset: OWN, amount };
+    let issue = |amount| vec![Leg::debit(AccountKey::issuance(OWN), amount), Leg::credit(agent("bob"), amount)];
+    vec![
+        (3, Rule::Order, lie(|events| events[3].n += 1)),
+        (3, Rule::Order, lie(|events| events[3].log_index -= 1)),
+        (4, Rule::Time, lie(|events| events[4].stamp_ms -= 1)),
+        (1, Rule::Time, lie(|events| events[1].stamp_ms += 1)),
+        (0, Rule::Order, lie(|events| drop(events.remove(0)))),
+        (6, Rule::Genesis, lie(|events| more(events, events[0].kind.clone(), vec![]))),
+        (0, Rule::Genesis, lie(|events| events[0].kind = EventKind::FaucetFunded)),
+        (6, Rule::Asset, lie(|events| more(events, known(2, "beta"), vec![]))),
+        (6, Rule::Asset, lie(|events| more(events, known(1, "alpha"), vec![]))),
+        (6, Rule::Asset, lie(|events| moves(events, vec![Leg::debit(AccountKey::treasury(euro), 0)]))),
+        (6, Rule::SumZero, lie(|events| moves(events, vec![Leg::credit(agent("bob"), 1)]))),
+        (6, Rule::NegativeBalance, lie(|events| moves(events, alice_to_bob(1_001)))),
+        (
+            6,
+            Rule::UnknownAgent,
+            lie(|events| {
+                moves(events, vec![Leg::debit(agent("alice"), 1), Leg::credit(agent("nobody"), 1)]);
+            }),
+        ),
+        (6, Rule::Supply, lie(|events| moves(events, issue(5)))),
+        (6, Rule::Supply, lie(|events| more(events, issued(6), issue(5)))),
+        (6, Rule::SupplyCap, lie(|events| more(events, issued(CAP), issue(CAP)))),
+        (
+            6,
+            Rule::Overflow,
+            lie(|events| {
+                let account = agent("bob");
+                moves(events, vec![Leg { account, delta: i128::MAX }, Leg { account, delta: i128::MAX }]);
+            }),
+        ),
+        (
+            7,
+            Rule::RosterEpoch,
+            lie(|events| {
+                more(events, EventKind::RosterChanged { epoch: 3 }, vec![]);
+                more(events, EventKind::RosterChanged { epoch: 3 }, vec![]);
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn what_cannot_be_in_honest_books_is_named_at_its_event() {
+    for (event, rule, wrong) in in_the_books() {
+        assert_eq!((wrong.place, wrong.rule), (Place::Event(event), rule), "{wrong}");
+    }
+}
+
+/// Breaches of single bytes.
+fn in_the_bytes() -> Vec<(Place, Rule, Wrong)> {
+    let mut history = world().history;
+    history[2] = vec![0xff; 9];
+    let malformed = refused(&history);
+    let mut history = world().history;
+    history[2].push(0);
+    let not_canonical = refused(&history);
+    let whole = honest(&world());
+    let head_bytes = file(&head("alpha", checkpoint_over("alpha", &[]).seal(&root_key("alpha"))), &[]).len();
+    let damaged = |at: usize, value: u8| {
+        let mut bytes = whole.clone();
+        bytes[at] = value;
+        judge(&bytes, None).map(|_| ()).expect_err("a damaged file")
+    };
+    let mut version = whole.clone();
+    version[14..16].copy_from_slice(&(VERSION + 1).to_be_bytes());
+    let cut = judge(&whole[..whole.len() - 1], None).map(|_| ()).expect_err("a cut file");
+    let longer = judge(&[whole.as_slice(), &[0]].concat(), None).map(|_| ()).expect_err("a longer file");
+    vec![
+        (Place::Event(2), Rule::Malformed, malformed),
+        (Place::Event(2), Rule::NotCanonical, not_canonical),
+        (Place::Head, Rule::NotADocument, damaged(0, b'x')),
+        (Place::Head, Rule::UnknownVersion, judge(&version, None).map(|_| ()).expect_err("another version")),
+        (Place::Head, Rule::DomainKey, damaged(16, !whole[16])),
+        (Place::Event(0), Rule::TooLarge, damaged(head_bytes, 0xff)),
+        (Place::Event(0), Rule::Mark, damaged(head_bytes + 5, !whole[head_bytes + 5])),
+        (Place::Event(5), Rule::Truncated, cut),
+        (Place::End, Rule::TrailingBytes, longer),
+        (Place::Head, Rule::Unreadable, comity_verify::verify(Broken, None).map(|_| ()).expect_err("a broken disk")),
+    ]
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk failed"))
+    }
+}
+
+#[test]
+fn what_is_no_document_of_ours_is_named() {
+    for (place, rule, wrong) in in_the_bytes() {
+        assert_eq!((wrong.place, wrong.rule), (place, rule), "{wrong}");
+    }
+}
+
+/// Breaches of who signed what.
+fn in_the_signatures() -> Vec<(Place, Rule, Wrong)> {
+    let world = world();
+    let honest = world.ledger.checkpoint().expect("a genesis");
+    let with = |checkpoint: Checkpoint, key: &str| {
+        let bytes = file(&head("alpha", checkpoint.seal(&key_of(key))), &world.history);
+        judge(&bytes, None).map(|_| ()).expect_err("a false signature")
+    };
+    let mut foreign_roster = head("alpha", honest.seal(&root_key("alpha")));
+    foreign_roster.chain.roster = roster_of("beta");
+    let foreign_roster = judge(&file(&foreign_roster, &world.history), None).map(|_| ()).expect_err("a false roster");
+    let mut flipped = honest.seal(&root_key("alpha")).to_vec();
+    flipped[20] ^= 1;
+    let flipped = judge(&file(&head("alpha", Bytes::from(flipped)), &world.history), None);
+    let alpha = "domain alpha";
+    let behind = with(Checkpoint { log_index: 1, ..honest }, alpha);
+    let other_root = with(Checkpoint { root: comity_proto::ids::Hash([1; 32]), ..honest }, alpha);
+    let of_beta = with(Checkpoint { domain: domain_of("beta"), ..honest }, alpha);
+    vec![
+        (Place::Head, Rule::Roster, foreign_roster),
+        (Place::Head, Rule::CheckpointSignature, flipped.map(|_| ()).expect_err("a flipped bit")),
+        (Place::Head, Rule::CheckpointSigner, with(honest, "a stranger")),
+        (Place::Head, Rule::CheckpointSigner, of_beta),
+        (Place::End, Rule::CheckpointBehind, behind),
+        (Place::End, Rule::Root, other_root),
+        (Place::End, Rule::RosterEpoch, old_roster()),
+    ]
+}
+
+/// The history ends with roster 3, the file still brings roster 1.
+fn old_roster() -> Wrong {
+    lie(|events| more(events, EventKind::RosterChanged { epoch: 3 }, vec![]))
+}
+
+#[test]
+fn what_nobody_or_somebody_else_signed_is_named() {
+    for (place, rule, wrong) in in_the_signatures() {
+        assert_eq!((wrong.place, wrong.rule), (place, rule), "{wrong}");
+    }
+    let root = root_key("alpha");
+    let next = Roster { domain: domain_of("alpha"), epoch: 2, voters: vec![key_of("second voter").public()] };
+    let mut changed = head("alpha", checkpoint_over("alpha", &[]).seal(&root));
+    changed.chain.roster = next.seal(&root);
+    let wrong = changed.judge().expect_err("a voter of the last roster only");
+    assert_eq!(wrong.rule, Rule::CheckpointSigner);
+}
+
+fn against_older() -> Vec<Rule> {
+    let world = world();
+    let mut other = world.history.clone();
+    other[1][0] ^= 1;
+    let longer = [other.clone(), vec![b"more".to_vec()]].concat();
+    let older = [
+        judged("alpha", &checkpoint_over("alpha", &other)),
+        judged("alpha", &checkpoint_over("alpha", &other[..3])),
+        judged("alpha", &checkpoint_over("alpha", &longer)),
+        judged("beta", &checkpoint_over("beta", &other)),
+    ];
+    older.iter().map(|older| judge(&honest(&world), Some(older)).map(|_| ()).expect_err("a lie").rule).collect()
+}
+
+#[test]
+fn every_rule_is_broken_by_some_document() {
+    let mut broken = against_older();
+    broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
+    broken.extend(in_the_bytes().iter().map(|(_, rule, _)| *rule));
+    broken.extend(in_the_signatures().iter().map(|(_, rule, _)| *rule));
+    let missing: Vec<&str> = Rule::ALL.iter().filter(|rule| !broken.contains(rule)).map(|rule| rule.name()).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
+}
