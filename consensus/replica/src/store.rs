@@ -261,8 +261,8 @@ impl EventStore {
         self.settle().await
     }
 
-    /// At most `limit` events from leaf `from` on, for a member that fills its gap.
-    pub(crate) fn leaves(&self, from: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    /// At most `limit` events from leaf `from` on, in order; those that are not fetched yet are passed over.
+    pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let transaction = self.database.begin_read()?;
         let (leaves, events) = (transaction.open_table(LEAVES)?, transaction.open_table(EVENTS)?);
         let mut found = Vec::new();

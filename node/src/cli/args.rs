@@ -1,9 +1,11 @@
 //! The grammar of the command line: noun verb. A command that does not exist yet is not in `--help`.
 
 mod dev;
+mod ledger;
 
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
+pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
 use std::path::PathBuf;
 
 /// A node that lets agents of different organisations find, hire and pay each other.
@@ -73,6 +75,9 @@ pub enum Command {
     /// What the domain's books say.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// What other organisations can check of a domain, with no trust in it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// How fast it is, on this machine, next to a database.
     #[command(subcommand)]
     Bench(crate::bench::BenchCommand),
@@ -443,22 +448,4 @@ pub enum PeerCommand {
     },
     /// Peers with their exposure and transfers.
     List,
-}
-
-/// `ledger …`
-#[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
-    /// Digest and applied index of this replica.
-    Digest,
-    /// Supply statement towards a peer.
-    Statement {
-        /// Peer id or nickname.
-        peer: String,
-    },
-    /// The last events.
-    Events {
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        last: u64,
-    },
 }

@@ -2,6 +2,7 @@
 
 use super::{
     args::{LedgerCommand, PeerCommand},
+    audit,
     context::Context,
     money::done,
     output::{field, table},
@@ -55,6 +56,9 @@ pub(super) fn ledger(context: &Context, command: &LedgerCommand) -> Result<(), S
                 table(&["LEAF", "STAMP", "WHAT"], rows.map(row))
             });
         }
+        LedgerCommand::Export { file } => audit::export(context, file)?,
+        LedgerCommand::Checkpoint { file } => audit::checkpoint(context, file)?,
+        LedgerCommand::Verify(args) => audit::verify(args, context.output)?,
     }
     Ok(())
 }

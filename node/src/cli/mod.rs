@@ -3,6 +3,7 @@
 
 mod agent;
 pub mod args;
+mod audit;
 pub mod client;
 pub mod context;
 mod escrow;
@@ -13,7 +14,7 @@ pub mod output;
 pub mod wallet;
 
 use crate::service::error::{Kind, ServiceError};
-use args::{Cli, Command};
+use args::{AuditCommand, Cli, Command, LedgerCommand};
 use clap::Parser as _;
 use context::Context;
 use output::Output;
@@ -49,6 +50,9 @@ fn run(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<ExitCode, Service
         Command::Up(args) => runtime.block_on(node::up(cli, args)),
         Command::Init(args) => node::init(cli, args),
         Command::Bench(command) => bench(runtime, command, cli.json),
+        Command::Ledger(LedgerCommand::Verify(args)) | Command::Audit(AuditCommand::Verify(args)) => {
+            audit::verify(args, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
+        }
         other => ask(&Context::of(cli)?, other).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -83,5 +87,6 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_) | Command::DevAgent(_) | Command::Up(_) | Command::Init(_) | Command::Bench(_) => Ok(()),
+        Command::Audit(AuditCommand::Verify(_)) => Ok(()),
     }
 }

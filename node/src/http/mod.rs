@@ -2,6 +2,7 @@
 //!
 //! Limits come before work: bodies, slow clients and request counts are bounded here, everything else in `service`.
 
+mod audit;
 pub mod auth;
 mod body;
 pub mod problem;

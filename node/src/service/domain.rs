@@ -28,6 +28,7 @@ pub const NOT_BUILT: &[&str] = &[
     "A2A, MCP and x402 doors",
     "failure suspicion",
     "snapshot restore",
+    "checkpoints cosigned by peers",
 ];
 
 /// How long a session request is accepted after it was signed.
@@ -179,7 +180,7 @@ pub fn status(node: &Node) -> StatusView {
         founded,
         in_doubt,
         neighbours: node.mesh().neighbours().len(),
-        cards: node.mesh().agent_card_count(),
+        cards: node.mesh().agent_cards().len(),
         failed: raft.failed,
         not_built: NOT_BUILT,
     }

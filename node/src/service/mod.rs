@@ -1,5 +1,6 @@
 //! One function per user verb, shared by every door. Never axum, clap or JSON views: doors have their own twins.
 
+pub mod audit;
 pub mod books;
 pub mod cards;
 pub mod commands;

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::{Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Longest small file that is read, bytes.
@@ -87,6 +87,61 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     write().map_err(|error| named(path, "write", &error))
 }
 
+/// A file that a person names, to be read as a stream.
+///
+/// # Errors
+/// The system's, with the path.
+pub fn reader(path: &Path) -> io::Result<impl io::Read + use<>> {
+    fs::File::open(path).map(io::BufReader::new).map_err(|error| named(path, "open", &error))
+}
+
+/// A file that is written as a stream and stands under its name only once it is whole.
+pub struct NewFile {
+    file: io::BufWriter<fs::File>,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins beside `path`, in the same directory.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn create(path: &Path) -> io::Result<NewFile> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".part");
+        let beside = PathBuf::from(name);
+        let file = fs::File::create(&beside).map_err(|error| named(&beside, "create", &error))?;
+        Ok(NewFile { file: io::BufWriter::new(file), beside, path: path.to_owned() })
+    }
+
+    /// Flushes, syncs, and replaces whatever had the name.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn finish(mut self) -> io::Result<()> {
+        let finished = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        finished.and_then(|()| fs::rename(&self.beside, &self.path)).map_err(|error| named(&self.path, "write", &error))
+    }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // After `finish` it has another name; what was not finished is of no use.
+        let _renamed_or_removed = fs::remove_file(&self.beside);
+    }
+}
+
 /// Names in a directory, sorted; empty when there is no such directory.
 ///
 /// # Errors
@@ -154,6 +209,23 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = read_secret(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_new_file_has_its_name_only_once_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history");
+        write(&path, b"old", Access::Public).unwrap();
+        let mut abandoned = NewFile::create(&path).unwrap();
+        abandoned.write_all(b"half").unwrap();
+        drop(abandoned);
+        assert_eq!(list(dir.path()).unwrap(), ["history"]);
+        assert_eq!(read(&path).unwrap().unwrap(), b"old");
+        let mut new = NewFile::create(&path).unwrap();
+        new.write_all(b"new").unwrap();
+        new.finish().unwrap();
+        assert_eq!(list(dir.path()).unwrap(), ["history"]);
+        assert_eq!(read(&path).unwrap().unwrap(), b"new");
     }
 
     #[test]

@@ -1,0 +1,51 @@
+//! `ledger …` and `audit …`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `ledger …`
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Digest and applied index of this replica.
+    Digest,
+    /// Supply statement towards a peer.
+    Statement {
+        /// Peer id or nickname.
+        peer: String,
+    },
+    /// The last events.
+    Events {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        last: u64,
+    },
+    /// The domain's whole history and its signed checkpoint in one file, which anybody can verify.
+    Export {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// The signed checkpoint alone: keep it, and later histories are held against it.
+    Checkpoint {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// Judge an exported file: every leaf, every posting, the root, the signatures. Asks no node.
+    Verify(VerifyArgs),
+}
+
+/// `audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Judge a file of another domain: an exported history or a signed checkpoint. Asks no node.
+    Verify(VerifyArgs),
+}
+
+/// What to judge.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// What `ledger export` or `ledger checkpoint` wrote.
+    pub file: PathBuf,
+    /// A checkpoint (or an older history) that it must extend.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub against: Option<PathBuf>,
+}

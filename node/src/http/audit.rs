@@ -1,0 +1,46 @@
+//! Routes of the event log as others check it.
+
+use super::auth::Caller;
+use crate::{
+    node::Node,
+    service::{audit, error::ServiceError},
+};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    routing::get,
+};
+use data_encoding::BASE64;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type App = State<Arc<Node>>;
+type Answer = Result<Json<Value>, ServiceError>;
+
+pub(super) fn all() -> Router<Arc<Node>> {
+    Router::new().route("/api/v1/ledger/checkpoint", get(checkpoint)).route("/api/v1/ledger/leaves", get(leaves))
+}
+
+/// Says nothing but a size and a hash: anybody with a token may keep one.
+async fn checkpoint(State(node): App, _: Caller) -> Answer {
+    let signed = audit::checkpoint(&node).await?;
+    Ok(Json(json!({
+        "domain": signed.domain, "domain_key": signed.domain_key, "roster": BASE64.encode(&signed.roster),
+        "checkpoint": BASE64.encode(&signed.checkpoint), "events": signed.plain.size, "root": signed.plain.root,
+    })))
+}
+
+#[derive(Deserialize)]
+struct Range {
+    from: u64,
+    below: u64,
+}
+
+/// The whole history of everybody: the operator's to hand out.
+async fn leaves(State(node): App, Caller(who): Caller, Query(range): Query<Range>) -> Answer {
+    who.require_operator()?;
+    let events = audit::leaves(&node, range.from, range.below).await?;
+    let events: Vec<String> = events.iter().map(|event| BASE64.encode(event)).collect();
+    Ok(Json(json!({ "from": range.from, "events": events })))
+}

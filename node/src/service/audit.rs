@@ -1,0 +1,96 @@
+//! What others may check: the signed checkpoint and the exact leaves behind it.
+
+use super::{
+    books,
+    error::{Kind, ServiceError},
+};
+use crate::node::Node;
+use bytes::Bytes;
+use comity_ledger::checkpoint::Checkpoint;
+use comity_proto::{
+    envelope::Signed as _,
+    ids::{DomainId, PublicKey},
+};
+use comity_runtime as runtime;
+use std::time::Duration;
+
+/// Most events in one answer: a few hundred kilobytes.
+pub const LEAVES_MAX: u64 = 512;
+/// How long an answer waits for rows that the store is still writing.
+const ROWS_WITHIN: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A checkpoint with everything that is needed to judge it alone.
+#[derive(Clone, Debug)]
+pub struct SignedCheckpoint {
+    /// Whose history.
+    pub domain: DomainId,
+    /// Its root key; the id is its hash.
+    pub domain_key: PublicKey,
+    /// The roster that names the voter who signed: an envelope of the root key.
+    pub roster: Bytes,
+    /// An envelope in context `Checkpoint`, by this node's key.
+    pub checkpoint: Bytes,
+    /// The same, to read.
+    pub plain: Checkpoint,
+}
+
+/// Signs the event log as it stands, everything acknowledged before included.
+///
+/// # Errors
+/// `not_a_voter` on a node that the roster does not name: its signature would prove nothing.
+pub async fn checkpoint(node: &Node) -> Result<SignedCheckpoint, ServiceError> {
+    let own = node.key().public();
+    let read = books::read(node, |ledger| {
+        let (domain, plain) = (ledger.domain()?, ledger.checkpoint()?);
+        Some((domain.key, domain.roster.clone(), domain.voters.contains(&own), plain))
+    });
+    let found = read.await?;
+    let (domain_key, roster, votes, plain) =
+        found.ok_or_else(|| super::commands::of_outcome(comity_ledger::Outcome::NotInitialized))?;
+    if !votes {
+        let detail = "the roster in force does not name this node, so its signature would prove nothing";
+        return Err(ServiceError::new(Kind::Conflict, "not_a_voter", detail, "ask a voter: `comity raft list`"));
+    }
+    let checkpoint = plain.seal(node.key());
+    Ok(SignedCheckpoint { domain: plain.domain, domain_key, roster, checkpoint, plain })
+}
+
+/// The exact bytes of events `from..below`, as many as fit one answer, at least one.
+///
+/// # Errors
+/// `bad_range`; `events_missing` while this node fetches what a snapshot skipped; `events_unreadable`.
+pub async fn leaves(node: &Node, from: u64, below: u64) -> Result<Vec<Bytes>, ServiceError> {
+    let count = node.replica().read_stale(|ledger, _| ledger.event_count());
+    if from >= below || below > count {
+        let detail = format!("events {from} up to {below} of {count}");
+        return Err(ServiceError::bad_input("bad_range", detail));
+    }
+    let limit = usize::try_from((below - from).min(LEAVES_MAX)).unwrap_or(1);
+    let deadline = runtime::now() + ROWS_WITHIN;
+    loop {
+        let store = node.replica().events().clone();
+        store.settle().await.map_err(|error| unreadable(&error))?;
+        let (rows, gap) = runtime::run_blocking(move || Ok((store.leaves(from, limit)?, store.gap()?)))
+            .await
+            .unwrap_or(Err(comity_replica::StoreError::Stopped))
+            .map_err(|error| unreadable(&error))?;
+        // Rows are in order; one that is missing ends what can be told.
+        let present = (from..).zip(rows).take_while(|(leaf, row)| *leaf == row.leaf);
+        let present: Vec<Bytes> = present.map(|(_, row)| row.bytes).collect();
+        if !present.is_empty() {
+            return Ok(present);
+        }
+        if gap.is_some_and(|(first, end)| (first..end).contains(&from)) || runtime::now() >= deadline {
+            let detail = format!("event {from} is not here: this node was given a snapshot and is still fetching");
+            let next = "ask again in a moment, or ask another node of the domain";
+            return Err(ServiceError::new(Kind::Unavailable, "events_missing", detail, next));
+        }
+        runtime::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn unreadable(error: &comity_replica::StoreError) -> ServiceError {
+    ServiceError::new(Kind::Internal, "events_unreadable", error.to_string(), "see the node's log")
+}

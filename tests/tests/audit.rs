@@ -1,0 +1,148 @@
+//! Audit by others, with real processes: two domains that traded, one exports, the other judges the file without asking
+//! anybody.
+
+use comity_ledger::checkpoint::Checkpoint;
+use comity_proto::{envelope::Signed as _, ids::Hash};
+use comity_tests::{
+    PATIENCE,
+    cli::{Said, ask, run, try_ask},
+    single::Single,
+    wait_for,
+};
+use comity_verify::{
+    document::{Head, Kind, Reader},
+    verify,
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// Asks no node: there is no data directory.
+fn judge(file: &Path, against: Option<&Path>) -> Said {
+    let (file, against) = (file.display().to_string(), against.map(|path| path.display().to_string()));
+    let mut args = vec!["--json", "audit", "verify", &file];
+    args.extend(against.iter().flat_map(|path| ["--against", path.as_str()]));
+    run(&args, PATIENCE)
+}
+
+/// Both operators exchange one file.
+fn befriend(one: &Single, other: &Single) {
+    for (from, to) in [(one, other), (other, one)] {
+        let export = ask(&from.dir, &["peer", "export"]);
+        let file = from.dir.join("peer.json");
+        fs::write(&file, export.to_string()).expect("a file");
+        ask(&to.dir, &["peer", "add", &file.display().to_string(), "--cap", "1000"]);
+    }
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
+}
+
+/// Pays across and waits until both sides have posted it.
+fn pay_across(from: &Single, payer: &str, to: &str, amount: &str) {
+    let sent = ask(&from.dir, &["transfer", "send", "--from", payer, "--to", to, amount]);
+    let id = text(&sent, "transfer");
+    wait_for("the end of a transfer", PATIENCE, || {
+        let shown = try_ask(&from.dir, &["transfer", "show", &id]);
+        matches!(shown.last()["state"].as_str(), Some("committed" | "closed")).then_some(())
+    });
+}
+
+struct Traded {
+    alpha: Single,
+    beta: Single,
+}
+
+/// Two domains of one; an agent of each; money went both ways.
+fn traded() -> Traded {
+    let (alpha, beta) = (Single::up(), Single::up());
+    for node in [&alpha, &beta] {
+        node.issue(1_000_000_000);
+        let id = text(&ask(&node.dir, &["agent", "register", "agent"]), "agent");
+        fs::write(node.dir.join("agent.id"), id).expect("a file");
+        ask(&node.dir, &["faucet", "claim", "agent"]);
+    }
+    befriend(&alpha, &beta);
+    for (from, to) in [(&alpha, &beta), (&beta, &alpha)] {
+        let id = fs::read_to_string(to.dir.join("agent.id")).expect("its id");
+        pay_across(from, "agent", &format!("{id}@{}", to.domain()), "0.25");
+    }
+    Traded { alpha, beta }
+}
+
+fn minor(value: &Value) -> u64 {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("minor units: {value}"))
+}
+
+#[test]
+fn an_exported_history_is_judged_by_anybody_and_a_flipped_byte_is_named() {
+    let Traded { alpha, beta } = traded();
+    let (older, whole) = (alpha.dir.join("older.checkpoint"), alpha.dir.join("alpha.history"));
+    ask(&alpha.dir, &["ledger", "checkpoint", &older.display().to_string()]);
+    ask(&alpha.dir, &["agent", "register", "late"]);
+    let written = ask(&alpha.dir, &["ledger", "export", &whole.display().to_string()]);
+
+    let said = judge(&whole, Some(&older));
+    let verdict = said.last().clone();
+    assert_eq!((said.code, &verdict["holds"]), (0, &Value::Bool(true)), "{}", said.text);
+    assert_eq!((&verdict["events"], &verdict["root"]), (&written["events"], &written["root"]));
+    assert_eq!(verdict["domain"].as_str(), Some(alpha.domain().to_string().as_str()));
+    assert!(verdict["against"].as_u64() < verdict["events"].as_u64(), "{verdict}");
+    // What the auditor computed is what the domain's own books say, and what the peer wrapped is what is reserved.
+    let own = &verdict["assets"][0];
+    let books = ask(&alpha.dir, &["account", "list"]);
+    let line = |name: &str| books["accounts"].as_array().into_iter().flatten().find(|line| line["account"] == name);
+    assert_eq!(own["supply"], line("issuance").expect("an issuance")["amount"]);
+    let reserve = minor(&own["reserves"][0]["amount"]);
+    let theirs = beta.dir.join("beta.history");
+    ask(&beta.dir, &["ledger", "export", &theirs.display().to_string()]);
+    let other = judge(&theirs, None).last().clone();
+    assert_eq!(minor(&other["assets"][1]["supply"]), reserve, "reserve equals wrapped units");
+    assert_eq!(judge(&whole, Some(&theirs)).refusal(), "other_domain");
+
+    every_damage_is_named(&whole);
+    assert_eq!(judge(&whole.with_extension("nowhere"), None).refusal(), "unreadable");
+}
+
+/// A flip at many places through the library, one through the command line.
+fn every_damage_is_named(whole: &Path) {
+    let bytes = fs::read(whole).expect("the export");
+    for at in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert!(verify(damaged.as_slice(), None).is_err(), "byte {at} of {}", bytes.len());
+    }
+    let mut damaged = bytes.clone();
+    let at = bytes.len() - 6;
+    damaged[at] ^= 1;
+    let file = whole.with_extension("damaged");
+    fs::write(&file, &damaged).expect("a file");
+    let said = judge(&file, None);
+    assert_eq!((said.code, said.refusal()), (1, "mark"), "{}", said.text);
+    let detail = said.last()["error"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(": event "), "the event is named: {detail}");
+    fs::write(&file, &bytes[..at]).expect("a file");
+    assert_eq!(judge(&file, None).refusal(), "truncated");
+}
+
+#[test]
+fn a_history_that_a_domain_rewrites_with_its_own_key_is_caught_by_the_kept_checkpoint() {
+    let alpha = Single::up();
+    alpha.issue(1_000_000_000);
+    let kept = alpha.dir.join("kept.checkpoint");
+    ask(&alpha.dir, &["ledger", "checkpoint", &kept.display().to_string()]);
+
+    // The domain's own key signs another root over the same number of events.
+    let honest = fs::read(&kept).expect("the checkpoint");
+    let (head, _) = Reader::open(honest.as_slice()).expect("our own document");
+    let checkpoint = *head.judge().expect("an honest signature").checkpoint();
+    let lie = Checkpoint { root: Hash([7; 32]), ..checkpoint }.seal(&alpha.home().node);
+    let lying = Head { kind: Kind::Checkpoint, checkpoint: lie, ..head };
+    let mut bytes = Vec::new();
+    lying.write(&mut bytes).expect("memory");
+    let file = alpha.dir.join("lying.checkpoint");
+    fs::write(&file, &bytes).expect("a file");
+    assert_eq!(judge(&file, None).code, 0, "alone it is a good signature");
+    let said = judge(&file, Some(&kept));
+    assert_eq!((said.code, said.refusal()), (1, "same_size_other_root"), "{}", said.text);
+}
