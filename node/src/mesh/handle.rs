@@ -231,6 +231,16 @@ impl MeshHandle {
         self.shared().directory.lock().agents.iter().cloned().collect()
     }
 
+    /// What `of` makes of each agent card, in the order of agents. Called under the directory's lock: it should be quick.
+    pub fn of_agent_cards<T>(&self, of: impl FnMut(&CardEntry<AgentCard>) -> T) -> Vec<T> {
+        self.shared().directory.lock().agents.iter().map(of).collect()
+    }
+
+    /// How many agent cards are known.
+    pub fn agent_card_count(&self) -> usize {
+        self.shared().directory.lock().agents.len()
+    }
+
     /// All domain cards, in the order of domains.
     pub fn domain_cards(&self) -> Vec<CardEntry<DomainCard>> {
         self.shared().directory.lock().domains.iter().cloned().collect()

@@ -180,7 +180,7 @@ pub fn status(node: &Node) -> StatusView {
         founded,
         in_doubt,
         neighbours: node.mesh().neighbours().len(),
-        cards: node.mesh().agent_cards().len(),
+        cards: node.mesh().agent_card_count(),
         failed: raft.failed,
         not_built: NOT_BUILT,
     }

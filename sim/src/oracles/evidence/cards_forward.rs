@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use comity_proto::{card::Rank, ids::AgentId};
+use comity_node::mesh::CardEntry;
+use comity_proto::{
+    card::{AgentCard, Rank},
+    ids::AgentId,
+};
 
 use crate::{
     oracles::{Oracle, View},
@@ -40,24 +44,26 @@ impl Oracle for CardsForward {
             let wall_ms = view.hosts.universe.world(host).wall_ms();
             let latest = self.latest.entry(host).or_default();
             *latest = wall_ms.max(*latest);
-            let cards = node.mesh().agent_cards();
-            for entry in &cards {
-                let agent = entry.card.get().agent;
-                let known = self.newest.insert((host, agent), (boot, entry.rank, entry.card.get().expires_at_ms));
+            let of_card = |entry: &CardEntry<AgentCard>| {
+                let card = entry.card.get();
+                (card.agent, (entry.rank, card.expires_at_ms))
+            };
+            let cards: BTreeMap<AgentId, (Rank, u64)> = node.mesh().of_agent_cards(of_card).into_iter().collect();
+            for (agent, (newer, expires_ms)) in &cards {
+                let known = self.newest.insert((host, *agent), (boot, *newer, *expires_ms));
                 if let Some((life, rank, _)) = known
                     && life == boot
-                    && entry.rank < rank
+                    && *newer < rank
                 {
                     return Err(format!(
                         "host {host} put card {} of {agent} in the place of {}",
-                        entry.rank.sequence, rank.sequence
+                        newer.sequence, rank.sequence
                     ));
                 }
             }
             let held = self.newest.range((host, AgentId([0; 32]))..=(host, AgentId([255; 32])));
             let held = held.filter(|(_, (life, _, expires_ms))| *life == boot && expires_ms > latest);
-            let shown = |agent: &AgentId| cards.iter().any(|entry| entry.card.get().agent == *agent);
-            if let Some(((_, agent), _)) = held.into_iter().find(|((_, agent), _)| !shown(agent)) {
+            if let Some(((_, agent), _)) = held.into_iter().find(|((_, agent), _)| !cards.contains_key(agent)) {
                 return Err(format!("host {host} forgot a card of {agent} that still holds"));
             }
         }

@@ -38,14 +38,14 @@ impl Oracle for CardsSigned {
         }
         self.next = view.now + EVERY;
         for (host, node) in view.hosts.nodes() {
-            for entry in node.mesh().agent_cards() {
-                let bytes = entry.card.envelope_bytes();
-                let digest = Hash::of(bytes);
+            let cards =
+                node.mesh().of_agent_cards(|entry| (entry.card.get().agent, entry.card.envelope_bytes().clone()));
+            for (agent, bytes) in cards {
+                let digest = Hash::of(&bytes);
                 if !self.good.insert(digest) {
                     continue;
                 }
-                let agent = entry.card.get().agent;
-                let opened = AgentCard::open(bytes).is_ok_and(|card| AgentId::of_key(card.key()) == agent);
+                let opened = AgentCard::open(&bytes).is_ok_and(|card| AgentId::of_key(card.key()) == agent);
                 let known = view.history.has_published(&digest) || view.hosts.is_strangers_card(&digest);
                 if !opened || !known {
                     return Err(format!("host {host} shows a card of {agent} that this agent never signed"));
