@@ -132,6 +132,17 @@ fn a_history_that_a_domain_rewrites_with_its_own_key_is_caught_by_the_kept_check
     let kept = alpha.dir.join("kept.checkpoint");
     ask(&alpha.dir, &["ledger", "checkpoint", &kept.display().to_string()]);
 
+    ask(&alpha.dir, &["agent", "register", "alice"]);
+
+    // An honest domain proves to whoever kept it that it only added to its history.
+    let short = alpha.dir.join("short.extension");
+    let path = |path: &Path| path.display().to_string();
+    ask(&alpha.dir, &["ledger", "extension", "--since", &path(&kept), &path(&short)]);
+    let said = judge(&short, Some(&kept));
+    assert_eq!(said.code, 0, "{}", said.text);
+    assert_eq!(said.last()["against"], said.last()["older"]["events"], "{}", said.text);
+    assert!(fs::metadata(&short).expect("a file").len() <= 2_000);
+
     // The domain's own key signs another root over the same number of events.
     let honest = fs::read(&kept).expect("the checkpoint");
     let (head, _) = Reader::open(honest.as_slice()).expect("our own document");
@@ -145,4 +156,21 @@ fn a_history_that_a_domain_rewrites_with_its_own_key_is_caught_by_the_kept_check
     assert_eq!(judge(&file, None).code, 0, "alone it is a good signature");
     let said = judge(&file, Some(&kept));
     assert_eq!((said.code, said.refusal()), (1, "same_size_other_root"), "{}", said.text);
+
+    // The two signatures together prove it to anybody, without the domain and without whoever found them.
+    let proof = alpha.dir.join("alpha.equivocation");
+    let accuse = |one: &Path, other: &Path| {
+        run(&["--json", "audit", "accuse", &path(one), &path(other), &path(&proof)], PATIENCE)
+    };
+    assert_eq!(accuse(&kept, &kept).refusal(), "no_contradiction");
+    assert_eq!(accuse(&kept, &file).code, 0);
+    let said = judge(&proof, None);
+    assert_eq!((said.code, &said.last()["document"]), (0, &Value::from("equivocation")), "{}", said.text);
+    assert_eq!(said.last()["domain"].as_str(), Some(alpha.domain().to_string().as_str()));
+
+    // Asked to extend what its key signed elsewhere, the node signs its own past: that contradicts, too.
+    let asked = try_ask(&alpha.dir, &["ledger", "extension", "--since", &path(&file), &path(&short)]);
+    assert_eq!(asked.refusal(), "same_size_other_root", "{}", asked.text);
+    assert_eq!(accuse(&file, &short).code, 0, "the extension is evidence");
+    assert_eq!(judge(&proof, None).code, 0);
 }

@@ -231,6 +231,11 @@ impl EventStore {
         merkle::consistency_proof(&nodes, older, newer).map_err(no_proof)
     }
 
+    /// Root of the tree as it was with `size` leaves.
+    pub fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
+        merkle::root_at(&self.nodes()?, size).map_err(no_proof)
+    }
+
     /// The leaves that a snapshot skipped and that are not fetched yet: first, and the first behind them.
     pub fn gap(&self) -> Result<Option<(u64, u64)>, StoreError> {
         let table = self.database.begin_read()?.open_table(MARKS)?;

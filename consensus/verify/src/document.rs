@@ -1,7 +1,8 @@
-//! The two documents: a signed checkpoint, and a whole history behind one.
+//! The four documents: a signed checkpoint, a whole history behind one, a short proof that one extends an older one, and
+//! the proof that a domain signed two histories.
 //!
 //! ```text
-//! kind      14 bytes   "comity-checkpt" or "comity-history"
+//! kind      14 bytes   "comity-checkpt", "comity-history", "comity-extends" or "comity-equivoc"
 //! version   u16        1; all numbers are big endian
 //! domain    32 bytes   the domain's id
 //! root key  32 bytes   its hash is the id
@@ -9,6 +10,9 @@
 //! checkpoint u32 length, envelope in context comity/v1/checkpoint, signed by a voter of the roster
 //! events    only in a history: as many as the checkpoint's size, in order, each
 //!           u32 length, the exact bytes of the leaf, the first 4 bytes of its leaf hash
+//! older     only in an extension: u32 length, envelope of the same domain's checkpoint of the older size,
+//!           then a u8 count of hashes and 32 bytes each: the consistency proof of RFC 9162
+//! other     only in an equivocation: u32 length, roster; u32 length, the other checkpoint of the same size
 //! ```
 //! Nothing follows. The four bytes behind an event tell a damaged copy from a false one: a byte that changed on the way is
 //! named with the event that it is in, while only the root judges what the domain wrote.
@@ -18,14 +22,17 @@ use crate::{
     wrong::{Place, Rule, Wrong},
 };
 use bytes::Bytes;
-use comity_ledger::{checkpoint::Checkpoint, merkle::leaf_hash};
+use comity_ledger::{
+    checkpoint::Checkpoint,
+    merkle::{PATH_MAX, leaf_hash},
+};
 use comity_proto::{
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     limits::{COMMAND_BATCH_BYTES_MAX, ENVELOPE_OVERHEAD_BYTES, ROSTER_BYTES_MAX},
 };
 use std::io::{self, Read, Write};
 
-/// The version of both documents that this program writes and reads.
+/// The version of the documents that this program writes and reads.
 pub const VERSION: u16 = 1;
 /// Bytes of an event that follow it.
 const MARK_BYTES: usize = 4;
@@ -39,13 +46,39 @@ pub enum Kind {
     Checkpoint,
     /// The same, and every event up to it.
     History,
+    /// The same, an older checkpoint, and the proof that the one extends the other.
+    Extension,
+    /// The same, and another checkpoint of the same size.
+    Equivocation,
+}
+
+/// What an extension brings beside its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The domain's checkpoint of the older size, signed when it was asked: an envelope.
+    pub older: Bytes,
+    /// The consistency proof of RFC 9162.
+    pub proof: Vec<Hash>,
+}
+
+/// What an equivocation brings beside its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// The roster that the other signer stands in.
+    pub roster: Bytes,
+    /// The other checkpoint: an envelope.
+    pub checkpoint: Bytes,
 }
 
 impl Kind {
+    const ALL: [Kind; 4] = [Kind::Checkpoint, Kind::History, Kind::Extension, Kind::Equivocation];
+
     const fn name(self) -> &'static [u8; 14] {
         match self {
             Kind::Checkpoint => b"comity-checkpt",
             Kind::History => b"comity-history",
+            Kind::Extension => b"comity-extends",
+            Kind::Equivocation => b"comity-equivoc",
         }
     }
 }
@@ -90,6 +123,30 @@ impl Head {
     }
 }
 
+impl Extension {
+    /// Writes it behind its head.
+    ///
+    /// # Errors
+    /// The writer's; a proof longer than any tree demands.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        put(out, &self.older)?;
+        let count = u8::try_from(self.proof.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        out.write_all(&[count])?;
+        self.proof.iter().try_for_each(|hash| out.write_all(&hash.0))
+    }
+}
+
+impl Other {
+    /// Writes it behind its head.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        put(out, &self.roster)?;
+        put(out, &self.checkpoint)
+    }
+}
+
 /// Writes the next event of a history.
 ///
 /// # Errors
@@ -120,15 +177,16 @@ impl<R: Read> Reader<R> {
     pub fn open(input: R) -> Result<(Head, Reader<R>), Wrong> {
         let mut reader = Reader { input, place: Place::Head, next: 0, event: Vec::new() };
         let name: [u8; 14] = reader.array()?;
-        let kind = [Kind::Checkpoint, Kind::History].into_iter().find(|kind| *kind.name() == name);
-        let kind = kind.ok_or_else(|| reader.wrong(Rule::NotADocument, "neither a checkpoint nor a history"))?;
+        let kind = Kind::ALL.into_iter().find(|kind| *kind.name() == name);
+        let kind =
+            kind.ok_or_else(|| reader.wrong(Rule::NotADocument, "no checkpoint, history, extension or equivocation"))?;
         let version = u16::from_be_bytes(reader.array()?);
         if version != VERSION {
             return Err(reader.wrong(Rule::UnknownVersion, format!("version {version}; this program reads {VERSION}")));
         }
         let (domain, root_key) = (DomainId(reader.array()?), PublicKey(reader.array()?));
-        let roster = reader.sized(ROSTER_BYTES_MAX)?.into();
-        let checkpoint = reader.sized(Checkpoint::LEN + ENVELOPE_OVERHEAD_BYTES)?.into();
+        let roster = reader.roster()?;
+        let checkpoint = reader.checkpoint()?;
         Ok((Head { kind, chain: Chain { domain, root_key, roster }, checkpoint }, reader))
     }
 
@@ -145,6 +203,40 @@ impl<R: Read> Reader<R> {
             return Err(self.wrong(Rule::Mark, "a byte of it changed after it was exported"));
         }
         Ok(&self.event)
+    }
+
+    /// The rest of an extension, to its end.
+    ///
+    /// # Errors
+    /// An early end, a proof longer than any two trees demand, bytes behind it.
+    pub fn extension(mut self) -> Result<Extension, Wrong> {
+        let older = self.checkpoint()?;
+        let [count] = self.array()?;
+        // One seed hash more than the longest path.
+        if usize::from(count) > PATH_MAX + 1 {
+            return Err(self.wrong(Rule::TooLarge, format!("{count} hashes, at most {}", PATH_MAX + 1)));
+        }
+        let proof = (0..count).map(|_| self.array().map(Hash)).collect::<Result<_, _>>()?;
+        self.end()?;
+        Ok(Extension { older, proof })
+    }
+
+    /// The rest of an equivocation, to its end.
+    ///
+    /// # Errors
+    /// An early end, bytes behind it.
+    pub fn other(mut self) -> Result<Other, Wrong> {
+        let other = Other { roster: self.roster()?, checkpoint: self.checkpoint()? };
+        self.end()?;
+        Ok(other)
+    }
+
+    fn roster(&mut self) -> Result<Bytes, Wrong> {
+        self.sized(ROSTER_BYTES_MAX).map(Bytes::from)
+    }
+
+    fn checkpoint(&mut self) -> Result<Bytes, Wrong> {
+        self.sized(Checkpoint::LEN + ENVELOPE_OVERHEAD_BYTES).map(Bytes::from)
     }
 
     /// Nothing may follow.

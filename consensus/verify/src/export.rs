@@ -2,8 +2,7 @@
 
 use crate::{
     chain::Judged,
-    document::{Kind, Reader},
-    proof::{self, Refused},
+    document::Reader,
     replay::Replay,
     wrong::{Place, Rule, Wrong},
 };
@@ -66,49 +65,15 @@ pub struct AssetFigures {
     pub reserves: Vec<(DomainId, u64)>,
 }
 
-/// What a document turned out to be, with everything in it judged.
-#[derive(Debug)]
-pub enum Verdict {
-    /// A whole history.
-    History(Report),
-    /// A checkpoint alone: its signature, and that nothing speaks against the older one.
-    Checkpoint {
-        /// What was signed, by whom.
-        judged: Judged,
-        /// Events in the older checkpoint, if one was given.
-        against: Option<u64>,
-    },
-}
-
-/// Judges a document of either kind; `against` is a checkpoint that it must extend.
+/// Reads a history to its end and judges everything in it; `older` is a checkpoint that it must extend.
 ///
 /// # Errors
-/// The first thing that is wrong: in the head, at an event by its index, or at the end.
-pub fn verify(input: impl Read, against: Option<&Judged>) -> Result<Verdict, Wrong> {
-    let (head, reader) = Reader::open(input)?;
-    let judged = head.judge()?;
-    let older = against.map(|older| *older.checkpoint());
-    if let Some(older) = &older {
-        proof::comparable(older, judged.checkpoint()).map_err(|refused| incomparable(&refused))?;
-    }
-    match head.kind {
-        Kind::History => verify_history(reader, &judged, older.as_ref()).map(Verdict::History),
-        Kind::Checkpoint => {
-            reader.end()?;
-            Ok(Verdict::Checkpoint { judged, against: older.map(|older| older.size) })
-        }
-    }
-}
-
-/// The signed checkpoint in a document of either kind, which is not read further.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn checkpoint_of(input: impl Read) -> Result<Judged, Wrong> {
-    Reader::open(input)?.0.judge()
-}
-
-fn verify_history(mut reader: Reader<impl Read>, judged: &Judged, older: Option<&Checkpoint>) -> Result<Report, Wrong> {
+/// The first thing that is wrong: at an event by its index, or at the end.
+pub(crate) fn verify_history(
+    mut reader: Reader<impl Read>,
+    judged: &Judged,
+    older: Option<&Checkpoint>,
+) -> Result<Report, Wrong> {
     let checkpoint = *judged.checkpoint();
     let mut replay = Replay::of(checkpoint.domain);
     let (mut tree, mut completed) = (CompactRange::new(), Vec::new());
@@ -126,15 +91,6 @@ fn verify_history(mut reader: Reader<impl Read>, judged: &Judged, older: Option<
     reader.end()?;
     judge_end(&replay, &tree, judged)?;
     Ok(report(&replay, judged, older.map(|older| older.size)))
-}
-
-fn incomparable(refused: &Refused) -> Wrong {
-    let rule = match refused {
-        Refused::OtherDomain => Rule::OtherDomain,
-        Refused::SameSizeOtherRoot { .. } => Rule::SameSizeOtherRoot,
-        _ => Rule::Shrunk,
-    };
-    Wrong::new(Place::Head, rule, refused.to_string())
 }
 
 fn judge_event(replay: &mut Replay, bytes: &[u8]) -> Result<(), (Rule, String)> {

@@ -6,11 +6,12 @@
 //! ```
 //! | module | holds |
 //! |---|---|
-//! | [`document`] | the two file formats, written and read as a stream |
+//! | [`document`] | the four file formats, written and read as a stream |
 //! | [`chain`] | domain id -> root key -> roster -> voter -> checkpoint |
 //! | [`replay`] | the rules of the books, one event at a time |
 //! | [`export`] | a whole history against its signed checkpoint, and against an older one |
 //! | [`proof`] | one tree extends another, one event is in a tree: short proofs instead of a history |
+//! | [`verdict`] | one entry for every kind of document; two signed histories as a proof of their own |
 //! | [`wrong`] | every refusal, by name |
 //!
 //! Absent on purpose: any code of a node, and `apply`. A judge that decides as the accused does finds nothing: the rules
@@ -24,8 +25,10 @@ pub mod export;
 pub mod proof;
 pub mod replay;
 pub mod report;
+pub mod verdict;
 pub mod wrong;
 
 pub use chain::{Chain, Judged};
-pub use export::{Report, Verdict, checkpoint_of, verify};
+pub use export::Report;
+pub use verdict::{Verdict, checkpoint_of, verify};
 pub use wrong::{Place, Rule, Wrong};

@@ -3,10 +3,7 @@
 //! Exit code 0: everything holds. 1: it was judged and something is wrong. 2: it could not be judged (arguments, files).
 
 use clap::Parser;
-use comity_verify::{
-    Place, Rule, Wrong,
-    export::{Verdict, checkpoint_of, verify},
-};
+use comity_verify::{Place, Rule, Verdict, Wrong, checkpoint_of, verify};
 use std::{
     fs::File,
     io::BufReader,
@@ -14,11 +11,11 @@ use std::{
     process::ExitCode,
 };
 
-/// Judges a domain's exported history, or a signed checkpoint, without any code of a node.
+/// Judges a domain's exported history, checkpoint or proof without any code of a node.
 #[derive(Debug, Parser)]
 #[command(name = "comity-verify", version)]
 struct Args {
-    /// What `comity ledger export` or `comity ledger checkpoint` wrote.
+    /// What `comity ledger export`, `checkpoint` or `extension` or `comity audit accuse` wrote.
     file: PathBuf,
     /// A checkpoint (or an older history) that it must extend.
     #[arg(long, value_name = "CHECKPOINT")]

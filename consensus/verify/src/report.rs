@@ -1,6 +1,10 @@
 //! What was checked, as lines for people. What was not checked is said, never left out.
 
-use crate::export::{AssetFigures, Report, Verdict};
+use crate::{
+    chain::Judged,
+    export::{AssetFigures, Report},
+    verdict::Verdict,
+};
 use comity_proto::{amount::format_amount, ids::DomainId};
 use std::fmt;
 
@@ -55,25 +59,46 @@ fn show_asset(f: &mut fmt::Formatter<'_>, figures: &AssetFigures) -> fmt::Result
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (judged, against) = match self {
-            Verdict::History(report) => return report.fmt(f),
-            Verdict::Checkpoint { judged, against } => (judged, against),
-        };
-        let checkpoint = judged.checkpoint();
-        writeln!(f, "domain      {}", checkpoint.domain)?;
-        let (signer, epoch) = (judged.signer(), judged.roster().epoch);
-        writeln!(f, "signature   checkpoint signed by voter {signer} of roster {epoch}, roster by the root key")?;
-        writeln!(
-            f,
-            "root        {} over {} events, not recomputed: needs a history",
-            checkpoint.root, checkpoint.size
-        )?;
-        match against {
-            Some(size) if *size == checkpoint.size => {
-                write!(f, "extends     the older checkpoint: it is the same tree")
+        match self {
+            Verdict::History(report) => report.fmt(f),
+            Verdict::Checkpoint { judged, against } => {
+                show_signed(f, judged)?;
+                match against {
+                    Some(size) if *size == judged.checkpoint().size => {
+                        write!(f, "extends     the older checkpoint: it is the same tree")
+                    }
+                    Some(size) => {
+                        write!(f, "extends     not shorter than the older one over {size}; the rest needs a proof")
+                    }
+                    None => write!(f, "extends     not checked: no older checkpoint was given"),
+                }
             }
-            Some(size) => write!(f, "extends     not shorter than the older one over {size}; the rest needs a history"),
-            None => write!(f, "extends     not checked: no older checkpoint was given"),
+            Verdict::Extension { newer, older, against } => {
+                show_signed(f, newer)?;
+                let size = older.checkpoint().size;
+                if *against {
+                    write!(f, "extends     the older checkpoint over {size} events, proved")
+                } else {
+                    write!(
+                        f,
+                        "extends     a checkpoint over {size} events, proved; hold it against the one that you kept"
+                    )
+                }
+            }
+            Verdict::Equivocation { first, second } => {
+                let checkpoint = first.checkpoint();
+                writeln!(f, "domain      {} signed two histories of {} events", checkpoint.domain, checkpoint.size)?;
+                writeln!(f, "one         {} by voter {}", checkpoint.root, first.signer())?;
+                write!(f, "other       {} by voter {}", second.checkpoint().root, second.signer())
+            }
         }
     }
+}
+
+fn show_signed(f: &mut fmt::Formatter<'_>, judged: &Judged) -> fmt::Result {
+    let checkpoint = judged.checkpoint();
+    writeln!(f, "domain      {}", checkpoint.domain)?;
+    let (signer, epoch) = (judged.signer(), judged.roster().epoch);
+    writeln!(f, "signature   checkpoint signed by voter {signer} of roster {epoch}, roster by the root key")?;
+    writeln!(f, "root        {} over {} events, not recomputed: needs a history", checkpoint.root, checkpoint.size)
 }

@@ -71,6 +71,12 @@ rules! {
     Shrunk = "shrunk",
     /// Two signed checkpoints of one size with different roots: the domain said two things.
     SameSizeOtherRoot = "same_size_other_root",
+    /// The short proof is refused; the detail begins with the name of the reason.
+    Proof = "proof",
+    /// The document is about another size than the checkpoint that it is held against.
+    OtherSize = "other_size",
+    /// The two checkpoints do not contradict each other: nobody is accused.
+    NoContradiction = "no_contradiction",
     /// The event's bytes are not those that were exported.
     Mark = "mark",
     /// The bytes are no event.

@@ -135,7 +135,7 @@ fn a_checkpoint_alone_is_judged_and_says_what_it_does_not_prove() {
     let bytes = file(&head, &[]);
     let older = judged("alpha", &checkpoint_over("alpha", &alpha.history[..4]));
     let verdict = judge(&bytes, Some(&older)).expect("an honest checkpoint");
-    assert!(verdict.to_string().contains("the rest needs a history"), "{verdict}");
+    assert!(verdict.to_string().contains("the rest needs a proof"), "{verdict}");
     let wrong = judge(&[bytes.as_slice(), &[0]].concat(), None).expect_err("one byte more");
     assert_eq!(wrong.rule, Rule::TrailingBytes);
 }

@@ -12,7 +12,9 @@ use comity_proto::{
     identity::Roster,
 };
 use comity_verify::{Place, Rule, Wrong, document::VERSION};
-use document::{checkpoint_over, decoded, file, head, honest, judge, judged, root_key, signed_history};
+use document::{
+    checkpoint_over, decoded, equivocation, extension, file, head, honest, judge, judged, root_key, signed_history,
+};
 use std::io::{self, Read};
 use support::{World, agent_of, domain_of, key_of, roster_of};
 
@@ -226,9 +228,24 @@ fn against_older() -> Vec<Rule> {
     older.iter().map(|older| judge(&honest(&world), Some(older)).map(|_| ()).expect_err("a lie").rule).collect()
 }
 
+fn in_short_documents() -> Vec<Rule> {
+    let history = world().history;
+    let honest = extension("alpha", &history, 3, |_| {});
+    let kept = judged("alpha", &checkpoint_over("alpha", &history[..4]));
+    let face = head("alpha", checkpoint_over("alpha", &history).seal(&root_key("alpha")));
+    let refusals = [
+        judge(&extension("alpha", &history, 3, |proof| proof.truncate(1)), None),
+        judge(&honest, Some(&kept)),
+        judge(&equivocation(&face, &face), None),
+    ];
+    refusals.into_iter().map(|refused| refused.map(|_| ()).expect_err("a false document").rule).collect()
+}
+
 #[test]
 fn every_rule_is_broken_by_some_document() {
     let mut broken = against_older();
+    assert_eq!(in_short_documents(), [Rule::Proof, Rule::OtherSize, Rule::NoContradiction]);
+    broken.extend(in_short_documents());
     broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_bytes().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_signatures().iter().map(|(_, rule, _)| *rule));

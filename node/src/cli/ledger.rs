@@ -58,6 +58,7 @@ pub(super) fn ledger(context: &Context, command: &LedgerCommand) -> Result<(), S
         }
         LedgerCommand::Export { file } => audit::export(context, file)?,
         LedgerCommand::Checkpoint { file } => audit::checkpoint(context, file)?,
+        LedgerCommand::Extension { since, file } => audit::extension(context, since, file)?,
         LedgerCommand::Verify(args) => audit::verify(args, context.output)?,
     }
     Ok(())

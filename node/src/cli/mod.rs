@@ -53,6 +53,9 @@ fn run(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<ExitCode, Service
         Command::Ledger(LedgerCommand::Verify(args)) | Command::Audit(AuditCommand::Verify(args)) => {
             audit::verify(args, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
         }
+        Command::Audit(AuditCommand::Accuse { one, other, file }) => {
+            audit::accuse(one, other, file, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
+        }
         other => ask(&Context::of(cli)?, other).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -87,6 +90,6 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_) | Command::DevAgent(_) | Command::Up(_) | Command::Init(_) | Command::Bench(_) => Ok(()),
-        Command::Audit(AuditCommand::Verify(_)) => Ok(()),
+        Command::Audit(_) => Ok(()),
     }
 }

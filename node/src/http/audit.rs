@@ -3,7 +3,10 @@
 use super::auth::Caller;
 use crate::{
     node::Node,
-    service::{audit, error::ServiceError},
+    service::{
+        audit::{self, SignedCheckpoint},
+        error::ServiceError,
+    },
 };
 use axum::{
     Json, Router,
@@ -19,16 +22,35 @@ type App = State<Arc<Node>>;
 type Answer = Result<Json<Value>, ServiceError>;
 
 pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new().route("/api/v1/ledger/checkpoint", get(checkpoint)).route("/api/v1/ledger/leaves", get(leaves))
+    Router::new()
+        .route("/api/v1/ledger/checkpoint", get(checkpoint))
+        .route("/api/v1/ledger/extension", get(extension))
+        .route("/api/v1/ledger/leaves", get(leaves))
 }
 
 /// Says nothing but a size and a hash: anybody with a token may keep one.
 async fn checkpoint(State(node): App, _: Caller) -> Answer {
-    let signed = audit::checkpoint(&node).await?;
-    Ok(Json(json!({
+    Ok(Json(view(&audit::checkpoint(&node).await?)))
+}
+
+fn view(signed: &SignedCheckpoint) -> Value {
+    json!({
         "domain": signed.domain, "domain_key": signed.domain_key, "roster": BASE64.encode(&signed.roster),
         "checkpoint": BASE64.encode(&signed.checkpoint), "events": signed.plain.size, "root": signed.plain.root,
-    })))
+    })
+}
+
+#[derive(Deserialize)]
+struct Older {
+    older: u64,
+}
+
+async fn extension(State(node): App, _: Caller, Query(query): Query<Older>) -> Answer {
+    let extension = audit::extension(&node, query.older).await?;
+    let mut document = view(&extension.newer);
+    document["older"] = BASE64.encode(&extension.older).into();
+    document["proof"] = json!(extension.proof);
+    Ok(Json(document))
 }
 
 #[derive(Deserialize)]

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::node::Node;
 use bytes::Bytes;
-use comity_ledger::checkpoint::Checkpoint;
+use comity_ledger::{Event, checkpoint::Checkpoint};
 use comity_proto::{
     envelope::Signed as _,
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
 };
 use comity_runtime as runtime;
 use std::time::Duration;
@@ -57,6 +57,51 @@ pub async fn checkpoint(node: &Node) -> Result<SignedCheckpoint, ServiceError> {
     Ok(SignedCheckpoint { domain: plain.domain, domain_key, roster, checkpoint, plain })
 }
 
+/// A checkpoint, the one of an older size, and the proof that the history between them was only added to.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// The newer one.
+    pub newer: SignedCheckpoint,
+    /// An envelope in context `Checkpoint` over the older size, signed now.
+    pub older: Bytes,
+    /// The consistency proof of RFC 9162.
+    pub proof: Vec<Hash>,
+}
+
+/// Signs the event log as it stands and as it stood with `older` events. Whoever kept a checkpoint of that size compares:
+/// another root over it, with this signature beside it, is the proof that this domain rewrote its history.
+///
+/// # Errors
+/// As [`checkpoint`]; `bad_range`; `events_missing` while this node fetches what a snapshot skipped.
+pub async fn extension(node: &Node, older: u64) -> Result<Extension, ServiceError> {
+    let newer = checkpoint(node).await?;
+    let size = newer.plain.size;
+    if older == 0 || older > size {
+        return Err(ServiceError::bad_input("bad_range", format!("a tree of {older} events inside one of {size}")));
+    }
+    let last = leaves(node, older.saturating_sub(1), older).await?;
+    // The nodes of the newest entry are written with its rows.
+    leaves(node, size.saturating_sub(1), size).await?;
+    let last = last.first().map(|bytes| Event::from_bytes(bytes));
+    let last = last.and_then(Result::ok).ok_or_else(|| missing(older.saturating_sub(1)))?;
+    let store = node.replica().events().clone();
+    let read = runtime::run_blocking(move || Ok((store.root_at(older)?, store.consistency(older, size)?)));
+    let read = read.await.unwrap_or(Err(comity_replica::StoreError::Stopped));
+    let (root, proof) = read.map_err(|error| match error {
+        comity_replica::StoreError::NoProof(_) => missing(older),
+        error => unreadable(&error),
+    })?;
+    let plain =
+        Checkpoint { domain: newer.domain, size: older, root, stamp_ms: last.stamp_ms, log_index: last.log_index };
+    Ok(Extension { older: plain.seal(node.key()), newer, proof })
+}
+
+fn missing(event: u64) -> ServiceError {
+    let detail = format!("event {event} is not here: this node was given a snapshot and is still fetching");
+    let next = "ask again in a moment, or ask another node of the domain";
+    ServiceError::new(Kind::Unavailable, "events_missing", detail, next)
+}
+
 /// The exact bytes of events `from..below`, as many as fit one answer, at least one.
 ///
 /// # Errors
@@ -83,9 +128,7 @@ pub async fn leaves(node: &Node, from: u64, below: u64) -> Result<Vec<Bytes>, Se
             return Ok(present);
         }
         if gap.is_some_and(|(first, end)| (first..end).contains(&from)) || runtime::now() >= deadline {
-            let detail = format!("event {from} is not here: this node was given a snapshot and is still fetching");
-            let next = "ask again in a moment, or ask another node of the domain";
-            return Err(ServiceError::new(Kind::Unavailable, "events_missing", detail, next));
+            return Err(missing(from));
         }
         runtime::sleep(LOOK_EVERY).await;
     }

@@ -8,10 +8,10 @@ use comity_ledger::{
     checkpoint::Checkpoint,
     merkle::{CompactRange, leaf_hash},
 };
-use comity_proto::{envelope::Signed as _, keys::SecretKey};
+use comity_proto::{envelope::Signed as _, ids::Hash, keys::SecretKey};
 use comity_verify::{
     Chain, Judged, Verdict, Wrong,
-    document::{Head, Kind, write_event},
+    document::{Extension, Head, Kind, Other, write_event},
     verify,
 };
 
@@ -79,4 +79,35 @@ pub(crate) fn judge(bytes: &[u8], against: Option<&Judged>) -> Result<Verdict, W
 
 pub(crate) fn decoded(events: &[Vec<u8>]) -> Vec<Event> {
     events.iter().map(|bytes| Event::from_bytes(bytes).expect("our own event")).collect()
+}
+
+/// A short proof from the first `older` events to all of them; `edit` may spoil it.
+pub(crate) fn extension(domain: &str, events: &[Vec<u8>], older: usize, edit: impl FnOnce(&mut Vec<Hash>)) -> Vec<u8> {
+    struct Nodes(std::collections::BTreeMap<(u8, u64), Hash>);
+    impl comity_ledger::merkle::NodeReader for Nodes {
+        fn node(&self, level: u8, index: u64) -> Option<Hash> {
+            self.0.get(&(level, index)).copied()
+        }
+    }
+    let mut tree = CompactRange::new();
+    let completed = events.iter().flat_map(|event| tree.append(leaf_hash(event)));
+    let nodes = Nodes(completed.map(|node| ((node.level, node.index), node.hash)).collect());
+    let (from, to) = (older as u64, events.len() as u64);
+    let mut proof = comity_ledger::merkle::consistency_proof(&nodes, from, to).expect("all nodes are there");
+    edit(&mut proof);
+    let root = root_key(domain);
+    let mut head = head(domain, checkpoint_over(domain, events).seal(&root));
+    head.kind = Kind::Extension;
+    let rest = Extension { older: checkpoint_over(domain, &events[..older]).seal(&root), proof };
+    let mut out = file(&head, &[]);
+    rest.write(&mut out).expect("memory takes it");
+    out
+}
+
+/// Two checkpoints side by side, as an accusation.
+pub(crate) fn equivocation(one: &Head, other: &Head) -> Vec<u8> {
+    let mut out = file(&Head { kind: Kind::Equivocation, ..one.clone() }, &[]);
+    let rest = Other { roster: other.chain.roster.clone(), checkpoint: other.checkpoint.clone() };
+    rest.write(&mut out).expect("memory takes it");
+    out
 }

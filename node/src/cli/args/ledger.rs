@@ -29,6 +29,14 @@ pub enum LedgerCommand {
         /// Where to.
         file: PathBuf,
     },
+    /// Prove in under 2 kB that the log still extends a checkpoint that somebody kept, without the history.
+    Extension {
+        /// The kept checkpoint, or any document that begins with one.
+        #[arg(long, value_name = "CHECKPOINT")]
+        since: PathBuf,
+        /// Where to.
+        file: PathBuf,
+    },
     /// Judge an exported file: every leaf, every posting, the root, the signatures. Asks no node.
     Verify(VerifyArgs),
 }
@@ -36,14 +44,23 @@ pub enum LedgerCommand {
 /// `audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Judge a file of another domain: an exported history or a signed checkpoint. Asks no node.
+    /// Judge a file of another domain: a history, a checkpoint, an extension, an equivocation. Asks no node.
     Verify(VerifyArgs),
+    /// Put two signed checkpoints that contradict each other into one file: proof against their domain for everybody.
+    Accuse {
+        /// A checkpoint, history or extension.
+        one: PathBuf,
+        /// Another one of the same domain.
+        other: PathBuf,
+        /// Where to.
+        file: PathBuf,
+    },
 }
 
 /// What to judge.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// What `ledger export` or `ledger checkpoint` wrote.
+    /// What `ledger export`, `checkpoint` or `extension`, or `audit accuse` wrote.
     pub file: PathBuf,
     /// A checkpoint (or an older history) that it must extend.
     #[arg(long, value_name = "CHECKPOINT")]
