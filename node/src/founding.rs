@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use comity_proto::{
-    amount::AssetCode,
+    amount::{AssetCode, AssetId},
+    command::Verb,
     envelope::Signed as _,
     identity::{Genesis, NodeCertificate, Roles, Roster},
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     keys::SecretKey,
     limits::{SECOND_MS, SUPPLY_MAX, YEAR_MS},
     policy::Policy,
     reject::Reject,
     text::Nickname,
+    treaty::{ExposureCap, TreatyDocument, TreatyParty},
 };
 
 /// Code of the asset that every domain starts with.
@@ -105,5 +107,40 @@ impl DomainKeys {
             incarnation: 1,
         };
         Ok(genesis.seal(&self.root))
+    }
+}
+
+/// A domain whose keys are at hand: of a demonstration, a measurement or a simulation.
+#[derive(Clone, Copy)]
+pub struct KnownDomain<'a> {
+    /// Its secrets.
+    pub keys: &'a DomainKeys,
+    /// What it calls itself.
+    pub nickname: &'a str,
+    /// Digest of the policy that it was founded with.
+    pub policy: Hash,
+    /// Envelope of its roster.
+    pub roster: &'a Bytes,
+}
+
+impl KnownDomain<'_> {
+    fn part(&self, other: &KnownDomain<'_>, cap: u64) -> Result<TreatyParty, Reject> {
+        let asset = AssetId { issuer: other.keys.domain(), code: AssetCode::new(ASSET_CODE)? };
+        let (key, nickname) = (self.keys.root.public(), Nickname::new(self.nickname)?);
+        Ok(TreatyParty { key, nickname, caps: vec![ExposureCap { asset, cap }], policy: self.policy })
+    }
+
+    /// The first treaty with `peer`, signed by both, as this side brings it into its ledger. Each accepts so much of the
+    /// other's first asset.
+    ///
+    /// # Errors
+    /// A nickname that is none.
+    pub fn treaty_with(&self, peer: &KnownDomain<'_>, cap: u64) -> Result<Verb, Reject> {
+        let document = TreatyDocument::between(self.part(peer, cap)?, peer.part(self, cap)?, None);
+        Ok(Verb::ApproveTreaty {
+            document: document.seal(&self.keys.root),
+            countersigned: document.seal(&peer.keys.root),
+            roster: peer.roster.clone(),
+        })
     }
 }

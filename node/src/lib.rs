@@ -28,3 +28,4 @@ pub mod signer;
 pub mod storage;
 pub mod tasks;
 pub mod telemetry;
+mod treaty;

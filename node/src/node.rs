@@ -29,6 +29,7 @@ use comity_proto::{
     keys::SecretKey,
     relay::{Answer, Question},
     text::AgentString,
+    treaty::TreatyStanding,
 };
 use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
@@ -126,6 +127,7 @@ impl Node {
         comity_runtime::spawn(found(node.clone()));
         comity_runtime::spawn(watch_trust(node.clone()));
         comity_runtime::spawn(crate::join::tend(node.clone()));
+        comity_runtime::spawn(crate::treaty::tend(node.clone()));
         comity_runtime::spawn(outbox::run(outbox::Outbox {
             replica: node.replica.clone(),
             mesh: node.mesh.clone(),
@@ -148,6 +150,14 @@ impl Node {
             Arc::new(move |caller, body| {
                 let node = node.clone();
                 Box::pin(async move { node.answer(caller, body).await })
+            }),
+        );
+        let node = self.clone();
+        self.mesh.serve(
+            Class::Treaty,
+            Arc::new(move |_caller, body| {
+                let node = node.clone();
+                Box::pin(async move { crate::treaty::take(&node, body).await })
             }),
         );
         let node = self.clone();
@@ -362,9 +372,11 @@ async fn watch_trust(node: Arc<Node>) {
     loop {
         let (trust, roster) = node.replica.read_stale(|ledger, _| {
             let mut trust = own_trust(&node.home);
-            for treaty in ledger.treaties() {
-                let peer = TrustedDomain { key: treaty.peer_key, relation: Relation::Peer };
-                trust.domains.insert(treaty.peer, peer);
+            for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {
+                // What has begun is finished under every treaty, so its key stays pinned.
+                let agreed = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
+                let relation = if agreed { Relation::Peer } else { Relation::Known };
+                trust.domains.insert(treaty.peer, TrustedDomain { key: treaty.peer_key, relation });
             }
             (trust, ledger.domain().map(|domain| domain.roster.clone()))
         });

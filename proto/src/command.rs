@@ -6,9 +6,9 @@ use crate::{
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId, TransferId},
     policy::Policy,
     text::{GroupLabel, Memo, Name, Nickname, ReferralCode},
-    treaty::Treaty,
 };
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 pub use crate::convert::command::Heading;
 
@@ -214,9 +214,36 @@ pub enum Verb {
         /// The whole policy.
         policy: Policy,
     },
-    /// Operator: a peer, by static configuration.
-    SetTreaty {
-        /// The whole treaty as this side sees it.
-        treaty: Treaty,
+    /// Operator: another domain may propose a treaty, once, with the secret of an invitation.
+    InvitePeer {
+        /// Digest of that secret.
+        secret_hash: Hash,
+        /// How much of the other domain's own first asset is accepted, minor units.
+        cap: u64,
+        /// Until then; ledger time, ms.
+        ends_at_ms: u64,
+        /// Nobody but this domain, if named.
+        invitee: Option<DomainId>,
+    },
+    /// Operator: signs the next version of a treaty first.
+    ProposeTreaty {
+        /// Envelope of the document by this domain.
+        document: Bytes,
+        /// Envelope of the peer's invitation; empty for the next version of a treaty that stands.
+        invitation: Bytes,
+    },
+    /// Operator: signs a treaty that the peer has signed.
+    ApproveTreaty {
+        /// Envelope of the document by this domain.
+        document: Bytes,
+        /// Envelope of the same document by the peer.
+        countersigned: Bytes,
+        /// Envelope of the peer's roster; empty where it came with the proposal.
+        roster: Bytes,
+    },
+    /// Operator: denies, suspends, resumes, drains or revokes.
+    ChangeTreaty {
+        /// Envelope of this domain's notice.
+        notice: Bytes,
     },
 }

@@ -12,6 +12,7 @@ mod identity;
 mod relay;
 mod settlement;
 mod task;
+pub(crate) mod treaty;
 mod verb;
 
 use crate::{

@@ -34,16 +34,22 @@ pub enum EntryItem {
     Roster(Bytes),
     /// Handles due deadlines, and nothing else.
     Pulse,
+    /// A [`crate::treaty::TreatyPush`] of another domain.
+    Treaty(Bytes),
+    /// Envelope of another domain's [`crate::relay::Receipt`] for a push of this one.
+    TreatyReceipt(Bytes),
 }
 
 impl EntryItem {
-    /// The envelope, if the item carries one.
+    /// The bytes of others, if the item carries any.
     pub fn envelope(&self) -> Option<&Bytes> {
         match self {
             EntryItem::Genesis(bytes)
             | EntryItem::Commands(bytes)
             | EntryItem::Settlement(bytes)
-            | EntryItem::Roster(bytes) => Some(bytes),
+            | EntryItem::Roster(bytes)
+            | EntryItem::Treaty(bytes)
+            | EntryItem::TreatyReceipt(bytes) => Some(bytes),
             EntryItem::Pulse => None,
         }
     }
@@ -90,6 +96,8 @@ fn to_wire(item: &EntryItem) -> wire::EntryItem {
         EntryItem::Settlement(bytes) => Item::Settlement(bytes.clone()),
         EntryItem::Roster(bytes) => Item::Roster(bytes.clone()),
         EntryItem::Pulse => Item::Pulse(wire::Nothing {}),
+        EntryItem::Treaty(bytes) => Item::Treaty(bytes.clone()),
+        EntryItem::TreatyReceipt(bytes) => Item::TreatyReceipt(bytes.clone()),
     };
     wire::EntryItem { item: Some(item) }
 }
@@ -103,5 +111,7 @@ fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
         Item::Settlement(bytes) => envelope(bytes).map(EntryItem::Settlement),
         Item::Roster(bytes) => envelope(bytes).map(EntryItem::Roster),
         Item::Pulse(wire::Nothing {}) => Ok(EntryItem::Pulse),
+        Item::Treaty(bytes) => envelope(bytes).map(EntryItem::Treaty),
+        Item::TreatyReceipt(bytes) => envelope(bytes).map(EntryItem::TreatyReceipt),
     }
 }

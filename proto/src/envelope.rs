@@ -57,11 +57,17 @@ pub enum Context {
     Genesis,
     /// A home domain confirms an agent's current key.
     KeyAttestation,
+    /// What two domains agree on.
+    Treaty,
+    /// A domain changes what it does under a treaty.
+    TreatyNotice,
+    /// A domain invites another one.
+    Invitation,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 17] = [
+    pub const ALL: [Context; 20] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -79,6 +85,9 @@ impl Context {
         Context::JoinRequest,
         Context::Genesis,
         Context::KeyAttestation,
+        Context::Treaty,
+        Context::TreatyNotice,
+        Context::Invitation,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -101,6 +110,9 @@ impl Context {
             Context::JoinRequest => "comity/v1/join-request",
             Context::Genesis => "comity/v1/genesis",
             Context::KeyAttestation => "comity/v1/key-attestation",
+            Context::Treaty => "comity/v1/treaty",
+            Context::TreatyNotice => "comity/v1/treaty-notice",
+            Context::Invitation => "comity/v1/invitation",
         }
     }
 }

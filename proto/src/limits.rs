@@ -152,6 +152,24 @@ pub const OPEN_TRANSFERS_PER_PEER_MAX: usize = 65_536;
 pub const TREATIES_MAX: usize = 1_024;
 /// Assets of one peer that a treaty names.
 pub const EXPOSURE_CAPS_MAX: usize = 64;
+/// Payload of a treaty: two parties with all their caps.
+pub const TREATY_BYTES_MAX: usize = 12 * 1_024;
+/// Payload of a notice about a treaty: two ids and a reason.
+pub const NOTICE_BYTES_MAX: usize = 1_024;
+/// Payload of an invitation: carried by hand, so it must fit a message.
+pub const INVITATION_BYTES_MAX: usize = 2 * 1_024;
+/// Nodes that an invitation names.
+pub const DOORS_MAX: usize = 8;
+/// Invitations remembered at once, used ones among them.
+pub const INVITATIONS_MAX: usize = 64;
+/// Longest time to accept an invitation.
+pub const INVITATION_VALID_MAX_MS: u64 = 30 * DAY_MS;
+/// How long an invitation is remembered after its end, so that it is refused by its name.
+pub const INVITATION_KEPT_MS: u64 = 7 * DAY_MS;
+/// What one domain tells another about a treaty: a document signed twice, a roster, addresses.
+pub const TREATY_PUSH_BYTES_MAX: usize = 32 * 1_024;
+/// How long a peer's holders can bring its paper back after the last transfer of a draining treaty.
+pub const REDEMPTION_MS: u64 = 90 * DAY_MS;
 
 // --- identity ------------------------------------------------------------------------------------------------------
 
@@ -253,6 +271,17 @@ const _: () = {
         ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + SUPPLY_FIGURES_MAX * 96 + ROSTER_BYTES_MAX < CARD_BYTES_MAX,
         "the longest domain card fits"
     );
+    assert!(
+        2 * (EXPOSURE_CAPS_MAX * 72 + NICKNAME_BYTES_MAX + 128) + 64 <= TREATY_BYTES_MAX,
+        "the longest treaty fits"
+    );
+    assert!(
+        2 * TREATY_BYTES_MAX + ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + ROSTER_BYTES_MAX + 512
+            <= TREATY_PUSH_BYTES_MAX,
+        "the longest push fits"
+    );
+    assert!(DOORS_MAX * 64 < INVITATION_BYTES_MAX && REASON_BYTES_MAX + 256 <= NOTICE_BYTES_MAX, "short ones fit");
+    assert!(TREATY_PUSH_BYTES_MAX < COMMAND_BATCH_BYTES_MAX, "a push fits where a command batch does");
     assert!(QUESTION_BYTES_MAX < FRAME_BYTES_MAX, "a question fits into a frame");
     assert!(COMMANDS_PER_BATCH_MAX * 3 + ROSTER_BYTES_MAX + 128 <= RECEIPT_BYTES_MAX, "the longest receipt fits");
     assert!(FEE_BPS_MAX < BPS_WHOLE && REFERRAL_BPS_SUM_MAX <= BPS_WHOLE, "shares are parts of a whole");

@@ -37,7 +37,7 @@ pub fn run(args: &[&str], patience: Duration) -> Said {
     let code = process.wait(patience);
     let (out, err) = (process.said(), process.complained());
     let code = code.unwrap_or_else(|| panic!("comity {args:?} has not ended after {patience:?}:\n{out}{err}"));
-    // `peer export` prints one document over many lines; everything else one document a line.
+    // One document over many lines, or one a line.
     let documents = match serde_json::from_str(&out) {
         Ok(document) => vec![document],
         Err(_) => out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),

@@ -11,8 +11,6 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     command::{Command, Verb},
     ids::DomainId,
-    text::Nickname,
-    treaty::{ExposureCap, Treaty},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -115,17 +113,10 @@ impl Domain {
         self.operate(vec![Verb::Issue { code: native(), to: None, amount }, Verb::FundFaucet { amount: faucet }]);
     }
 
-    /// Trusts `peer` up to a cap on its asset, minor units.
+    /// Signs a treaty with `peer`, which signs too and may not know yet; with so much of the other's asset, minor units.
     pub fn trust(&self, peer: &Domain, cap: u64) {
-        let treaty = Treaty {
-            peer: peer.id(),
-            peer_key: peer.plan.keys.root.public(),
-            nickname: Nickname::new(peer.plan.name).expect("a nickname"),
-            active: true,
-            caps: vec![ExposureCap { asset: peer.asset(), cap }],
-            roster: peer.plan.roster.clone(),
-        };
-        self.operate(vec![Verb::SetTreaty { treaty }]);
+        let treaty = self.plan.known().treaty_with(&peer.plan.known(), cap).expect("nicknames");
+        self.operate(vec![treaty]);
     }
 
     /// What its replicas hold: each with its violated invariant, if any, and in doubt.

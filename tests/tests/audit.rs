@@ -24,14 +24,11 @@ fn judge(file: &Path, against: Option<&Path>) -> Said {
     run(&args, PATIENCE)
 }
 
-/// Both operators exchange one file.
+/// One operator invites, the other signs, the first signs too.
 fn befriend(one: &Single, other: &Single) {
-    for (from, to) in [(one, other), (other, one)] {
-        let export = ask(&from.dir, &["peer", "export"]);
-        let file = from.dir.join("peer.json");
-        fs::write(&file, export.to_string()).expect("a file");
-        ask(&to.dir, &["peer", "add", &file.display().to_string(), "--cap", "1000"]);
-    }
+    let token = text(&ask(&one.dir, &["peer", "invite", "--cap", "1000"]), "token");
+    ask(&other.dir, &["peer", "accept", &token, "--cap", "1000"]);
+    ask(&one.dir, &["peer", "approve", &other.domain().to_string()]);
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -4,7 +4,7 @@
 //! that a bad leader invented is `bad_signature` on all of them. What needs state, such as which key is active, is left
 //! to `apply`.
 
-use crate::{outcome::Outcome, settlement::CheckedBatch};
+use crate::{outcome::Outcome, settlement::CheckedBatch, treaty::CheckedPush};
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
@@ -16,6 +16,7 @@ use comity_proto::{
     keys::verify_rotation,
     planted::{Plant, planted},
     reject::Reject,
+    relay::Receipt,
 };
 
 /// An item whose bytes have been judged. Private inside: [`check`] is its only source.
@@ -30,6 +31,8 @@ pub(crate) enum Checked {
     Settlement(Box<CheckedBatch>),
     Roster(Box<Verified<Roster>>),
     Pulse,
+    Treaty(Box<CheckedPush>),
+    TreatyReceipt(Box<Verified<Receipt>>),
 }
 
 /// A genesis whose roster is signed by the same root key.
@@ -62,6 +65,10 @@ pub fn check(item: &EntryItem) -> CheckedItem {
         EntryItem::Settlement(bytes) => CheckedBatch::open(bytes).map(|batch| Checked::Settlement(Box::new(batch))),
         EntryItem::Roster(bytes) => Roster::open(bytes).map(|roster| Checked::Roster(Box::new(roster))),
         EntryItem::Pulse => Ok(Checked::Pulse),
+        EntryItem::Treaty(bytes) => CheckedPush::open(bytes).map(|push| Checked::Treaty(Box::new(push))),
+        EntryItem::TreatyReceipt(bytes) => {
+            Receipt::open(bytes).map(|receipt| Checked::TreatyReceipt(Box::new(receipt)))
+        }
     };
     CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
 }

@@ -5,14 +5,15 @@
 
 use crate::account::{AccountKind, AssetIndex, Leg};
 use crate::merkle::leaf_hash;
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use comity_proto::{
     amount::AssetId,
     command::Party,
     escrow::EscrowTerms,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
     settlement::Source,
-    text::{GroupLabel, Memo, Name, Nickname},
+    text::{GroupLabel, Memo, Name, Nickname, Reason},
+    treaty::TreatyStanding,
 };
 use serde::{Deserialize, Serialize};
 
@@ -205,12 +206,14 @@ pub enum EventKind {
         /// From then on; ledger time, ms.
         effective_at_ms: u64,
     },
-    /// The operator set a treaty.
-    TreatySet {
+    /// Both domains have signed a treaty: from here on it is in force.
+    TreatyAgreed {
         /// With whom.
         peer: DomainId,
-        /// Whether new transfers are accepted.
-        active: bool,
+        /// Of the document.
+        version: u64,
+        /// Of the document.
+        digest: Hash,
     },
     /// The clock stalled: open escrow deadlines moved by this much.
     ClockStalled {
@@ -296,6 +299,53 @@ pub enum EventKind {
     ReferralForfeited {
         /// Which referrer.
         referrer: Party,
+    },
+    /// The operator invited another domain.
+    PeerInvited {
+        /// Digest of the invitation's secret.
+        secret: Hash,
+        /// Until then; ledger time, ms.
+        ends_at_ms: u64,
+    },
+    /// One side has signed the next version of a treaty.
+    TreatyProposed {
+        /// With whom.
+        peer: DomainId,
+        /// Of the document.
+        version: u64,
+        /// Of the document.
+        digest: Hash,
+        /// Whether this domain signed.
+        by_us: bool,
+    },
+    /// One side changes what it does under a treaty.
+    TreatyChanged {
+        /// With whom.
+        peer: DomainId,
+        /// Whether this domain changes.
+        by_us: bool,
+        /// Of the notice.
+        serial: u64,
+        /// From here on.
+        standing: TreatyStanding,
+        /// The proposed document that is denied.
+        denies: Option<Box<Hash>>,
+        /// For people.
+        reason: Reason,
+    },
+    /// The peer's ledger has answered what was said to it about a treaty.
+    TreatyTold {
+        /// Who.
+        peer: DomainId,
+        /// Hash of the signed bytes that were said.
+        subject: Hash,
+        /// An outcome code.
+        outcome: u16,
+    },
+    /// The last open transfer of a draining treaty has ended: from here on paper only goes back.
+    TreatyDrained {
+        /// With whom.
+        peer: DomainId,
     },
 }
 

@@ -9,7 +9,10 @@ use crate::{
     state::Ledger,
 };
 use alloc::{collections::BTreeMap, format, string::String};
-use comity_proto::ids::{AgentId, EscrowId};
+use comity_proto::{
+    ids::{AgentId, EscrowId},
+    treaty::TreatyStanding,
+};
 
 /// A broken invariant: a bug of ours, never of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,19 @@ pub fn check_all(ledger: &Ledger) -> Result<(), Violation> {
     in_flight_equals_open_transfers(ledger)?;
     referral_accounts_equal_what_accrued(ledger)?;
     every_deadline_is_queued_once(ledger)?;
+    treaties_go_on_from_each_other(ledger)?;
     counts_are_right(ledger)
+}
+
+fn treaties_go_on_from_each_other(ledger: &Ledger) -> Result<(), Violation> {
+    for treaty in ledger.treaties() {
+        let in_force = treaty.before().map_or(0, |(_, version)| version);
+        let next = treaty.proposed.as_ref().is_none_or(|next| Some(next.version) == in_force.checked_add(1));
+        hold(next, "what is proposed is the next version of what is in force", || format!("{}", treaty.peer))?;
+        let drains = treaty.drained_ms.is_none() || treaty.standing() >= TreatyStanding::Draining;
+        hold(drains, "only what drains is drained", || format!("{}", treaty.peer))?;
+    }
+    Ok(())
 }
 
 fn every_asset_sums_to_zero(ledger: &Ledger) -> Result<(), Violation> {

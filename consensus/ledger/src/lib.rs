@@ -11,6 +11,7 @@
 //! | `apply` | the gate, and one file per family of verbs |
 //! | [`escrow`] | the life of an escrow |
 //! | [`settlement`] | two-phase commit with other domains |
+//! | [`treaty`] | what this domain agreed on with others |
 //! | `posting` | the one function that moves money |
 //! | [`event`], [`merkle`], [`checkpoint`], [`statement`] | what happened, what is out, and the proof of it |
 //! | [`state`], [`cow`], [`cow_queue`] | the state, in maps and queues that freeze cheaply |
@@ -56,6 +57,7 @@ pub mod settlement;
 pub mod snapshot;
 pub mod state;
 pub mod statement;
+pub mod treaty;
 
 pub use account::{AccountKey, AccountKind, AssetIndex, Leg};
 pub use apply::Applied;

@@ -184,6 +184,28 @@ outcomes! {
     LimitExceededNames = 58, "limit_exceeded_names", retry true, Caller, changed false;
     /// Too many escrows of this payer are not finished.
     LimitExceededOpenEscrows = 59, "limit_exceeded_open_escrows", retry true, Caller, changed false;
+    /// The treaty is suspended by one side, or the peer contradicted itself.
+    TreatySuspended = 60, "treaty_suspended", retry true, Peer, changed false;
+    /// The treaty is drained: nothing new begins; what is open is finished, then paper goes back to its issuer.
+    TreatyDraining = 61, "treaty_draining", retry false, Peer, changed false;
+    /// One side has left the treaty.
+    TreatyRevoked = 62, "treaty_revoked", retry false, Peer, changed false;
+    /// There is no such treaty, or nothing of it is agreed on.
+    UnknownTreaty = 63, "unknown_treaty", retry false, Caller, changed false;
+    /// Not the next version of the treaty, or not the next notice about it.
+    TreatyVersion = 64, "treaty_version", retry false, Caller, changed false;
+    /// The terms are not those that were invited to, or not those that the other side has signed.
+    TermsChanged = 65, "terms_changed", retry false, Caller, changed false;
+    /// No such invitation was given out here, or it was forgotten.
+    InvitationUnknown = 66, "invitation_unknown", retry false, Peer, changed false;
+    /// The invitation was used already.
+    InvitationUsed = 67, "invitation_used", retry false, Peer, changed false;
+    /// The invitation has ended.
+    InvitationExpired = 68, "invitation_expired", retry false, Peer, changed false;
+    /// The invitation is for another domain, or of another one than the document names.
+    InvitationForAnother = 69, "invitation_for_another", retry false, Peer, changed false;
+    /// Too many treaties or invitations, or an invitation that lasts too long.
+    LimitExceededTreaties = 70, "limit_exceeded_treaties", retry false, Operator, changed false;
 }
 
 impl Outcome {

@@ -12,7 +12,6 @@ use comity_proto::{
     ids::{AgentId, DomainId, EscrowId, RequestId},
     policy::Policy,
     text::{Name, ReferralCode},
-    treaty::Treaty,
 };
 
 impl Ledger {
@@ -98,16 +97,6 @@ impl Ledger {
     /// All escrows, by id.
     pub fn escrows(&self) -> impl Iterator<Item = (&EscrowId, &Escrow)> {
         self.escrows.iter()
-    }
-
-    /// One treaty, as this side sees it.
-    pub fn treaty(&self, peer: &DomainId) -> Option<&Treaty> {
-        self.head.treaties.get(peer)
-    }
-
-    /// All treaties, by peer.
-    pub fn treaties(&self) -> impl Iterator<Item = &Treaty> {
-        self.head.treaties.values()
     }
 
     /// The policy in force and those announced, with the ledger time from which they count.

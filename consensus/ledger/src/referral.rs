@@ -51,7 +51,9 @@ impl Ledger {
                 let known = self.agents.contains_key(&party.agent);
                 if known { Ok(Referrer::Home(party.agent)) } else { Err(Outcome::UnknownAgent) }
             }
-            Referral::Agent(party) if self.peer_active(&party.domain) => Ok(Referrer::Away(Arc::new(*party))),
+            Referral::Agent(party) if self.may_trade(&party.domain, false).is_ok() => {
+                Ok(Referrer::Away(Arc::new(*party)))
+            }
             Referral::Agent(_) => Err(Outcome::PeerNotTrusted),
         }
     }

@@ -166,7 +166,7 @@ impl Ledger {
         if domain.fenced {
             return Err(Outcome::Fenced);
         }
-        if !self.head.treaties.contains_key(&said.from) {
+        if self.head.treaties.get(&said.from).is_none_or(|treaty| treaty.agreed.is_none()) {
             return Err(Outcome::PeerNotTrusted);
         }
         self.adopt_roster(batch.roster());
@@ -189,23 +189,6 @@ impl Ledger {
             peer.roster_epoch = roster.epoch;
             peer.voters = roster.voters.clone();
         }
-    }
-
-    /// To be called when the operator sets a treaty: adopts its roster, and an active treaty ends a suspension by rule.
-    /// `false` when the roster in it is not the peer's own.
-    pub(crate) fn settlement_treaty_set(&mut self, peer: DomainId, active: bool, roster: &Bytes) -> bool {
-        let Some(roster) = check::open_roster(roster, &peer) else { return false };
-        self.adopt_roster(roster.get());
-        if active && let Some(state) = self.settlement.peers.get_mut(&peer) {
-            state.equivocation = None;
-        }
-        true
-    }
-
-    /// Whether a new transfer with this domain may begin, or be voted yes on.
-    pub(crate) fn peer_active(&self, peer: &DomainId) -> bool {
-        let suspended = self.settlement.peers.get(peer).is_some_and(|state| state.equivocation.is_some());
-        self.head.treaties.get(peer).is_some_and(|treaty| treaty.active) && !suspended
     }
 
     /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say.

@@ -12,6 +12,7 @@ use crate::{
     outcome::Outcome,
     referral::Referrer,
     settlement::Settlement,
+    treaty::{Invited, Treaty},
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use bytes::Bytes;
@@ -20,7 +21,6 @@ use comity_proto::{
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId},
     policy::Policy,
     text::{GroupLabel, Name, Nickname, ReferralCode},
-    treaty::Treaty,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,8 @@ pub(crate) struct Head {
     pub(crate) policies: Vec<(u64, Policy)>,
     /// Treaties as this side sees them.
     pub(crate) treaties: BTreeMap<DomainId, Treaty>,
+    /// Invitations given out, by the digest of their secret.
+    pub(crate) invitations: BTreeMap<Hash, Invited>,
     /// Hour of ledger time (ms / 3 600 000) that `faucet_claims` counts.
     pub(crate) faucet_hour: u64,
     /// Claims in that hour.

@@ -67,6 +67,62 @@ fn asked_with_the_count_set() -> Vec<Outcome> {
     variants.iter().filter_map(named).collect()
 }
 
+/// A small generator: the same numbers on every machine.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// What two operators may do, in any order, while words between their domains are lost, doubled and late.
+fn any_treaty_history(seed: u64) -> String {
+    let mut chance = Chance(seed);
+    let mut text =
+        String::from("genesis\nin beta\ngenesis\nin alpha\noperator invites i0\nin beta\noperator accepts i0\ntalk\n");
+    for step in 1..=chance.below(40) {
+        let (own, other) = if chance.below(2) == 0 { ("alpha", "beta") } else { ("beta", "alpha") };
+        text.push_str(&format!("in {own}\n"));
+        let line = match chance.below(13) {
+            0 => format!("operator invites i{step} cap {step}.00\nin {other}\noperator accepts i{step} cap {step}.00"),
+            1 => format!("operator proposes {other} cap {step}.00"),
+            2 | 3 => format!("operator approves {other}"),
+            4 => format!("operator denies {other}"),
+            5 => format!("operator suspends {other}"),
+            6 => format!("operator resumes {other}"),
+            7 if chance.below(4) == 0 => format!("operator drains {other}"),
+            8 if chance.below(4) == 0 => format!("operator revokes {other}"),
+            9 => "talk".into(),
+            10 => "repeats".into(),
+            _ => "tells".into(),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text + "talk\nin alpha\ntreaty beta\nin beta\ntreaty alpha\n"
+}
+
+#[test]
+fn whatever_two_operators_do_and_whatever_is_lost_both_sides_see_the_same_treaty_once_they_have_talked() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..400 {
+        let text = any_treaty_history(seed);
+        let (after, _) = script::play(&format!("seed {seed}"), &text);
+        let answers: Vec<&str> = after.lines().filter_map(|line| line.strip_prefix("-> ")).collect();
+        let [.., alpha, beta] = answers.as_slice() else { panic!("two looks at the end") };
+        // Which of the two has signed alone is told from each side in its own words.
+        let plain = |answer: &str| {
+            let said = answer.split(", answered").next().unwrap_or_default();
+            said.replace("one-way", "half").replace("pending", "half")
+        };
+        assert_eq!(plain(alpha), plain(beta), "seed {seed}:\n{after}");
+        seen.insert(plain(alpha).split(',').next().unwrap_or_default().to_owned());
+    }
+    assert!(seen.len() >= 5, "the histories end in too few states: {seen:?}");
+}
+
 #[test]
 fn every_outcome_was_given_by_a_ledger_to_a_script_or_a_hostile_peer() {
     let mut given = hostile::outcomes();

@@ -96,6 +96,8 @@ fn digest(item: &EntryItem) -> Hash {
         EntryItem::Settlement(_) => "comity/v1/verdict/settlement",
         EntryItem::Roster(_) => "comity/v1/verdict/roster",
         EntryItem::Pulse => "comity/v1/verdict/pulse",
+        EntryItem::Treaty(_) => "comity/v1/verdict/treaty",
+        EntryItem::TreatyReceipt(_) => "comity/v1/verdict/treaty-receipt",
     };
     Hash::of_parts(kind, &[item.envelope().map_or(&[][..], |bytes| bytes)])
 }

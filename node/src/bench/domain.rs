@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{Config, Founder},
-    founding::{ASSET_CODE, DomainKeys, first_policy, fresh_key},
+    founding::{ASSET_CODE, DomainKeys, KnownDomain, first_policy, fresh_key},
     home::{Home, voter},
     node::Node,
     service::{commands, domain::status},
@@ -20,7 +20,6 @@ use comity_proto::{
     keys::SecretKey,
     limits::COMMANDS_PER_BATCH_MAX,
     text::Nickname,
-    treaty::{ExposureCap, Treaty},
 };
 use futures::future::try_join_all;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -145,17 +144,16 @@ impl BenchDomain {
         Ok(signers)
     }
 
+    fn known(&self) -> KnownDomain<'_> {
+        let policy = first_policy().digest();
+        KnownDomain { keys: &self.keys, nickname: self.name, policy, roster: &self.roster }
+    }
+
     /// Trusts a peer with a large cap.
     pub(super) async fn trust(&self, peer: &BenchDomain) -> Result<(), BenchError> {
-        let treaty = Treaty {
-            peer: peer.keys.domain(),
-            peer_key: peer.keys.root.public(),
-            nickname: Nickname::new(peer.name).map_err(|e| BenchError::new("naming a peer", e.to_string()))?,
-            active: true,
-            caps: vec![ExposureCap { asset: peer.asset(), cap: CAP }],
-            roster: peer.roster.clone(),
-        };
-        self.operate(vec![Verb::SetTreaty { treaty }]).await
+        let treaty = self.known().treaty_with(&peer.known(), CAP);
+        let treaty = treaty.map_err(|e| BenchError::new("naming a peer", e.to_string()))?;
+        self.operate(vec![treaty]).await
     }
 
     async fn operate(&self, verbs: Vec<Verb>) -> Result<(), BenchError> {

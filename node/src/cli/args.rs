@@ -2,10 +2,12 @@
 
 mod dev;
 mod ledger;
+mod peer;
 
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
+pub use peer::{PeerChange, PeerCommand};
 use std::path::PathBuf;
 
 /// A node that lets agents of different organisations find, hire and pay each other.
@@ -431,21 +433,4 @@ pub struct LockArgs {
     /// Reuse on retry; default: a fresh one, printed.
     #[arg(long)]
     pub id: Option<String>,
-}
-
-/// `peer …`
-#[derive(Debug, Subcommand)]
-pub enum PeerCommand {
-    /// Print what a peer's operator needs to add this domain: id, key, roster, addresses.
-    Export,
-    /// Trust a peer by static configuration (both sides must do it).
-    Add {
-        /// The other side's `peer export`, as a file.
-        file: PathBuf,
-        /// How much of its own asset to accept, such as 1000.00.
-        #[arg(long)]
-        cap: String,
-    },
-    /// Peers with their exposure and transfers.
-    List,
 }

@@ -11,6 +11,7 @@ mod ledger;
 mod money;
 mod node;
 pub mod output;
+mod peer;
 pub mod wallet;
 
 use crate::service::error::{Kind, ServiceError};
@@ -86,7 +87,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Name(command) => money::name(context, command),
         Command::Transfer(command) => money::transfer(context, command),
         Command::Escrow(command) => escrow::escrow(context, command),
-        Command::Peer(command) => ledger::peer(context, command),
+        Command::Peer(command) => peer::peer(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_) | Command::DevAgent(_) | Command::Up(_) | Command::Init(_) | Command::Bench(_) => Ok(()),

@@ -2,11 +2,11 @@
 
 use crate::{
     config::{Config, Founder},
-    founding::{DomainKeys, first_policy, fresh_key},
+    founding::{DomainKeys, KnownDomain, first_policy, fresh_key},
     home::{Home, voter},
     service::error::{Kind, ServiceError},
 };
-use comity_proto::{ids::DomainId, keys::SecretKey};
+use comity_proto::{ids::DomainId, keys::SecretKey, policy::Policy};
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -60,6 +60,18 @@ impl DomainPlan {
     }
 }
 
+/// What both domains are founded with.
+fn policy() -> Policy {
+    Policy { faucet_grant: FAUCET_GRANT, ..first_policy() }
+}
+
+impl DomainPlan {
+    /// It as the holder of its keys knows it.
+    pub fn known(&self) -> KnownDomain<'_> {
+        KnownDomain { keys: &self.keys, nickname: self.name, policy: policy().digest(), roster: &self.roster }
+    }
+}
+
 impl Plan {
     /// Addresses that a plan needs: REST and mesh of every node.
     pub const ADDRESSES: usize = 4 * NODES_PER_DOMAIN;
@@ -102,8 +114,7 @@ fn domain(
         .zip(ports.chunks_exact(2))
         .map(|(key, pair)| Founder { key: key.to_string(), mesh: pair[1] })
         .collect();
-    let mut policy = first_policy();
-    policy.faucet_grant = FAUCET_GRANT;
+    let policy = policy();
     let mut plans = Vec::new();
     for (index, (node, pair)) in nodes.into_iter().zip(ports.chunks_exact(2)).enumerate() {
         let node_name = format!("{name}/{}", index + 1);

@@ -10,12 +10,10 @@ use crate::{
     signer::Signer,
 };
 use comity_proto::{
-    amount::{AssetCode, AssetId},
     command::Verb,
     ids::AgentId,
     keys::SecretKey,
     text::{Nickname, ReferralCode},
-    treaty::{ExposureCap, Treaty},
 };
 use serde_json::Value;
 use std::{path::Path, time::Duration};
@@ -81,15 +79,6 @@ impl Domain {
         // Three nodes were planned; with none answering the first one's refusal tells.
         leader.or_else(any).map_or(&self.nodes[0].api, |node| &node.api)
     }
-
-    /// The asset that it issues.
-    pub(super) fn asset(&self) -> AssetId {
-        AssetId { issuer: self.plan.id(), code: native_code() }
-    }
-}
-
-fn native_code() -> AssetCode {
-    AssetCode::new(crate::founding::ASSET_CODE).expect("a code of three letters")
 }
 
 /// Starts all six processes.
@@ -130,15 +119,8 @@ pub(super) fn wait_until_ready(domains: &mut [Domain; 2]) -> Result<(), ServiceE
 pub(super) fn operate(domains: &[Domain; 2]) -> Result<(), ServiceError> {
     let [alpha, beta] = domains;
     for (own, peer) in [(alpha, beta), (beta, alpha)] {
-        let treaty = Treaty {
-            peer: peer.plan.id(),
-            peer_key: peer.plan.keys.root.public(),
-            nickname: Nickname::new(peer.plan.name).map_err(|_| bad_text())?,
-            active: true,
-            caps: vec![ExposureCap { asset: peer.asset(), cap: CAP }],
-            roster: peer.plan.roster.clone(),
-        };
-        let batch = own.operator().sign(Verb::SetTreaty { treaty }, comity_runtime::wall_ms());
+        let verb = own.plan.known().treaty_with(&peer.plan.known(), CAP).map_err(|_| bad_text())?;
+        let batch = own.operator().sign(verb, comity_runtime::wall_ms());
         context::submit(own.api(), &batch)?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 mod audit;
 pub mod auth;
 mod body;
+mod peers;
 pub mod problem;
 mod routes;
 mod stopping;

@@ -30,7 +30,6 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/status", get(status))
         .route("/api/v1/id", get(id))
         .route("/api/v1/domain", get(domain_view))
-        .route("/api/v1/domain/export", get(export))
         .route("/api/v1/members", get(members))
         .route("/api/v1/sessions", post(open_session))
         .route("/api/v1/commands", post(submit))
@@ -45,8 +44,6 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/cards", post(publish_card))
         .route("/api/v1/cards/{agent}", get(card))
         .route("/api/v1/discover", get(discover))
-        .route("/api/v1/peers", get(peers))
-        .route("/api/v1/mesh/greet", post(greet))
         .route("/api/v1/ledger/digest", get(digest))
         .route("/api/v1/ledger/statement/{peer}", get(statement))
         .route("/api/v1/ledger/events", get(events))
@@ -55,6 +52,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/raft/add", post(add_voter))
         .route("/api/v1/raft/remove", post(remove_replica))
         .merge(super::audit::all())
+        .merge(super::peers::all())
         .merge(super::tasks::all())
 }
 
@@ -72,11 +70,6 @@ async fn id(State(node): App, _: Caller) -> Json<Value> {
 
 async fn domain_view(State(node): App, _: Caller) -> Answer<domain::DomainView> {
     domain::domain(&node).map(Json)
-}
-
-async fn export(State(node): App, Caller(who): Caller) -> Answer<domain::ExportView> {
-    who.require_operator()?;
-    domain::export(&node).map(Json)
 }
 
 async fn members(State(node): App, _: Caller) -> Json<Value> {
@@ -195,25 +188,6 @@ struct Search {
 async fn discover(State(node): App, _: Caller, Query(query): Query<Search>) -> Answer<cards::Discovered> {
     let domain = query.domain.as_deref().map(domain_id).transpose()?;
     cards::discover(&node, &query.capability, domain).map(Json)
-}
-
-async fn peers(State(node): App, Caller(who): Caller) -> Answer<Value> {
-    who.require_operator()?;
-    Ok(Json(json!({ "peers": trades::peers(&node).await? })))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Addresses {
-    addresses: Vec<String>,
-}
-
-async fn greet(State(node): App, Caller(who): Caller, Body(body): Body<Addresses>) -> Answer<Value> {
-    who.require_operator()?;
-    for text in &body.addresses {
-        node.mesh().dial(crate::address::parse(text)?).await;
-    }
-    Ok(Json(json!({ "dialling": body.addresses.len() })))
 }
 
 async fn digest(State(node): App, _: Caller) -> Answer<Value> {

@@ -4,7 +4,7 @@
 
 use libp2p::StreamProtocol;
 
-use comity_proto::limits::REPAIR_BYTES_MAX;
+use comity_proto::limits::{REPAIR_BYTES_MAX, TREATY_PUSH_BYTES_MAX};
 
 use super::limits::{FRAME_MAX_BYTES, FRAME_OVERHEAD_BYTES};
 use super::standing::Standing;
@@ -29,12 +29,22 @@ pub enum Class {
     Repair,
     /// A node with an invitation asks to be certified.
     Join,
+    /// What domains tell each other about their treaty; the first word comes from a stranger.
+    Treaty,
 }
 
 impl Class {
     /// All classes, in a fixed order.
-    pub const ALL: [Class; 7] =
-        [Class::Raft, Class::Forward, Class::Snapshot, Class::Settlement, Class::Tasks, Class::Repair, Class::Join];
+    pub const ALL: [Class; 8] = [
+        Class::Raft,
+        Class::Forward,
+        Class::Snapshot,
+        Class::Settlement,
+        Class::Tasks,
+        Class::Repair,
+        Class::Join,
+        Class::Treaty,
+    ];
 
     /// Position in [`Class::ALL`].
     pub const fn index(self) -> usize {
@@ -51,6 +61,7 @@ impl Class {
             Class::Tasks => "/comity/tasks/1",
             Class::Repair => "/comity/repair/1",
             Class::Join => "/comity/join/1",
+            Class::Treaty => "/comity/treaty/1",
         })
     }
 
@@ -61,6 +72,7 @@ impl Class {
             Class::Forward | Class::Settlement | Class::Tasks => 2 * 1024 * 1024,
             Class::Repair => REPAIR_BYTES_MAX,
             Class::Join => JOIN_BODY_MAX_BYTES,
+            Class::Treaty => TREATY_PUSH_BYTES_MAX,
         }
     }
 
@@ -69,7 +81,7 @@ impl Class {
         match self {
             Class::Raft | Class::Forward | Class::Snapshot => standing.is_own(),
             Class::Settlement | Class::Tasks => standing.is_known(),
-            Class::Repair | Class::Join => true,
+            Class::Repair | Class::Join | Class::Treaty => true,
         }
     }
 }
@@ -84,6 +96,7 @@ impl std::fmt::Display for Class {
             Class::Tasks => "tasks",
             Class::Repair => "repair",
             Class::Join => "join",
+            Class::Treaty => "treaty",
         })
     }
 }

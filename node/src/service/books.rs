@@ -16,7 +16,7 @@ use comity_replica::ReadError;
 use std::collections::BTreeMap;
 
 /// Reads a state that shows everything acknowledged before.
-pub(super) async fn read<T>(node: &Node, read: impl FnOnce(&Ledger) -> T) -> Result<T, ServiceError> {
+pub(crate) async fn read<T>(node: &Node, read: impl FnOnce(&Ledger) -> T) -> Result<T, ServiceError> {
     node.replica().read(read).await.map_err(unreadable)
 }
 

@@ -130,7 +130,7 @@ fn view(node: &Node, entry: &CardEntry<AgentCard>) -> CardView {
     let now_ms = comity_runtime::wall_ms();
     // The ledger is asked, not the card's entry: a treaty may have come after the card.
     let (home_name, home_known) = node.replica().read_stale(|ledger, _| {
-        let treaty = ledger.treaty(&card.home).is_some_and(|treaty| treaty.active);
+        let treaty = ledger.may_trade(&card.home, false).is_ok();
         (name_of(ledger, &card.home), treaty || ledger.is_home(&card.home))
     });
     CardView {

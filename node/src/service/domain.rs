@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 /// Parts that this program does not have yet: told, never passed over.
 pub const NOT_BUILT: &[&str] = &[
-    "treaty negotiation (peers are static configuration)",
+    "closing statements at the end of a drain",
     "exports and licences",
     "trust scores",
     "scrubbing",
@@ -49,6 +49,8 @@ pub struct DomainView {
     pub scale: u8,
     /// The node that answers.
     pub node: PublicKey,
+    /// The roster in force: its envelope, base64.
+    pub roster: String,
     /// Domains with a treaty.
     pub peers: Vec<PeerName>,
 }
@@ -79,46 +81,11 @@ pub fn domain(node: &Node) -> Result<DomainView, ServiceError> {
             asset: asset.id.code,
             scale: asset.scale.unwrap_or_default(),
             node: node.key().public(),
+            roster: BASE64.encode(&own.roster),
             peers: peers.collect(),
         })
     });
     view.ok_or_else(|| super::commands::of_outcome(comity_ledger::Outcome::NotInitialized))
-}
-
-/// What another operator pins: `comity peer export`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExportView {
-    /// Its id.
-    pub domain: DomainId,
-    /// Its root key.
-    pub key: PublicKey,
-    /// Display only.
-    pub nickname: String,
-    /// Code of its own first asset.
-    pub asset: AssetCode,
-    /// The roster in force, base64.
-    pub roster: String,
-    /// Mesh addresses of its replicas.
-    pub addresses: Vec<String>,
-}
-
-/// What another operator pins.
-///
-/// # Errors
-/// `not_initialized`.
-pub fn export(node: &Node) -> Result<ExportView, ServiceError> {
-    let view = domain(node)?;
-    let roster = node.replica().read_stale(|ledger, _| ledger.domain().map(|domain| domain.roster.clone()));
-    let status = node.replica().status();
-    let addresses = status.voters.iter().flat_map(|member| member.info.addresses.clone()).collect();
-    Ok(ExportView {
-        domain: view.domain,
-        key: view.key,
-        nickname: view.nickname,
-        asset: view.asset,
-        roster: BASE64.encode(&roster.unwrap_or_default()),
-        addresses,
-    })
 }
 
 /// `comity status`.

@@ -6,6 +6,7 @@ pub mod cards;
 pub mod commands;
 pub mod domain;
 pub mod error;
+pub mod peers;
 pub mod principal;
 pub mod relay;
 pub mod trades;

@@ -1,9 +1,9 @@
-//! Escrows, transfers between domains, peers: reads.
+//! Escrows, transfers between domains: reads.
 
 use super::{
     books::{name_of, read},
     error::{Kind, ServiceError},
-    view::{EscrowView, Minor, PeerView, TransferView},
+    view::{EscrowView, Minor, TransferView},
 };
 use crate::node::Node;
 use comity_ledger::{
@@ -173,36 +173,4 @@ fn view_of_incoming(ledger: &Ledger, peer: DomainId, transfer: TransferId, recor
         fee,
         reason: why.or_else(|| reason(record.refusal)),
     })
-}
-
-/// Domains with a treaty.
-///
-/// # Errors
-/// No majority.
-pub async fn peers(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
-    let neighbours = node.mesh().neighbours();
-    let connected = |domain| neighbours.iter().filter(|other| other.standing.domain() == Some(domain)).count();
-    read(node, |ledger| {
-        let view = |treaty: &comity_proto::treaty::Treaty| {
-            let state = ledger.peer_state(&treaty.peer);
-            let suspended = state.is_some_and(|state| state.equivocation.is_some());
-            let held = treaty.caps.iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0_u64, u64::saturating_add);
-            let cap = treaty.caps.iter().map(|cap| cap.cap).fold(0_u64, u64::saturating_add);
-            PeerView {
-                domain: treaty.peer,
-                nickname: treaty.nickname.to_string(),
-                state: match (suspended, treaty.active) {
-                    (true, _) => "suspended",
-                    (false, true) => "active",
-                    (false, false) => "inactive",
-                },
-                connected: connected(treaty.peer),
-                roster_epoch: state.map_or(0, |state| state.roster_epoch),
-                held: Minor(held),
-                cap: Minor(cap),
-            }
-        };
-        ledger.treaties().map(view).collect()
-    })
-    .await
 }

@@ -159,23 +159,71 @@ pub struct TransferView {
     pub reason: Option<String>,
 }
 
-/// A peer.
+/// A peer and the treaty with it.
 #[derive(Clone, Debug, Serialize)]
 pub struct PeerView {
     /// Its id.
     pub domain: DomainId,
-    /// Display only.
+    /// What it calls itself.
     pub nickname: String,
-    /// active, inactive, suspended.
+    /// pending, one-way, mutual, suspended, draining, redeem-only, revoked.
     pub state: &'static str,
     /// Its nodes that are connected now.
     pub connected: usize,
     /// Highest roster epoch seen.
     pub roster_epoch: u64,
-    /// How much of its own first asset is held here.
+    /// How much of its paper is held here.
     pub held: Minor,
-    /// How much is accepted.
+    /// How much is accepted, by the newest document.
     pub cap: Minor,
+    /// How much of ours it accepts, by the newest document.
+    pub their_cap: Minor,
+    /// Of the document in force; 0 without one.
+    pub version: u64,
+    /// Of a document that one side has signed.
+    pub proposed_version: Option<u64>,
+    /// us or them.
+    pub proposed_by: Option<&'static str>,
+    /// What the peer's ledger answered to our proposal.
+    pub answer: Option<&'static str>,
+    /// Digest of the newest document.
+    pub terms: Option<String>,
+    /// Words to compare with the other operator: of the newest document.
+    pub fingerprint: Option<String>,
+    /// Whether the document names our policy that is in force now.
+    pub policy_current: bool,
+    /// What this side does.
+    pub ours: SideView,
+    /// What the peer does.
+    pub theirs: SideView,
+    /// The peer has not acknowledged all that was said to it.
+    pub untold: bool,
+}
+
+/// What one side does under a treaty.
+#[derive(Clone, Debug, Serialize)]
+pub struct SideView {
+    /// active, suspended, draining, revoked.
+    pub standing: &'static str,
+    /// Of its newest notice.
+    pub serial: u64,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An invitation as its operator gets it.
+#[derive(Clone, Debug, Serialize)]
+pub struct InvitationView {
+    /// To be carried to the other operator.
+    pub token: String,
+    /// Who invites.
+    pub domain: DomainId,
+    /// How much of the other domain's paper is accepted.
+    pub cap: Minor,
+    /// Ledger time, ms.
+    pub ends_at_ms: u64,
+    /// Nobody but this domain.
+    pub invitee: Option<DomainId>,
 }
 
 /// A replica's own state, as it is now.

@@ -1,17 +1,15 @@
-//! Command batches, policies and treaties.
+//! Command batches and policies.
 
-use super::{asset, narrow, need, put};
+use super::{narrow, need, put};
 use crate::{
     command::{Actor, Command, CommandBatch},
     envelope::{Context, Signed},
-    ids::{AgentId, DomainId, Hash, PublicKey, RequestId},
+    ids::{AgentId, DomainId, Hash, RequestId},
     limits as l,
     policy::Policy,
     reject::{Reject, within},
     scan,
     strict::{self, array},
-    text::Nickname,
-    treaty::{ExposureCap, Treaty},
     wire,
 };
 use alloc::vec::Vec;
@@ -159,37 +157,6 @@ impl TryFrom<wire::Policy> for Policy {
             name_fee_per_year: policy.name_fee_per_year,
             dispute_bond: policy.dispute_bond,
             decide_within_ms: policy.decide_within_ms,
-        })
-    }
-}
-
-impl From<&Treaty> for wire::Treaty {
-    fn from(treaty: &Treaty) -> wire::Treaty {
-        let cap = |cap: &ExposureCap| wire::ExposureCap { asset: Some((&cap.asset).into()), cap: cap.cap };
-        wire::Treaty {
-            peer: put(&treaty.peer.0),
-            peer_key: put(&treaty.peer_key.0),
-            nickname: treaty.nickname.as_str().into(),
-            active: treaty.active,
-            caps: treaty.caps.iter().map(cap).collect(),
-            roster: treaty.roster.clone(),
-        }
-    }
-}
-
-impl TryFrom<wire::Treaty> for Treaty {
-    type Error = Reject;
-    fn try_from(treaty: wire::Treaty) -> Result<Treaty, Reject> {
-        within(treaty.caps.len(), l::EXPOSURE_CAPS_MAX, "exposure_caps")?;
-        within(treaty.roster.len(), l::ROSTER_BYTES_MAX, "roster_bytes")?;
-        let cap = |cap: wire::ExposureCap| Ok(ExposureCap { asset: asset(cap.asset)?, cap: cap.cap });
-        Ok(Treaty {
-            peer: DomainId(array(&treaty.peer, "peer")?),
-            peer_key: PublicKey(array(&treaty.peer_key, "peer_key")?),
-            nickname: Nickname::new(&treaty.nickname)?,
-            active: treaty.active,
-            caps: treaty.caps.into_iter().map(cap).collect::<Result<_, Reject>>()?,
-            roster: treaty.roster,
         })
     }
 }

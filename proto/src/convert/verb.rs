@@ -1,6 +1,9 @@
 //! Verbs: one arm each, both ways.
 
-use super::{asset, bps, narrow, need, party, put, put_referral, referral};
+use super::{
+    asset, bps, narrow, need, party, put, put_referral, referral,
+    treaty::{read_treaty, treaty_verb},
+};
 use crate::{
     amount::AssetCode,
     command::Verb,
@@ -85,7 +88,10 @@ impl From<&Verb> for Wire {
             Verb::SetPolicy { effective_at_ms, policy } => {
                 Wire::SetPolicy(wire::SetPolicy { effective_at_ms: *effective_at_ms, policy: Some(policy.into()) })
             }
-            Verb::SetTreaty { treaty } => Wire::SetTreaty(treaty.into()),
+            Verb::InvitePeer { .. }
+            | Verb::ProposeTreaty { .. }
+            | Verb::ApproveTreaty { .. }
+            | Verb::ChangeTreaty { .. } => treaty_verb(verb),
         }
     }
 }
@@ -145,7 +151,9 @@ impl TryFrom<Wire> for Verb {
             Wire::SetPolicy(wire::SetPolicy { effective_at_ms, policy }) => {
                 Verb::SetPolicy { effective_at_ms, policy: need(policy, "policy")?.try_into()? }
             }
-            Wire::SetTreaty(treaty) => Verb::SetTreaty { treaty: treaty.try_into()? },
+            Wire::InvitePeer(_) | Wire::ProposeTreaty(_) | Wire::ApproveTreaty(_) | Wire::ChangeTreaty(_) => {
+                return read_treaty(verb);
+            }
         })
     }
 }

@@ -22,7 +22,7 @@ use comity_proto::{
 
 /// All kinds.
 pub(crate) fn all() -> Vec<Kind> {
-    vec![
+    let mut all = vec![
         command(),
         settlement(),
         node_certificate(),
@@ -44,7 +44,9 @@ pub(crate) fn all() -> Vec<Kind> {
         question(),
         answer(),
         receipt(),
-    ]
+    ];
+    all.extend(crate::treaties::all());
+    all
 }
 
 /// Payload bytes, signed as a batch of commands of the payer.
@@ -370,7 +372,9 @@ fn entry() -> Kind {
 
 fn entry_item() -> Kind {
     let again = |bytes: &Bytes| Ok(EntryItem::decode(bytes)?.encode());
-    let items = ["genesis", "commands", "settlement", "roster", "pulse"].into_iter().zip(s::entry().items);
+    let items = ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt"]
+        .into_iter()
+        .zip(s::entry().items);
     let valid = items.map(|(name, item)| (name, item.encode())).collect();
     bare("entry_item", again, valid, l::ENVELOPE_BYTES_MAX + 17).refusing(vec![(
         "of-no-kind",

@@ -8,6 +8,7 @@ mod cases;
 mod extremes;
 mod kinds;
 mod samples;
+mod treaties;
 
 use bytes::Bytes;
 use comity_proto::reject::Reject;

@@ -19,7 +19,6 @@ use comity_proto::{
         Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
     },
     task::{PaymentRequest, TaskRequest},
-    treaty::{ExposureCap, Treaty},
 };
 
 /// 2026-11-21 00:00:00 UTC.
@@ -126,21 +125,6 @@ pub(crate) fn terms_large() -> EscrowTerms {
     }
 }
 
-fn treaty() -> Treaty {
-    let roster = Roster { domain: domain(BETA), epoch: 3, voters: vec![key(NODE_2)] };
-    Treaty {
-        peer: domain(BETA),
-        peer_key: key(BETA),
-        nickname: text("beta"),
-        active: true,
-        caps: vec![ExposureCap {
-            asset: AssetId { issuer: domain(BETA), code: AssetCode::new("EUR").expect("a code") },
-            cap: 10_000_000_000,
-        }],
-        roster: roster.seal(&secret(BETA)),
-    }
-}
-
 fn agent_verbs() -> Vec<Verb> {
     let id = escrow_id();
     let name = || text("translator");
@@ -189,7 +173,6 @@ fn operator_verbs() -> Vec<Verb> {
         Verb::Burn { code, amount: 0 },
         Verb::FundFaucet { amount: 5_000_000_000 },
         Verb::SetPolicy { effective_at_ms: NOW + 86_400_000, policy: Policy { version: 2, ..policy() } },
-        Verb::SetTreaty { treaty: treaty() },
     ]
 }
 
@@ -219,7 +202,8 @@ pub(crate) fn referred_batch() -> CommandBatch {
 }
 
 pub(crate) fn operator_batch() -> CommandBatch {
-    batch(Actor::Operator, operator_verbs())
+    let verbs = operator_verbs().into_iter().chain(crate::treaties::verbs());
+    batch(Actor::Operator, verbs.collect())
 }
 
 pub(crate) fn transfer_batch() -> CommandBatch {
@@ -443,6 +427,8 @@ pub(crate) fn entry() -> Entry {
             EntryItem::Settlement(answers().seal(&secret(NODE))),
             EntryItem::Roster(roster_envelope()),
             EntryItem::Pulse,
+            EntryItem::Treaty(crate::treaties::push()),
+            EntryItem::TreatyReceipt(receipt().seal(&secret(NODE))),
         ],
     }
 }

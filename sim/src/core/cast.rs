@@ -13,8 +13,8 @@ use comity_proto::{
     ids::{AgentId, DomainId, Hash, RequestId},
     keys::SecretKey,
     policy::Policy,
-    text::Nickname,
-    treaty::{ExposureCap, Treaty},
+    text::{Nickname, Reason},
+    treaty::{ExposureCap, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
 
 /// Wall time at which every universe of this kind begins, ms since the Unix epoch.
@@ -111,17 +111,35 @@ impl Cast {
         Party { domain: home.id, agent: home.agents[agent].id }
     }
 
-    /// What one domain grants another.
-    pub fn treaty(&self, peer: usize, active: bool) -> Treaty {
-        let other = &self.domains[peer];
-        Treaty {
-            peer: other.id,
-            peer_key: other.root.public(),
-            nickname: nickname("peer", peer),
-            active,
-            caps: vec![ExposureCap { asset: self.asset(peer), cap: CAP }],
+    /// The treaty of two domains, signed by both, as the operator of `domain` brings it into its ledger.
+    pub fn treaty(&self, domain: usize, peer: usize) -> Verb {
+        let part = |own: usize, other: usize| TreatyParty {
+            key: self.domains[own].root.public(),
+            nickname: nickname("domain", own),
+            caps: vec![ExposureCap { asset: self.asset(other), cap: CAP }],
+            policy: self.policy.digest(),
+        };
+        let document = TreatyDocument::between(part(domain, peer), part(peer, domain), None);
+        let (own, other) = (&self.domains[domain], &self.domains[peer]);
+        Verb::ApproveTreaty {
+            document: document.seal(&own.root),
+            countersigned: document.seal(&other.root),
             roster: other.roster_bytes.clone(),
         }
+    }
+
+    /// The operator of `domain` suspends the treaty with `peer`, or resumes it. `serial` only rises.
+    pub fn change(&self, domain: usize, peer: usize, active: bool, serial: u64) -> Verb {
+        let own = &self.domains[domain];
+        let notice = TreatyNotice {
+            from: own.id,
+            to: self.domains[peer].id,
+            serial,
+            standing: if active { TreatyStanding::Active } else { TreatyStanding::Suspended },
+            denies: None,
+            reason: Reason::new("").expect("an empty reason"),
+        };
+        Verb::ChangeTreaty { notice: notice.seal(&own.root) }
     }
 
     /// A command to the ledger of `domain` by an agent (its home and number) or, without one, by the operator.
@@ -174,7 +192,7 @@ impl Cast {
             self.command(domain, agent, request, START_MS, verb)
         };
         let peers = (0..self.domains.len()).filter(|peer| *peer != domain);
-        items.extend(peers.map(|peer| ask(None, Verb::SetTreaty { treaty: self.treaty(peer, true) })));
+        items.extend(peers.map(|peer| ask(None, self.treaty(domain, peer))));
         for (number, agent) in home.agents.iter().enumerate() {
             let nickname = nickname("agent", number);
             let verb =

@@ -157,8 +157,8 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
     waiting("unpeer-in-doubt", Membership, "an operator ends a treaty while transfers are in doubt",
-        "treaties negotiated by two operators"),
-    waiting("treaty-race", Message, "both operators change the treaty at once", "treaties negotiated by two operators"),
+        "operators among the clients of the simulator"),
+    waiting("treaty-race", Message, "both operators change the treaty at once", "operators among the clients of the simulator"),
     waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "exports and licences"),
     waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "exports and licences"),
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "membership by suspicion"),

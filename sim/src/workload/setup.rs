@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use comity_node::{founding::fresh_key, signer::Signer};
+use comity_node::{
+    founding::{KnownDomain, fresh_key},
+    signer::Signer,
+};
 use comity_proto::{
     command::{Referral, Verb},
     reject::Reject,
     text::{Nickname, ReferralCode},
-    treaty::{ExposureCap, Treaty},
 };
 
 use super::{agents::SimAgent, history::History};
@@ -41,8 +43,9 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
     for (index, domain) in domains.iter().enumerate() {
         let operator = operator_of(index, domain);
         for peer in domains.iter().filter(|peer| peer.id() != domain.id()) {
-            let treaty = treaty_with(peer)?;
-            operator.command(hosts, history, &mut chance, Verb::SetTreaty { treaty }, ATTEMPTS).await;
+            // Of its own paper nobody needs a limit: it comes back at the issuer's own word.
+            let treaty = known(domain).treaty_with(&known(peer), CAP)?;
+            operator.command(hosts, history, &mut chance, treaty, ATTEMPTS).await;
         }
         let savers = if count == 0 { 0 } else { SAVERS };
         for place in 0..count + savers {
@@ -75,16 +78,9 @@ pub(super) fn operator_of(index: usize, domain: &Domain) -> SimAgent {
     SimAgent { number: None, domain: index, signer, is_saver: false }
 }
 
-fn treaty_with(peer: &Domain) -> Result<Treaty, Reject> {
-    Ok(Treaty {
-        peer: peer.id(),
-        peer_key: peer.keys.root.public(),
-        nickname: Nickname::new(&peer.name)?,
-        active: true,
-        // Of its own paper nobody needs a limit: it comes back at the issuer's own word.
-        caps: vec![ExposureCap { asset: peer.asset(), cap: CAP }],
-        roster: peer.roster.clone(),
-    })
+fn known(domain: &Domain) -> KnownDomain<'_> {
+    let policy = crate::hosts::policy().digest();
+    KnownDomain { keys: &domain.keys, nickname: &domain.name, policy, roster: &domain.roster }
 }
 
 /// Waits until every domain has its genesis: before that a ledger refuses everything, for good.

@@ -76,6 +76,7 @@ const ALLOWED: &[Allowed] = &[
             "libp2p-stream",
             "tokio",
             "axum",
+            "bip39",
             "clap",
             "comfy-table",
             "indicatif",

@@ -6,6 +6,7 @@ use crate::{
     escrow,
     outcome::Outcome,
     state::{Ledger, OPERATOR, Remembered},
+    treaty::Invited,
 };
 use alloc::{vec, vec::Vec};
 use comity_proto::{
@@ -175,7 +176,14 @@ impl Ledger {
             Verb::Burn { code, amount } => self.burn(&code, amount, out),
             Verb::FundFaucet { amount } => self.fund_faucet(amount, out),
             Verb::SetPolicy { effective_at_ms, policy } => self.set_policy(effective_at_ms, policy, out),
-            Verb::SetTreaty { treaty } => self.set_treaty(treaty, out),
+            Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee } => {
+                self.invite_peer(secret_hash, Invited { cap, ends_at_ms, invitee, used_by: None }, out)
+            }
+            Verb::ProposeTreaty { document, invitation } => self.propose_treaty(document, invitation, out),
+            Verb::ApproveTreaty { document, countersigned, roster } => {
+                self.approve_treaty(document, countersigned, &roster, out)
+            }
+            Verb::ChangeTreaty { notice } => self.change_treaty(notice, out),
             _ => Err(Outcome::NotAuthorised),
         }
     }

@@ -4,6 +4,7 @@ use crate::{
     check::CheckedItem,
     outcome::Outcome,
     state::{Agent, Domain, Ledger, Profile},
+    treaty::{Agreed, Treaty},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use comity_proto::{
@@ -14,7 +15,6 @@ use comity_proto::{
     limits as l,
     policy::Policy,
     text::{Condition, Memo, Name, Nickname},
-    treaty::Treaty,
 };
 
 const HOME: DomainId = DomainId([9; 32]);
@@ -135,14 +135,9 @@ fn a_payer_has_so_many_escrows_open_and_no_more() {
 fn a_peer_has_so_many_transfers_open_and_no_more() {
     let mut ledger = ledger();
     let peer = DomainId([5; 32]);
-    let treaty = Treaty {
-        peer,
-        peer_key: PublicKey([5; 32]),
-        nickname: Nickname::new("beta").unwrap(),
-        active: true,
-        caps: vec![],
-        roster: bytes::Bytes::new(),
-    };
+    let mut treaty = Treaty::unsigned(peer, PublicKey([5; 32]), Nickname::new("beta").unwrap());
+    let (ours, theirs) = (bytes::Bytes::new(), bytes::Bytes::new());
+    treaty.agreed = Some(Agreed { version: 1, digest: Hash([0; 32]), caps: vec![], ours, theirs, untold: false });
     ledger.head.treaties.insert(peer, treaty);
     let open = &mut ledger.settlement.peers.entry(peer).or_default().queues.outgoing_open;
     for n in 0..l::OPEN_TRANSFERS_PER_PEER_MAX as u128 {

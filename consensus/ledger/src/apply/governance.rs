@@ -1,9 +1,9 @@
-//! The operator's rules: policy with notice, treaties as static configuration.
+//! The operator's rules: policy with notice.
 
 use super::{Answer, Out};
 use crate::{event::EventKind, outcome::Outcome, state::Ledger};
 use alloc::vec::Vec;
-use comity_proto::{ids::DomainId, limits as l, policy::Policy, treaty::Treaty};
+use comity_proto::{limits as l, policy::Policy};
 
 /// Hard bounds, whatever an operator wishes.
 pub(super) fn check_bounds(policy: &Policy) -> Result<(), Outcome> {
@@ -62,34 +62,5 @@ impl Ledger {
 
     pub(crate) fn policy(&self) -> Result<&Policy, Outcome> {
         self.policy_in_force().ok_or(Outcome::NotInitialized)
-    }
-
-    /// Operator: what this domain grants a peer. The peer's key is pinned: it never changes.
-    pub(super) fn set_treaty(&mut self, treaty: Treaty, out: &mut Out) -> Answer {
-        let (peer, active) = (treaty.peer, treaty.active);
-        if self.is_home(&peer) {
-            return Err(Outcome::SelfDealing);
-        }
-        if DomainId::of_key(&treaty.peer_key) != peer {
-            return Err(Outcome::BadSignature);
-        }
-        let known = self.head.treaties.get(&peer);
-        if known == Some(&treaty) {
-            return Ok(Outcome::Exists);
-        }
-        let answer = if known.is_some() { Outcome::Applied } else { Outcome::Created };
-        let too_many = known.is_none() && self.head.treaties.len() >= l::TREATIES_MAX;
-        if too_many || treaty.caps.len() > l::EXPOSURE_CAPS_MAX {
-            return Err(Outcome::LimitExceededPolicy);
-        }
-        if treaty.caps.iter().any(|cap| cap.asset.issuer != peer) {
-            return Err(Outcome::AssetUnknown);
-        }
-        if !self.settlement_treaty_set(peer, active, &treaty.roster) {
-            return Err(Outcome::BadSignature);
-        }
-        self.head.treaties.insert(peer, treaty);
-        self.emit(out, EventKind::TreatySet { peer, active }, Vec::new());
-        Ok(answer)
     }
 }

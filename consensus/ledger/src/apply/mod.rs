@@ -92,6 +92,7 @@ impl Ledger {
             let warm = self.warm(items.as_slice());
             outcomes.extend(items.by_ref().take(warm).map(|item| self.apply_item(item, &mut out)));
         }
+        self.note_drained(&mut out);
         let answered = outcomes.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len()));
         self.sweep(answered);
         let Out { events, encoded, nodes, owed, evidence } = out;
@@ -106,6 +107,8 @@ impl Ledger {
             Checked::Settlement(batch) => self.apply_settlement(&batch, out),
             Checked::Roster(roster) => vec![either(self.set_roster(&roster, out))],
             Checked::Pulse => vec![self.apply_pulse(out)],
+            Checked::Treaty(push) => vec![self.take_push(&push, out)],
+            Checked::TreatyReceipt(receipt) => vec![either(self.take_receipt(&receipt, out))],
         }
     }
 

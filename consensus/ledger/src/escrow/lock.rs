@@ -125,10 +125,7 @@ fn check_party(ledger: &Ledger, party: &Party) -> Result<(), Outcome> {
         let agent = ledger.agents.get(&party.agent).ok_or(Outcome::UnknownAgent)?;
         return if agent.retired { Err(Outcome::AgentRetired) } else { Ok(()) };
     }
-    match ledger.head.treaties.get(&party.domain) {
-        Some(treaty) if treaty.active => Ok(()),
-        _ => Err(Outcome::PeerNotTrusted),
-    }
+    ledger.may_trade(&party.domain, false)
 }
 
 /// Amounts, shares and milestones add up.

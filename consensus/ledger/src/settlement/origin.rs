@@ -71,9 +71,7 @@ impl Ledger {
         if peer == home {
             return Err(Outcome::WrongDomain);
         }
-        if !self.peer_active(&peer) {
-            return Err(Outcome::PeerNotTrusted);
-        }
+        self.may_trade(&peer, begin.asset.issuer == peer)?;
         if begin.asset.issuer != home && begin.asset.issuer != peer {
             return Err(Outcome::DirectionUnsupported);
         }

@@ -117,9 +117,7 @@ impl Ledger {
         if prepare.amount == 0 {
             return Err(Outcome::AmountZero);
         }
-        if !self.peer_active(&origin) {
-            return Err(Outcome::PeerNotTrusted);
-        }
+        self.may_trade(&origin, prepare.asset.issuer == home)?;
         if prepare.asset.issuer != origin && prepare.asset.issuer != home {
             return Err(Outcome::DirectionUnsupported);
         }
@@ -149,7 +147,7 @@ impl Ledger {
     /// make it known here.
     fn check_exposure(&mut self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
         let treaty = self.head.treaties.get(&prepare.origin).ok_or(Outcome::PeerNotTrusted)?;
-        let cap = treaty.caps.iter().find(|cap| cap.asset == prepare.asset).map_or(0, |cap| cap.cap);
+        let cap = treaty.caps().iter().find(|cap| cap.asset == prepare.asset).map_or(0, |cap| cap.cap);
         let known = self.asset_index(&prepare.asset);
         let wrapped = known.and_then(|asset| self.accounts.get(&AccountKey::issuance(asset)).copied()).unwrap_or(0);
         let pending = known.map_or(0, |asset| self.settlement.pending(prepare.origin, asset));

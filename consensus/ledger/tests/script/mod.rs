@@ -1,6 +1,8 @@
 //! The words of a script. Each step names who does what; answers are outcomes, amounts or states.
 
-use crate::support::{World, agent_of, converse, domain_of, hash_of, id_of, key_of, policy, roster_of, usd};
+mod treaties;
+
+use crate::support::{World, agent_of, converse, domain_of, hash_of, id_of, key_of, policy, usd};
 use bytes::Bytes;
 use comity_ledger::{AccountKey, AssetIndex, Outcome, settlement::OutgoingState};
 use comity_proto::{
@@ -12,9 +14,9 @@ use comity_proto::{
     keys::prove_rotation,
     policy::Policy,
     text::{Condition, GroupLabel, Memo, Name, Nickname, ReferralCode},
-    treaty::{ExposureCap, Treaty},
+    treaty::{Invitation, TreatyPush},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plays a whole script and returns it with the answers that the ledger gave, and every outcome that either ledger gave
 /// on the way, to the other domain's messages too.
@@ -44,6 +46,10 @@ struct Stage {
     /// For panics.
     at: String,
     last: Option<EntryItem>,
+    /// By name: who gave it out, and what it says.
+    invitations: BTreeMap<String, (String, Invitation)>,
+    /// The last word about a treaty, and who heard it.
+    push: Option<(usize, TreatyPush)>,
 }
 
 /// How the next command differs from an honest one.
@@ -58,7 +64,8 @@ struct Twist {
 
 impl Stage {
     fn new() -> Stage {
-        Stage { worlds: [World::empty("alpha"), World::empty("beta")], here: 0, at: String::new(), last: None }
+        let worlds = [World::empty("alpha"), World::empty("beta")];
+        Stage { worlds, here: 0, at: String::new(), last: None, invitations: BTreeMap::new(), push: None }
     }
 
     fn world(&mut self) -> &mut World {
@@ -121,6 +128,8 @@ impl Stage {
             ["transfer" | "accrued" | "balance" | "treasury" | "state" | "owner" | "supply", ..] => {
                 Some(self.look(words))
             }
+            ["treaty", with] => Some(self.treaty_look(with)),
+            ["tells"] | ["repeats"] | [_, "brings", _] => self.treaty_step(words),
             _ => Some(self.command(words)),
         }
     }
@@ -196,7 +205,12 @@ impl Stage {
         }
         let ([who, rest @ ..], now_ms) = (words, self.world().now_ms) else { self.fail("nobody does nothing") };
         let who: &str = who;
-        let verb = if who == "operator" { self.operator_verb(rest) } else { self.agent_verb(who, rest) };
+        let treaty = if who == "operator" { self.treaty_verb(rest) } else { None };
+        let verb = match treaty {
+            Some(verb) => verb,
+            None if who == "operator" => self.operator_verb(rest),
+            None => self.agent_verb(who, rest),
+        };
         let rotates = if let Verb::RotateKey { .. } = verb { Some(key_of(rest[1])) } else { None };
         let world = &mut self.worlds[self.here];
         let id = agent_of(who);
@@ -295,17 +309,6 @@ impl Stage {
                 let policy = Policy { version: 2, ..policy() };
                 let effective_at_ms = world.now_ms + self.time(time);
                 Verb::SetPolicy { effective_at_ms, policy: self.policy(policy, settings) }
-            }
-            ["treats", with, state @ ("open" | "closed"), "cap", cap] => {
-                let treaty = Treaty {
-                    peer: domain_of(with),
-                    peer_key: key_of(&format!("domain {with}")).public(),
-                    nickname: Nickname::new(with).expect("a nickname"),
-                    active: *state == "open",
-                    caps: vec![ExposureCap { asset: usd(with), cap: self.amount(cap) }],
-                    roster: roster_of(with),
-                };
-                Verb::SetTreaty { treaty }
             }
             ["pays", ..] => self.agent_verb("operator", words),
             _ => self.fail("no such verb"),

@@ -16,9 +16,10 @@ use comity_proto::{
     ids::{AgentId, DomainId, EscrowId, Hash, RequestId, TransferId},
     keys::SecretKey,
     policy::Policy,
+    relay::Receipt,
     settlement::{Query, SettlementBatch, SettlementMessage},
     text::{Condition, Memo, Nickname, ReferralCode},
-    treaty::{ExposureCap, Treaty},
+    treaty::{ExposureCap, TreatyDocument, TreatyParty},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,17 +74,45 @@ pub fn roster_of(domain: &str) -> Bytes {
     Roster { domain: domain_of(domain), epoch: 1, voters: vec![root.public()] }.seal(&root)
 }
 
-pub fn treaty_with(domain: &str, active: bool, cap: u64) -> Verb {
-    Verb::SetTreaty {
-        treaty: Treaty {
-            peer: domain_of(domain),
-            peer_key: key_of(&format!("domain {domain}")).public(),
-            nickname: Nickname::new(domain).expect("a nickname"),
-            active,
-            caps: vec![ExposureCap { asset: usd(domain), cap }],
-            roster: roster_of(domain),
-        },
-    }
+pub fn root_of(domain: &str) -> SecretKey {
+    key_of(&format!("domain {domain}"))
+}
+
+fn part(own: &str, other: &str, cap: u64, policy: Hash) -> TreatyParty {
+    let nickname = Nickname::new(own).expect("a nickname");
+    TreatyParty { key: root_of(own).public(), nickname, caps: vec![ExposureCap { asset: usd(other), cap }], policy }
+}
+
+/// The next version of the treaty between this domain and another one, with one cap for both.
+pub fn document_with(world: &World, other: &str, cap: u64) -> TreatyDocument {
+    let mine = part(&world.name, other, cap, world.ledger.policies()[0].1.digest());
+    let theirs = part(other, &world.name, cap, policy().digest());
+    let before = world.ledger.treaty(&domain_of(other)).and_then(|treaty| treaty.before());
+    TreatyDocument::between(mine, theirs, before)
+}
+
+/// The same, signed by both operators.
+pub fn treaty_with(world: &World, other: &str, cap: u64) -> Verb {
+    let document = document_with(world, other, cap);
+    let (ours, theirs) = (document.seal(&root_of(&world.name)), document.seal(&root_of(other)));
+    Verb::ApproveTreaty { document: ours, countersigned: theirs, roster: roster_of(other) }
+}
+
+/// The first word about their treaty that one domain owes the other is heard there, and its receipt here.
+pub fn tell(from: &mut World, to: &mut World) -> Option<Outcome> {
+    let (_, push) = from.ledger.treaties_owed(&[]).into_iter().find(|(peer, _)| *peer == to.home)?;
+    let outcome = to.apply(vec![EntryItem::Treaty(push.encode())]).outcomes[0][0];
+    let receipt = Receipt {
+        domain: to.home,
+        batch: push.subject(),
+        incarnation: 1,
+        log_index: to.log_index,
+        stamp_ms: to.now_ms,
+        outcomes: vec![outcome.code()],
+        roster: roster_of(&to.name),
+    };
+    from.apply(vec![EntryItem::TreatyReceipt(receipt.seal(&root_of(&to.name)))]);
+    Some(outcome)
 }
 
 pub fn terms(payer: &str, payees: &[(Party, u16)], amount: u64, home: &str, now_ms: u64) -> EscrowTerms {
@@ -318,16 +347,18 @@ impl World {
 /// Two domains with a treaty each way.
 pub fn pair() -> (World, World) {
     let (mut alpha, mut beta) = (World::new("alpha"), World::new("beta"));
-    assert_eq!(alpha.operator(treaty_with("beta", true, 1_000_000_000)), Outcome::Created);
-    assert_eq!(beta.operator(treaty_with("alpha", true, 1_000_000_000)), Outcome::Created);
+    let (one, other) = (treaty_with(&alpha, "beta", 1_000_000_000), treaty_with(&beta, "alpha", 1_000_000_000));
+    assert_eq!(alpha.operator(one), Outcome::Applied);
+    assert_eq!(beta.operator(other), Outcome::Applied);
     (alpha, beta)
 }
 
 /// Carries messages both ways until nobody has anything to say.
 pub fn converse(alpha: &mut World, beta: &mut World) {
     for _ in 0..32 {
+        let told = (tell(alpha, beta), tell(beta, alpha));
         let (to_beta, to_alpha) = (alpha.say("beta"), beta.say("alpha"));
-        if to_beta.is_none() && to_alpha.is_none() {
+        if to_beta.is_none() && to_alpha.is_none() && told == (None, None) {
             return;
         }
         if let Some(item) = to_beta {

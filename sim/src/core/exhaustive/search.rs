@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use comity_proto::settlement::SettlementMessage;
+use comity_proto::{settlement::SettlementMessage, treaty::TreatyStanding};
 
 use super::{
     Bounds, Story, Summary,
@@ -212,7 +212,10 @@ impl Search {
             inputs.push((Step::Begin(name), Input::Begin));
             inputs.push((Step::Again(name), Input::Again));
         }
-        if self.bounds.suspend && self.tables.votes(domain) && ledger.treaties().all(|treaty| treaty.active) {
+        if self.bounds.suspend
+            && self.tables.votes(domain)
+            && ledger.treaties().all(|treaty| treaty.standing() == TreatyStanding::Active)
+        {
             inputs.push((Step::Suspend(name), Input::Suspend));
         }
         inputs.into_iter().try_for_each(|(step, input)| self.apply(state, domain, step, input, steps))

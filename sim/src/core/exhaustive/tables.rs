@@ -230,8 +230,8 @@ impl Tables {
             Input::Begin => self.pay(domain, domain as u64, 1, self.asset_of(domain), AMOUNT),
             Input::Again => self.pay(domain, domain as u64, 2, self.asset_of(domain), AMOUNT),
             Input::Suspend => {
-                let treaty = self.cast.treaty(1 - domain, false);
-                self.cast.command(domain, None, 3, START_MS, Verb::SetTreaty { treaty })
+                let change = self.cast.change(domain, 1 - domain, false, 1);
+                self.cast.command(domain, None, 3, START_MS, change)
             }
         }
     }
@@ -292,7 +292,7 @@ fn identity(ledger: &Ledger) -> Hash {
     let accounts: Vec<_> = ledger.accounts().collect();
     let outgoing: Vec<_> = ledger.outgoing().collect();
     let incoming: Vec<_> = ledger.incoming().collect();
-    let treaties: Vec<_> = ledger.treaties().map(|treaty| (treaty.peer, treaty.active)).collect();
+    let treaties: Vec<_> = ledger.treaties().map(|treaty| (treaty.peer, treaty.standing())).collect();
     let peers: Vec<_> = treaties.iter().map(|(peer, _)| ledger.peer_state(peer)).collect();
     let assets: Vec<_> = ledger.assets().map(|(_, asset)| asset).collect();
     let due = ledger.pulse_due(u64::MAX);

@@ -149,7 +149,8 @@ impl Desk<'_> {
 
     /// An operator changes its mind about a peer.
     pub(super) fn treaty(&mut self, domain: usize, peer: usize, active: bool) -> (u64, Request) {
-        let treaty = self.cast.treaty(peer, active);
-        self.request(domain, None, Verb::SetTreaty { treaty }, Then::Nothing)
+        // Numbers of requests only rise, so they serve as serials.
+        let change = self.cast.change(domain, peer, active, *self.next + 1);
+        self.request(domain, None, change, Then::Nothing)
     }
 }

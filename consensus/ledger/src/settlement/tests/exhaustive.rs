@@ -41,7 +41,7 @@ fn fingerprint(world: &World, sent: &[Message]) -> String {
         let home = &world.homes[side];
         let outgoing: Vec<_> = home.ledger.settlement.outgoing.values().map(|record| record.state).collect();
         let incoming: Vec<_> = home.ledger.settlement.incoming.values().map(|record| record.state).collect();
-        (outgoing, incoming, home.now_ms, home.ledger.peer_active(&domain(1 - side)))
+        (outgoing, incoming, home.now_ms, home.ledger.may_trade(&domain(1 - side), false).is_ok())
     };
     let mut said: Vec<String> = sent.iter().map(|message| format!("{message:?}")).collect();
     said.sort();
@@ -102,7 +102,7 @@ impl Search {
             self.visit(world, &add(sent, Vec::from([message])));
         }
         let origin = self.origin;
-        if world.homes[1 - origin].ledger.peer_active(&domain(origin)) {
+        if world.homes[1 - origin].ledger.may_trade(&domain(origin), false).is_ok() {
             // From here on the participant votes no; what it promised it still keeps.
             let mut next = world.clone();
             next.set_treaty(1 - origin, false);

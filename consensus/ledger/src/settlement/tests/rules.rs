@@ -138,7 +138,7 @@ fn a_vote_is_no_for_a_stranger_a_retired_agent_a_wrong_domain_and_an_asset_of_ne
     expect_no(&mut world, &said(&nothing), Outcome::AmountZero);
     world.set_treaty(1, false);
     let late = Prepare { transfer: transfer_id(6), ..prepare(5) };
-    expect_no(&mut world, &said(&late), Outcome::PeerNotTrusted);
+    expect_no(&mut world, &said(&late), Outcome::TreatySuspended);
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn two_different_decisions_leave_the_first_standing_and_suspend_the_peer() {
     assert_eq!(proof.first, world.batch(&decision(&prepare(1_000), true)).digest());
     assert_eq!(proof.second, world.batch(&decision(&prepare(1_000), false)).digest());
     let next = Prepare { transfer: transfer_id(2), ..prepare(5) };
-    expect_no(&mut world, &said(&next), Outcome::PeerNotTrusted);
-    assert_eq!(world.pay(1, 0, 0, transfer_id(3), usd(0), 5), Outcome::PeerNotTrusted);
+    expect_no(&mut world, &said(&next), Outcome::TreatySuspended);
+    assert_eq!(world.pay(1, 0, 0, transfer_id(3), usd(0), 5), Outcome::TreatySuspended);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn a_no_closes_at_once_and_the_money_is_back() {
     world.settle_now();
     assert!(world.is_quiet());
     let state = world.homes[0].ledger.outgoing_transfer(&ID).expect("kept").state;
-    let reason = Some(Outcome::PeerNotTrusted.code());
+    let reason = Some(Outcome::TreatySuspended.code());
     assert!(matches!(state, OutgoingState::Closed { commit: false, reason: r, .. } if r == reason), "{state:?}");
     assert_eq!(world.homes[0].balance(agent(0, 0), &usd(0)), FUNDS);
 }

@@ -18,8 +18,8 @@ use comity_proto::{
     keys::SecretKey,
     policy::Policy,
     settlement::{Decision, Prepare, Query, SettlementBatch, SettlementMessage, Source},
-    text::{Memo, Nickname},
-    treaty::{ExposureCap, Treaty},
+    text::{Memo, Nickname, Reason},
+    treaty::{ExposureCap, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
 
 pub(super) const START_MS: u64 = 1_800_000_000_000;
@@ -183,30 +183,51 @@ impl Home {
     }
 }
 
-pub(super) fn treaty_with(peer: Side, roster: Bytes, active: bool) -> Treaty {
-    Treaty {
-        peer: domain(peer),
-        peer_key: secret(1 + u8::try_from(peer).expect("two sides")).public(),
+/// What both agree on.
+fn document() -> TreatyDocument {
+    let part = |side: Side| TreatyParty {
+        key: root(side).public(),
         nickname: Nickname::new("peer").expect("a nickname"),
-        active,
-        caps: vec![ExposureCap { asset: usd(peer), cap: CAP }],
-        roster,
-    }
+        caps: vec![ExposureCap { asset: usd(1 - side), cap: CAP }],
+        policy: policy().digest(),
+    };
+    TreatyDocument::between(part(0), part(1), None)
+}
+
+fn root(side: Side) -> SecretKey {
+    secret(1 + u8::try_from(side).expect("two sides"))
 }
 
 impl World {
     pub(super) fn new() -> World {
         let mut world = World { homes: [Home::new(0), Home::new(1)], posted: 0, swept: 0 };
         for side in 0..2 {
-            assert_eq!(world.set_treaty(side, true), Outcome::Created);
+            assert_eq!(world.set_treaty(side, true), Outcome::Applied);
         }
         world
     }
 
+    /// Signs the treaty, then suspends and resumes it.
     pub(super) fn set_treaty(&mut self, side: Side, active: bool) -> Outcome {
-        let peer = &self.homes[1 - side];
-        let roster = peer.roster.seal(&peer.root);
-        self.homes[side].operator_does(side, Verb::SetTreaty { treaty: treaty_with(1 - side, roster, active) })
+        let verb = match self.homes[side].ledger.treaty(&domain(1 - side)) {
+            None => Verb::ApproveTreaty {
+                document: document().seal(&root(side)),
+                countersigned: document().seal(&root(1 - side)),
+                roster: self.homes[1 - side].roster.seal(&root(1 - side)),
+            },
+            Some(treaty) => {
+                let notice = TreatyNotice {
+                    from: domain(side),
+                    to: domain(1 - side),
+                    serial: treaty.ours.serial + 1,
+                    standing: if active { TreatyStanding::Active } else { TreatyStanding::Suspended },
+                    denies: None,
+                    reason: Reason::new("").expect("a reason"),
+                };
+                Verb::ChangeTreaty { notice: notice.seal(&root(side)) }
+            }
+        };
+        self.homes[side].operator_does(side, verb)
     }
 
     /// A payment from one side to agent `to` of the other.

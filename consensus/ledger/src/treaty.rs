@@ -1,0 +1,31 @@
+//! Treaties: what two operators agreed on, as this ledger knows it, and what it owes the other side about it.
+//!
+//! ```text
+//! invited side                          inviting side
+//! propose   one-way                     invitation stands
+//!             -- Proposal ---------->   pending
+//!                                       approve   mutual
+//! mutual      <- Approval -----------
+//!             <- Notices ----------->   suspended, draining (then redeem-only), revoked, active again
+//! ```
+//! Rules: a document counts once both root keys have signed the same bytes, and only as the next version of the one in
+//! force. Each side alone decides what itself does; the other side's word is taken with its signature and only forward in
+//! its serial. What was not yet acknowledged by a signed receipt is owed, so a new leader says it again. No state of a
+//! treaty ever holds up a transfer that has begun: that is settlement's rule, kept there.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`record`] | what is remembered, and the state that follows from it |
+//! | `verbs` | what the operator asks |
+//! | [`heard`] | what the other domain says |
+//! | `owed` | what must be said, derived from the records |
+//!
+//! Absent: closing statements of both sides at the end of a drain, exports, tiers and quotas.
+
+pub mod heard;
+mod owed;
+pub mod record;
+mod verbs;
+
+pub use heard::CheckedPush;
+pub use record::{Agreed, Invited, Proposed, Treaty, TreatyState, Word};

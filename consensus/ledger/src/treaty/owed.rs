@@ -1,0 +1,35 @@
+//! What this domain owes its peers about their treaties, derived from state: a new leader owes the same.
+
+use super::record::Treaty;
+use crate::state::Ledger;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use comity_proto::{ids::DomainId, text::Endpoint, treaty::TreatyPush};
+
+impl Ledger {
+    /// What is not acknowledged yet: for each peer the first of it, because a later word may rest on an earlier one.
+    /// `endpoints`: where this domain listens.
+    pub fn treaties_owed(&self, endpoints: &[Endpoint]) -> Vec<(DomainId, TreatyPush)> {
+        let Some(domain) = &self.head.domain else { return Vec::new() };
+        let first = |treaty: &Treaty| Some((treaty.peer, push(treaty, &domain.roster, endpoints)?));
+        self.head.treaties.values().filter_map(first).collect()
+    }
+}
+
+fn push(treaty: &Treaty, roster: &Bytes, endpoints: &[Endpoint]) -> Option<TreatyPush> {
+    let (roster, endpoints) = (roster.clone(), endpoints.to_vec());
+    // In the order in which they were signed: the peer tells by it which of them stands.
+    if let Some(agreed) = treaty.agreed.as_ref().filter(|agreed| agreed.untold) {
+        let (document, countersigned) = (agreed.ours.clone(), agreed.theirs.clone());
+        return Some(TreatyPush::Approval { document, countersigned, roster, endpoints });
+    }
+    let notice = || TreatyPush::Notice(treaty.ours.notice.clone());
+    if let Some(proposed) = treaty.proposed.as_ref().filter(|proposed| proposed.by_us && proposed.answer.is_none()) {
+        if treaty.ours.untold && treaty.ours.serial <= proposed.serial {
+            return Some(notice());
+        }
+        let (document, invitation) = (proposed.document.clone(), proposed.invitation.clone());
+        return Some(TreatyPush::Proposal { document, invitation, roster, endpoints });
+    }
+    treaty.ours.untold.then(notice)
+}

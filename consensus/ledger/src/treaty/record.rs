@@ -1,0 +1,273 @@
+//! What is remembered of a treaty, and the state that follows from it.
+
+use crate::{outcome::Outcome, state::Ledger};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use comity_proto::{
+    ids::{DomainId, Hash, PublicKey},
+    limits::REDEMPTION_MS,
+    text::{Endpoint, Nickname, Reason},
+    treaty::{ExposureCap, TreatyDocument, TreatyStanding},
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything known about the treaty with one domain. Never forgotten: transfers begun under it must find it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treaty {
+    /// The other domain.
+    pub peer: DomainId,
+    /// Its root key, pinned.
+    pub peer_key: PublicKey,
+    /// What it calls itself in the newest document heard.
+    pub nickname: Nickname,
+    /// Where it said it listens: hints.
+    pub endpoints: Vec<Endpoint>,
+    /// The document in force.
+    pub agreed: Option<Agreed>,
+    /// The next version, signed by one side.
+    pub proposed: Option<Proposed>,
+    /// What this domain does under it.
+    pub ours: Word,
+    /// What the other domain says that it does.
+    pub theirs: Word,
+    /// Ledger time at which the last open transfer of a draining treaty had ended, ms.
+    pub drained_ms: Option<u64>,
+}
+
+/// A document that both have signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    /// Its version.
+    pub version: u64,
+    /// Its digest.
+    pub digest: Hash,
+    /// How much of the peer's paper this domain accepts.
+    pub caps: Vec<ExposureCap>,
+    /// Envelope of it by this domain.
+    pub ours: Bytes,
+    /// Envelope of it by the peer.
+    pub theirs: Bytes,
+    /// The peer proposed it and has not yet acknowledged our signature.
+    pub untold: bool,
+}
+
+/// A document that one side has signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// Its version.
+    pub version: u64,
+    /// Its digest.
+    pub digest: Hash,
+    /// Whether this domain signed it.
+    pub by_us: bool,
+    /// Of the newest notice of whoever signed, then: what it said before ends with the new version, what it says after
+    /// stands.
+    pub serial: u64,
+    /// Envelope of it by whoever signed.
+    pub document: Bytes,
+    /// Envelope of the peer's invitation, if this domain uses one.
+    pub invitation: Bytes,
+    /// Of ours: what the peer's ledger answered; `None` while that is owed.
+    pub answer: Option<Outcome>,
+}
+
+/// What one side does under a treaty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Of its newest notice; 0 before the first.
+    pub serial: u64,
+    /// What it does.
+    pub standing: TreatyStanding,
+    /// The proposed document that the notice denies.
+    pub denies: Option<Hash>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Envelope of the newest notice.
+    pub notice: Bytes,
+    /// Ours: the peer has not acknowledged it yet.
+    pub untold: bool,
+}
+
+impl Word {
+    pub(super) const fn first() -> Word {
+        let standing = TreatyStanding::Active;
+        Word { serial: 0, standing, denies: None, reason: None, notice: Bytes::new(), untold: false }
+    }
+
+    /// A denial that the peer has not acknowledged: the next notice repeats it, so that it is never lost.
+    pub fn untold_denial(&self) -> Option<Hash> {
+        self.denies.filter(|_| self.untold)
+    }
+
+    /// A new version begins for whoever has said nothing since it signed.
+    pub(super) fn renew(&mut self, signed_at: Option<u64>) {
+        if signed_at == Some(self.serial) {
+            *self = Word { serial: self.serial, ..Word::first() };
+        }
+    }
+}
+
+/// An invitation that this domain gave out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// How much of the invited domain's own first asset is accepted, minor units.
+    pub cap: u64,
+    /// Until then; ledger time, ms.
+    pub ends_at_ms: u64,
+    /// Nobody but this domain, if named.
+    pub invitee: Option<DomainId>,
+    /// Who used it, for which document.
+    pub used_by: Option<(DomainId, Hash)>,
+}
+
+/// The state of a treaty as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TreatyState {
+    /// The peer has signed; our operator has not.
+    Pending,
+    /// We have signed; the peer has not.
+    OneWay,
+    /// Both have signed and take part.
+    Mutual,
+    /// One side has suspended it, or the peer contradicted itself.
+    Suspended,
+    /// One side drains it; transfers are open.
+    Draining,
+    /// Drained: paper only goes back to its issuer.
+    RedeemOnly,
+    /// One side is out, or nothing was ever agreed on.
+    Revoked,
+}
+
+impl TreatyState {
+    /// Every state.
+    pub const ALL: [TreatyState; 7] = [
+        TreatyState::Pending,
+        TreatyState::OneWay,
+        TreatyState::Mutual,
+        TreatyState::Suspended,
+        TreatyState::Draining,
+        TreatyState::RedeemOnly,
+        TreatyState::Revoked,
+    ];
+
+    /// Stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TreatyState::Pending => "pending",
+            TreatyState::OneWay => "one-way",
+            TreatyState::Mutual => "mutual",
+            TreatyState::Suspended => "suspended",
+            TreatyState::Draining => "draining",
+            TreatyState::RedeemOnly => "redeem-only",
+            TreatyState::Revoked => "revoked",
+        }
+    }
+}
+
+impl Treaty {
+    /// Nothing is signed yet.
+    pub(crate) const fn unsigned(peer: DomainId, peer_key: PublicKey, nickname: Nickname) -> Treaty {
+        Treaty {
+            peer,
+            peer_key,
+            nickname,
+            endpoints: Vec::new(),
+            agreed: None,
+            proposed: None,
+            ours: Word::first(),
+            theirs: Word::first(),
+            drained_ms: None,
+        }
+    }
+
+    /// Digest and version of the document in force.
+    pub fn before(&self) -> Option<(Hash, u64)> {
+        self.agreed.as_ref().map(|agreed| (agreed.digest, agreed.version))
+    }
+
+    /// How much of the peer's paper this domain accepts.
+    pub fn caps(&self) -> &[ExposureCap] {
+        self.agreed.as_ref().map_or(&[], |agreed| &agreed.caps)
+    }
+
+    /// Whether anything was agreed on, is proposed, or must still be said: else the other domain is a stranger again.
+    pub const fn concerns(&self) -> bool {
+        self.agreed.is_some() || self.proposed.is_some() || self.ours.untold
+    }
+
+    /// What both sides together do: the stricter of the two.
+    pub fn standing(&self) -> TreatyStanding {
+        self.ours.standing.max(self.theirs.standing)
+    }
+
+    /// Whether this is the next version of what is in force.
+    pub(super) fn follows(&self, document: &TreatyDocument) -> bool {
+        match self.before() {
+            None => document.version == 1,
+            Some((digest, version)) => document.previous == digest && version.checked_add(1) == Some(document.version),
+        }
+    }
+
+    fn redeems(&self, now_ms: u64) -> bool {
+        self.drained_ms.is_some_and(|at| now_ms <= at.saturating_add(REDEMPTION_MS))
+    }
+}
+
+impl Ledger {
+    /// The state of the treaty with a domain; `None` without any.
+    pub fn treaty_state(&self, peer: &DomainId) -> Option<TreatyState> {
+        let treaty = self.head.treaties.get(peer)?;
+        let revoked = treaty.standing() == TreatyStanding::Revoked;
+        // What the peer's ledger refused asks nobody any more.
+        let asks = |proposed: &&Proposed| proposed.answer.is_none_or(Outcome::is_success);
+        if let Some(proposed) = treaty.proposed.as_ref().filter(asks).filter(|_| revoked || treaty.agreed.is_none()) {
+            return Some(if proposed.by_us { TreatyState::OneWay } else { TreatyState::Pending });
+        }
+        if treaty.agreed.is_none() {
+            return Some(TreatyState::Revoked);
+        }
+        Some(match treaty.standing() {
+            TreatyStanding::Active if self.contradicted(peer) => TreatyState::Suspended,
+            TreatyStanding::Active => TreatyState::Mutual,
+            TreatyStanding::Suspended => TreatyState::Suspended,
+            TreatyStanding::Draining if treaty.redeems(self.head.stamp_ms) => TreatyState::RedeemOnly,
+            TreatyStanding::Draining => TreatyState::Draining,
+            TreatyStanding::Revoked => TreatyState::Revoked,
+        })
+    }
+
+    /// Whether a new transfer between us and this domain may begin, or be voted yes on. `back`: it brings paper to its
+    /// issuer, which goes on after a drain.
+    pub fn may_trade(&self, peer: &DomainId, back: bool) -> Result<(), Outcome> {
+        let treaty = self.head.treaties.get(peer).filter(|treaty| treaty.agreed.is_some());
+        let treaty = treaty.ok_or(Outcome::PeerNotTrusted)?;
+        let suspended = [&treaty.ours, &treaty.theirs].iter().any(|word| word.standing == TreatyStanding::Suspended);
+        match treaty.standing() {
+            TreatyStanding::Revoked => Err(Outcome::TreatyRevoked),
+            _ if suspended || self.contradicted(peer) => Err(Outcome::TreatySuspended),
+            TreatyStanding::Draining if !(back && treaty.redeems(self.head.stamp_ms)) => Err(Outcome::TreatyDraining),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rule 7 of settlement: whoever signed two decisions for one transfer is suspended by that proof.
+    fn contradicted(&self, peer: &DomainId) -> bool {
+        self.settlement.peers.get(peer).is_some_and(|state| state.equivocation.is_some())
+    }
+
+    /// One treaty, as this side sees it.
+    pub fn treaty(&self, peer: &DomainId) -> Option<&Treaty> {
+        self.head.treaties.get(peer)
+    }
+
+    /// All treaties, by peer.
+    pub fn treaties(&self) -> impl Iterator<Item = &Treaty> {
+        self.head.treaties.values()
+    }
+
+    /// Invitations that are remembered, by the digest of their secret.
+    pub fn invitations(&self) -> impl Iterator<Item = (&Hash, &Invited)> {
+        self.head.invitations.iter()
+    }
+}

@@ -1,0 +1,172 @@
+//! Words about treaties: what operators ask, what a third domain tries, and what each side sees.
+
+use super::{Stage, word_after};
+use crate::support::{document_with, domain_of, hash_of, key_of, root_of, roster_of, treaty_with};
+use comity_ledger::Outcome;
+use comity_proto::{
+    command::Verb,
+    entry::EntryItem,
+    envelope::Signed as _,
+    keys::SecretKey,
+    text::{Nickname, Reason},
+    treaty::{Door, Invitation, TreatyDocument, TreatyNotice, TreatyPush, TreatyStanding},
+};
+
+impl Stage {
+    /// `agrees | invites | accepts | proposes | approves | denies | suspends | resumes | drains | revokes`
+    pub(super) fn treaty_verb(&mut self, words: &[&str]) -> Option<Verb> {
+        let name = self.worlds[self.here].name.clone();
+        let cap = word_after(words, "cap").map_or(50_000_000, |text| self.amount(text));
+        Some(match words {
+            ["agrees", with, ..] => treaty_with(&self.worlds[self.here], with, cap),
+            ["invites", id, ..] => {
+                let invitation = self.invitation(&name, cap, words);
+                self.invitations.insert((*id).to_owned(), (name, invitation.clone()));
+                let Invitation { cap, ends_at_ms, invitee, .. } = invitation;
+                Verb::InvitePeer { secret_hash: hash_of_secret(id), cap, ends_at_ms, invitee }
+            }
+            ["accepts", id, rest @ ..] => {
+                let (host, invitation) = self.invitation_named(id);
+                let mut document = document_with(&self.worlds[self.here], &host, cap);
+                for part in document.parties.iter_mut().filter(|part| part.domain() == domain_of(&host)) {
+                    part.caps[0].cap = invitation.cap + u64::from(rest.contains(&"edited"));
+                    part.policy = invitation.policy;
+                }
+                let signer = if rest.contains(&"forged") { key_of("forger") } else { root_of(&name) };
+                let document =
+                    if rest.contains(&"forged") { forged(&document, &signer) } else { document.seal(&signer) };
+                Verb::ProposeTreaty { document, invitation: invitation.seal(&root_of(&host)) }
+            }
+            ["proposes", with, ..] => {
+                let document = document_with(&self.worlds[self.here], with, cap).seal(&root_of(&name));
+                Verb::ProposeTreaty { document, invitation: bytes::Bytes::new() }
+            }
+            ["approves", with, rest @ ..] => {
+                let treaty = self.worlds[self.here].ledger.treaty(&domain_of(with));
+                let asked = treaty.and_then(|treaty| treaty.proposed.as_ref()).map(|proposed| &proposed.document);
+                let agreed = treaty.and_then(|treaty| treaty.agreed.as_ref()).map(|agreed| &agreed.theirs);
+                let Some(countersigned) = asked.or(agreed).cloned() else {
+                    let nothing = bytes::Bytes::new;
+                    return Some(Verb::ApproveTreaty {
+                        document: nothing(),
+                        countersigned: nothing(),
+                        roster: nothing(),
+                    });
+                };
+                let mut document = TreatyDocument::open(&countersigned).expect("kept as signed").into_inner();
+                if rest.contains(&"changed") {
+                    document.parties[0].caps[0].cap += 1;
+                }
+                let document = document.seal(&root_of(&name));
+                Verb::ApproveTreaty { document, countersigned, roster: bytes::Bytes::new() }
+            }
+            [word @ ("denies" | "suspends" | "resumes" | "drains" | "revokes"), with, rest @ ..] => {
+                self.notice(&name, word, with, rest)
+            }
+            _ => return None,
+        })
+    }
+
+    fn invitation_named(&self, id: &str) -> (String, Invitation) {
+        self.invitations.get(id).cloned().unwrap_or_else(|| self.fail("no such invitation"))
+    }
+
+    fn invitation(&self, name: &str, cap: u64, words: &[&str]) -> Invitation {
+        let world = &self.worlds[self.here];
+        let ends_at_ms = world.now_ms + word_after(words, "in").map_or(3_600_000, |text| self.time(text));
+        Invitation {
+            secret: hash_of(words[1]).0,
+            nickname: Nickname::new(name).expect("a nickname"),
+            asset: "USD".parse().expect("a code"),
+            cap,
+            policy: world.ledger.policies()[0].1.digest(),
+            ends_at_ms,
+            invitee: word_after(words, "for").map(domain_of),
+            doors: vec![Door { node: key_of(name).public(), address: "/ip4/192.0.2.1/tcp/1".parse().expect("one") }],
+        }
+    }
+
+    fn notice(&self, name: &str, word: &str, with: &str, rest: &[&str]) -> Verb {
+        let peer = domain_of(with);
+        let treaty = self.worlds[self.here].ledger.treaty(&peer);
+        let proposed = treaty.and_then(|treaty| treaty.proposed.as_ref()).filter(|proposed| !proposed.by_us);
+        let proposed = proposed.map(|proposed| proposed.digest);
+        let next = treaty.map_or(1, |treaty| treaty.ours.serial + 1);
+        let standing = match word {
+            "suspends" => TreatyStanding::Suspended,
+            "drains" => TreatyStanding::Draining,
+            "revokes" => TreatyStanding::Revoked,
+            "resumes" => TreatyStanding::Active,
+            // A denial leaves the rest as it is.
+            _ => treaty.map_or(TreatyStanding::Active, |treaty| treaty.ours.standing),
+        };
+        let notice = TreatyNotice {
+            from: domain_of(name),
+            to: peer,
+            serial: word_after(rest, "serial").map_or(next, |text| text.parse().expect("a number")),
+            standing,
+            denies: match word {
+                "denies" => Some(proposed.unwrap_or(hash_of("nothing"))),
+                "revokes" if proposed.is_some() => proposed,
+                _ if proposed.is_some() => None,
+                _ => treaty.and_then(|treaty| treaty.ours.untold_denial()),
+            },
+            reason: Reason::new("as agreed by telephone").expect("a reason"),
+        };
+        Verb::ChangeTreaty { notice: notice.seal(&root_of(name)) }
+    }
+
+    /// `tells DOMAIN` one word that is owed; `repeats` the last one; `gamma brings I` to the domain that acts.
+    pub(super) fn treaty_step(&mut self, words: &[&str]) -> Option<String> {
+        match words {
+            ["tells"] => {
+                let there = 1 - self.here;
+                let home = self.worlds[there].home;
+                let owed = self.worlds[self.here].ledger.treaties_owed(&[]);
+                let (_, push) = owed.into_iter().find(|(peer, _)| *peer == home)?;
+                self.push = Some((there, push.clone()));
+                Some(self.deliver(there, &push))
+            }
+            ["repeats"] => {
+                let (there, push) = self.push.clone()?;
+                Some(self.deliver(there, &push))
+            }
+            ["gamma", "brings", id] => {
+                let (host, invitation) = self.invitation_named(id);
+                let mut world = crate::support::World::new("gamma");
+                world.now_ms = self.worlds[self.here].now_ms;
+                let document = document_with(&world, &host, invitation.cap).seal(&root_of("gamma"));
+                let invitation = invitation.seal(&root_of(&host));
+                let (roster, endpoints) = (roster_of("gamma"), vec![]);
+                let push = TreatyPush::Proposal { document, invitation, roster, endpoints };
+                Some(self.deliver(self.here, &push))
+            }
+            _ => None,
+        }
+    }
+
+    fn deliver(&mut self, there: usize, push: &TreatyPush) -> String {
+        let applied = self.worlds[there].apply(vec![EntryItem::Treaty(push.encode())]);
+        applied.outcomes[0][0].name().to_owned()
+    }
+
+    /// State, version in force, what the peer answered to a proposal.
+    pub(super) fn treaty_look(&self, with: &str) -> String {
+        let (ledger, peer) = (&self.worlds[self.here].ledger, domain_of(with));
+        let Some(treaty) = ledger.treaty(&peer) else { return "none".into() };
+        let state = ledger.treaty_state(&peer).map_or("none", |state| state.name());
+        let version = treaty.agreed.as_ref().map_or("none".into(), |agreed| agreed.version.to_string());
+        let answer = treaty.proposed.as_ref().and_then(|proposed| proposed.answer).map(Outcome::name);
+        let answer = answer.map_or(String::new(), |answer| format!(", answered {answer}"));
+        format!("{state}, version {version}{answer}")
+    }
+}
+
+fn hash_of_secret(id: &str) -> comity_proto::ids::Hash {
+    comity_proto::ids::Hash::of_parts("comity/v1/invitation-secret", &[&hash_of(id).0])
+}
+
+/// A document under the signature of a key that is no party's.
+fn forged(document: &TreatyDocument, key: &SecretKey) -> bytes::Bytes {
+    comity_proto::envelope::seal(TreatyDocument::CONTEXT, document.encode(), key)
+}

@@ -1,0 +1,129 @@
+//! `peer`.
+
+use super::{
+    args::{PeerChange, PeerCommand},
+    context::{Context, DomainView},
+    output::{field, table},
+};
+use crate::service::error::ServiceError;
+use serde_json::{Value, json};
+
+/// `peer …`
+pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), ServiceError> {
+    let domain = context.domain()?;
+    match command {
+        PeerCommand::Invite { cap, hours, invitee } => {
+            let body = json!({ "cap": domain.amount(cap)?.to_string(), "hours": hours, "invitee": invitee });
+            let answer: Value = context.client.post("/api/v1/peers/invite", &body)?;
+            let text = |answer: &Value| {
+                format!(
+                    "{}\nfor one use within {hours} h; the other operator runs\n  comity peer accept TOKEN --cap AMOUNT",
+                    field(answer, "token")
+                )
+            };
+            context.output.show(&answer, text);
+        }
+        PeerCommand::Accept { token, cap } => {
+            let body = json!({ "token": token, "cap": domain.amount(cap)?.to_string() });
+            one(context, &domain, &context.client.post("/api/v1/peers/accept", &body)?);
+        }
+        PeerCommand::Approve { peer } => {
+            let path = format!("/api/v1/peers/{}/approve", named(context, peer)?);
+            one(context, &domain, &context.client.post(&path, &json!({}))?);
+        }
+        PeerCommand::Refresh { peer, cap } => {
+            let cap = cap.as_ref().map(|cap| domain.amount(cap)).transpose()?.map(|cap| cap.to_string());
+            let path = format!("/api/v1/peers/{}/refresh", named(context, peer)?);
+            one(context, &domain, &context.client.post(&path, &json!({ "cap": cap }))?);
+        }
+        PeerCommand::Deny(args) => change(context, &domain, "deny", args)?,
+        PeerCommand::Suspend(args) => change(context, &domain, "suspend", args)?,
+        PeerCommand::Resume(args) => change(context, &domain, "resume", args)?,
+        PeerCommand::Drain(args) => change(context, &domain, "drain", args)?,
+        PeerCommand::Revoke(args) => change(context, &domain, "revoke", args)?,
+        PeerCommand::Show { peer } => {
+            one(context, &domain, &context.client.get(&format!("/api/v1/peers/{}", named(context, peer)?))?);
+        }
+        PeerCommand::List => list(context, &domain)?,
+    }
+    Ok(())
+}
+
+fn change(context: &Context, domain: &DomainView, name: &str, args: &PeerChange) -> Result<(), ServiceError> {
+    let path = format!("/api/v1/peers/{}/{name}", named(context, &args.peer)?);
+    one(context, domain, &context.client.post(&path, &json!({ "reason": args.reason }))?);
+    Ok(())
+}
+
+/// A peer by nickname, id or unique prefix of its id.
+fn named(context: &Context, text: &str) -> Result<String, ServiceError> {
+    let answer: Value = context.client.get("/api/v1/peers")?;
+    let known: Vec<(String, String)> = answer["peers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|peer| (field(peer, "nickname"), field(peer, "domain")))
+        .collect();
+    let by_name: Vec<&String> = known.iter().filter(|(name, _)| name == text).map(|(_, id)| id).collect();
+    match by_name.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => comity_proto::ids::by_prefix(text, known.iter().map(|(_, id)| id.clone()))
+            .map_err(|_| ServiceError::not_found("treaty", text)),
+        _ => {
+            let detail = format!("`{text}` names {} peers: use the id", by_name.len());
+            Err(ServiceError::bad_input("ambiguous_name", detail))
+        }
+    }
+}
+
+fn list(context: &Context, domain: &DomainView) -> Result<(), ServiceError> {
+    let answer: Value = context.client.get("/api/v1/peers")?;
+    context.output.show(&answer, |answer| {
+        let rows = answer["peers"].as_array().into_iter().flatten().map(|peer| {
+            let text = |name| field(peer, name);
+            let (held, cap) = (domain.show(&text("held")), domain.show(&text("cap")));
+            vec![text("nickname"), text("state"), text("version"), text("connected"), held, cap, text("domain")]
+        });
+        table(&["PEER", "STATE", "VERSION", "NODES", "HELD", "CAP", "DOMAIN"], rows)
+    });
+    Ok(())
+}
+
+fn one(context: &Context, domain: &DomainView, answer: &Value) {
+    context.output.show(answer, |answer| {
+        let text = |name| field(answer, name);
+        let side = |name: &str| {
+            let (standing, reason) = (field(&answer[name], "standing"), field(&answer[name], "reason"));
+            if reason == "-" { standing } else { format!("{standing}: {reason}") }
+        };
+        let mut lines = vec![
+            format!("peer         {}  {}", text("nickname"), text("domain")),
+            format!("state        {}", text("state")),
+            format!("fingerprint  {}", text("fingerprint")),
+            format!(
+                "caps         we hold up to {} of theirs, they up to {} of ours",
+                domain.show(&text("cap")),
+                domain.show(&text("their_cap"))
+            ),
+            format!("we           {}", side("ours")),
+            format!("they         {}", side("theirs")),
+        ];
+        lines.extend(next_step(answer));
+        lines.join("\n")
+    });
+}
+
+/// What is to be done, by whom.
+fn next_step(answer: &Value) -> Option<String> {
+    let name = field(answer, "nickname");
+    match (answer["proposed_by"].as_str(), answer["untold"].as_bool()) {
+        (Some("them"), _) => Some(format!(
+            "next         compare the fingerprint with the other operator, then: comity peer approve {name}"
+        )),
+        (_, Some(true)) => {
+            Some("next         the peer has not answered yet; it is told again until it does".to_owned())
+        }
+        (Some("us"), _) => Some("next         the other operator compares the fingerprint and approves".to_owned()),
+        _ => None,
+    }
+}
