@@ -138,6 +138,11 @@ where
         index.first_index().zip(index.last_index())
     }
 
+    /// Index up to which entries were purged, as the log on disk has it; 0 for none.
+    pub fn purged(&self) -> u64 {
+        self.index.lock().purged()
+    }
+
     /// One entry; `None` when it is not in the log or cannot be read.
     pub fn entry(&self, index: u64) -> Option<C::Entry> {
         Some(self.read_one(index).ok()??.0)

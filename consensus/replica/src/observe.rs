@@ -70,7 +70,8 @@ impl Onlooker {
             leads: metrics.state == ServerState::Leader,
             log: self.log.bounds(),
             applied: metrics.last_applied.map_or(0, |id| id.index),
-            purged: metrics.purged.map_or(0, |id| id.index),
+            // As the entries: right after a start the metrics know nothing yet.
+            purged: self.log.purged(),
         }
     }
 

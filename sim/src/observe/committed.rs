@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comity_replica::LogLine;
+use comity_replica::{LogLine, RaftSight};
 
 use super::{Change, HostLog};
 use crate::world::HostId;
@@ -16,6 +16,8 @@ pub struct Lost {
     pub line: LogLine,
     /// Whether it was lost in a restart.
     pub restarted: bool,
+    /// How its host stands since.
+    pub sight: RaftSight,
 }
 
 /// One domain's log, as far as it is for good.
@@ -33,7 +35,12 @@ impl Committed {
     pub(super) fn take_in(&mut self, change: &Change, log: &HostLog) {
         for line in &change.log.cut {
             if self.lines.get(&line.index) == Some(line) {
-                self.lost.push(Lost { host: change.host, line: *line, restarted: change.log.restarted });
+                self.lost.push(Lost {
+                    host: change.host,
+                    line: *line,
+                    restarted: change.log.restarted,
+                    sight: change.sight,
+                });
             }
         }
         let from = self.by_host.insert(change.host, change.sight.applied).unwrap_or(0);

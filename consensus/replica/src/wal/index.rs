@@ -28,6 +28,8 @@ pub struct LogIndex {
     /// Index of the first place.
     first: u64,
     places: VecDeque<Place>,
+    /// Index of the last entry that was purged; 0 for none.
+    purged: u64,
     segments: BTreeMap<u64, OpenSegment>,
 }
 
@@ -77,6 +79,11 @@ impl LogIndex {
         self.first..self.first + self.places.len() as u64
     }
 
+    /// Index up to which entries were purged; 0 for none.
+    pub fn purged(&self) -> u64 {
+        self.purged
+    }
+
     /// The record of an entry that is present.
     pub fn get(&self, index: u64) -> Option<EntryRecord> {
         let place = *self.places.get(usize::try_from(index.checked_sub(self.first)?).ok()?)?;
@@ -107,6 +114,7 @@ impl LogIndex {
         let gone = upto.saturating_add(1).saturating_sub(self.first).min(self.places.len() as u64);
         self.places.drain(..gone as usize);
         self.first += gone;
+        self.purged = self.purged.max(upto);
     }
 
     pub(super) fn add_segment(&mut self, number: u64, file: Arc<dyn DiskFile>, salt: u64) {

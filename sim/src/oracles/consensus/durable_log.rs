@@ -15,7 +15,8 @@ fn look(view: &View<'_>) -> Result<(), String> {
         if let Some(lost) = committed.lost.iter().find(|lost| view.keeps_its_disk(lost.host)) {
             let how = if lost.restarted { "in a restart" } else { "while it ran" };
             let (index, term) = (lost.line.index, lost.line.leader.0);
-            return Err(format!("domain {domain}: host {} lost entry {index} of term {term} {how}", lost.host));
+            let (host, sight) = (lost.host, &lost.sight);
+            return Err(format!("domain {domain}: host {host} lost entry {index} of term {term} {how}: {sight:?}"));
         }
     }
     Ok(())
