@@ -65,6 +65,11 @@ pub(crate) async fn tend(node: Arc<Node>) {
         let owed = node.replica().read_stale(|ledger, _| ledger.treaties_owed(&endpoints));
         said.retain(|peer, _| owed.iter().any(|(other, _)| other == peer));
         for (peer, push) in owed {
+            if node.mesh().nodes_of(&peer).is_empty() {
+                // Nothing was said: it is due as soon as a node of the peer is here.
+                said.remove(&peer);
+                continue;
+            }
             let subject = push.subject();
             let again = said.get(&peer).filter(|before| before.subject == subject);
             if again.is_some_and(|before| now < before.next) || !under_way.lock().insert(peer) {

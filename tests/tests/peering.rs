@@ -161,3 +161,27 @@ fn an_invitation_is_for_one_domain_once_as_it_was_written_and_drained_is_drained
     assert_eq!(refusal(&try_ask(&acme.dir, &["peer", "suspend", "nobody", "--reason", "x"])), "unknown_treaty");
     assert_eq!(refusal(&try_ask(&acme.dir, &["peer", "suspend", "globex", "--reason", " "])), "reason_missing");
 }
+
+#[test]
+fn a_peer_that_was_away_is_told_when_it_is_back_and_the_next_leader_owes_the_same() {
+    let (mut acme, mut globex) = (domain("acme", 0), domain("globex", 0));
+    connect(&acme, &globex);
+    acme.process = None;
+    let begun = Instant::now();
+    wait_for("a lost connection", PATIENCE, || {
+        (ask(&globex.dir, &["peer", "show", "acme"])["connected"] == 0).then_some(())
+    });
+    println!("the connection was missed after {:.1} s", begun.elapsed().as_secs_f64());
+    let said = ask(&globex.dir, &["peer", "suspend", "acme", "--reason", "audit"]);
+    assert_eq!((text(&said, "state"), said["untold"].clone()), ("suspended".to_owned(), Value::Bool(true)));
+    // Neither side remembers a connection: what is owed, and where, stands in the ledgers.
+    globex.process = None;
+    globex.start(&[]);
+    globex.wait_until_founded();
+    acme.start(&[]);
+    acme.wait_until_founded();
+    wait_for("the suspension at the peer", PATIENCE, || (state(&acme, "globex") == "suspended").then_some(()));
+    wait_for("its receipt", PATIENCE, || {
+        (ask(&globex.dir, &["peer", "show", "acme"])["untold"] == false).then_some(())
+    });
+}
