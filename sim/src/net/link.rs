@@ -50,6 +50,8 @@ pub struct LinkState {
     /// Nothing that waited passes before this time: the sender's back-off after a cut.
     pub open_at: TimeNs,
     busy_until: TimeNs,
+    /// When it was clogged last.
+    unclogged_at: TimeNs,
 }
 
 impl LinkState {
@@ -78,6 +80,19 @@ impl LinkState {
         at.max(self.open_at)
     }
 
+    /// What was clogged passes as it usually would: also what waits in front of it.
+    pub fn unclog(&mut self, now: TimeNs) {
+        self.clogged = 0;
+        self.busy_until = now;
+        self.unclogged_at = now;
+    }
+
+    /// When bytes come out that were handed over at `sent` and were to come out at `at`.
+    pub fn due(&self, at: TimeNs, sent: TimeNs) -> TimeNs {
+        let freed = if sent < self.unclogged_at { self.unclogged_at + self.profile.latency_us * 1_000 } else { at };
+        at.min(freed).max(self.open_at)
+    }
+
     /// One more reason why nothing passes.
     pub fn block(&mut self) {
         self.blocked += 1;
@@ -104,6 +119,19 @@ mod tests {
         let mut chance = Chance::stream(1, "link");
         assert_eq!(link.arrival(0, 1_000, &mut chance), 2 * MS);
         assert_eq!(link.arrival(0, 1_000, &mut chance), 3 * MS, "the second waits for the first");
+    }
+
+    #[test]
+    fn what_a_clogged_link_held_up_passes_when_it_is_free() {
+        let profile = LinkProfile { latency_us: 1_000, jitter_us: 0, bandwidth: 0 };
+        let mut link = LinkState { profile, clogged: 1_000, ..LinkState::default() };
+        let mut chance = Chance::stream(1, "link");
+        let at = link.arrival(0, 60_000, &mut chance);
+        assert_eq!(at, 60_001 * MS, "a minute");
+        link.unclog(5_000 * MS);
+        assert_eq!(link.due(at, 0), 5_001 * MS);
+        let next = link.arrival(5_000 * MS, 10, &mut chance);
+        assert_eq!((next, link.due(next, 5_000 * MS)), (5_001 * MS, 5_001 * MS), "nothing waits behind it either");
     }
 
     #[test]

@@ -193,20 +193,19 @@ impl Network {
         }
     }
 
-    /// When bytes that are due may pass: `None` while the link is cut; then `waker` is called when it opens.
-    pub(super) fn passable(&self, from: HostId, to: HostId, waker: &Waker) -> Option<TimeNs> {
+    /// When bytes come out that were handed over at `sent` and were to come out at `at`; `None` while the link is cut.
+    /// While it is cut or clogged, `waker` is called when that may have changed.
+    pub(super) fn due(&self, (from, to): (HostId, HostId), at: TimeNs, sent: TimeNs, waker: &Waker) -> Option<TimeNs> {
         let mut state = self.state.lock();
-        match state.links.get(&(from, to)) {
-            Some(link) if link.blocked > 0 => {
-                let waiting = state.waiting.entry((from, to)).or_default();
-                if !waiting.iter().any(|known| known.will_wake(waker)) {
-                    waiting.push(waker.clone());
-                }
-                None
+        let State { links, waiting, .. } = &mut *state;
+        let Some(link) = links.get(&(from, to)) else { return Some(at) };
+        if link.blocked > 0 || link.clogged > 0 {
+            let waiting = waiting.entry((from, to)).or_default();
+            if !waiting.iter().any(|known| known.will_wake(waker)) {
+                waiting.push(waker.clone());
             }
-            Some(link) => Some(link.open_at),
-            None => Some(0),
         }
+        (link.blocked == 0).then(|| link.due(at, sent))
     }
 
     /// Begins to listen; false if the address is taken or not this host's.

@@ -35,10 +35,11 @@ pub struct Pipe {
 /// One direction.
 #[derive(Default)]
 pub(super) struct Flow {
-    queue: VecDeque<(TimeNs, Vec<u8>)>,
+    queue: VecDeque<Piece>,
     on_the_way: usize,
-    last_at: TimeNs,
-    /// The end, behind everything in the queue.
+    /// When the last piece was to arrive, and when it was sent.
+    last: (TimeNs, TimeNs),
+    /// The end, behind everything in the queue, with when it arrives.
     closed: Option<(TimeNs, End)>,
     reader: Option<Waker>,
     /// Wakes the reader when the first piece arrives.
@@ -64,6 +65,13 @@ impl Flow {
         self.closed = Some((now, End::Reset));
         [self.reader.take(), self.writer.take()]
     }
+}
+
+/// Bytes on their way.
+struct Piece {
+    at: TimeNs,
+    sent: TimeNs,
+    bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +117,7 @@ impl Pipe {
         }
         // The end travels as bytes do.
         let latency = self.network.link(self.near, self.far).profile.latency_us * 1_000;
-        let at = outgoing.last_at.max(now + latency);
+        let at = outgoing.last.0.max(now + latency);
         outgoing.closed = Some((at, how));
         let reader = outgoing.reader.take();
         drop(outgoing);
@@ -129,15 +137,15 @@ impl AsyncRead for Pipe {
         let incoming = this.incoming.clone();
         let mut flow = incoming.lock();
         flow.reader = Some(cx.waker().clone());
-        let due = flow.queue.front().map(|(at, _)| *at).or(flow.closed.map(|(at, _)| at));
-        let Some(due) = due else { return Poll::Pending };
-        let Some(open_at) = this.network.passable(this.far, this.near, cx.waker()) else { return Poll::Pending };
-        let due = due.max(open_at);
+        let (sent_last, way) = (flow.last.1, (this.far, this.near));
+        let first = flow.queue.front().map(|piece| (piece.at, piece.sent));
+        let Some((at, sent)) = first.or(flow.closed.map(|(at, _)| (at, sent_last))) else { return Poll::Pending };
+        let Some(due) = this.network.due(way, at, sent, cx.waker()) else { return Poll::Pending };
         if due > now {
             flow.expect(due, &this.network.universe, cx.waker());
             return Poll::Pending;
         }
-        let Some((_, bytes)) = flow.queue.front_mut() else {
+        let Some(Piece { bytes, .. }) = flow.queue.front_mut() else {
             return Poll::Ready(match flow.closed {
                 Some((_, End::Reset)) => Err(io::ErrorKind::ConnectionReset.into()),
                 _ => Ok(0),
@@ -165,8 +173,8 @@ impl AsyncWrite for Pipe {
         if flow.closed.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let is_cut = this.network.link(this.near, this.far).blocked > 0;
-        if !is_cut && (flow.reader_gone || this.far_lives() == Some(false)) {
+        let link = this.network.link(this.near, this.far);
+        if link.blocked == 0 && (flow.reader_gone || this.far_lives() == Some(false)) {
             // The far host is up and knows nothing of this connection: it answers with a reset.
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -177,11 +185,12 @@ impl AsyncWrite for Pipe {
         }
         let count = bytes.len().min(room).min(CHUNK);
         let mut chunk = bytes[..count].to_vec();
-        let at = this.network.carry(this.near, this.far, this.number, &mut chunk).max(flow.last_at);
-        flow.last_at = at;
+        let (sent, behind) = (this.network.universe.now(), link.due(flow.last.0, flow.last.1));
+        let at = this.network.carry(this.near, this.far, this.number, &mut chunk).max(behind);
+        flow.last = (at, sent);
         flow.on_the_way += count;
         let was_empty = flow.queue.is_empty();
-        flow.queue.push_back((at, chunk));
+        flow.queue.push_back(Piece { at, sent, bytes: chunk });
         if was_empty && let Some(reader) = flow.reader.clone() {
             flow.expect(at, &this.network.universe, &reader);
         }

@@ -45,9 +45,7 @@ impl Act {
             }
             Fault::Flap { one, other, every_ms } => Some(self.flap(one, other, every_ms)),
             Fault::Swizzle { clog, free } => (!clog.is_empty()).then(|| self.swizzle(clog, free)),
-            Fault::Clog { from, to, bytes_per_s } => {
-                Some(self.change(vec![(from, to)], move |link| link.clogged = bytes_per_s, |link| link.clogged = 0))
-            }
+            Fault::Clog { from, to, bytes_per_s } => Some(self.clog(vec![(from, to)], bytes_per_s)),
             Fault::Spike { host, extra_ms } => Some(self.slower(of(count, host), extra_ms)),
             Fault::SlowPair { one, other, extra_ms } => Some(self.slower(vec![(one, other), (other, one)], extra_ms)),
             Fault::Loss { host, share } => {
@@ -87,6 +85,18 @@ impl Act {
         Box::new(move || {
             for (from, to) in ways {
                 hosts.network.change(from, to, |_, link, _| mend(link));
+            }
+        })
+    }
+
+    fn clog(self, ways: Ways, bytes_per_s: u64) -> Undo {
+        let hosts = self.hosts;
+        for (from, to) in &ways {
+            hosts.network.change(*from, *to, |_, link, _| link.clogged = bytes_per_s);
+        }
+        Box::new(move || {
+            for (from, to) in ways {
+                hosts.network.change(from, to, |now, link, _| link.unclog(now));
             }
         })
     }
