@@ -39,9 +39,19 @@ pub struct Config {
     /// Holds incoming votes back for so long before they are handled; 0 except to demonstrate recovery.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hold_votes_ms: u64,
+    /// Seconds between two looks at each peer's checkpoint; 0 looks never.
+    #[serde(default = "witness_default")]
+    pub witness_every_s: u64,
     /// The voters with which the domain is founded; empty for a domain of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub founders: Vec<Founder>,
+}
+
+/// The heartbeat of checkpoints while a log is quiet.
+const WITNESS_EVERY_S: u64 = 10;
+
+const fn witness_default() -> u64 {
+    WITNESS_EVERY_S
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -112,6 +122,7 @@ impl Config {
             raft: RaftTiming::default(),
             log: LogSizes::default(),
             hold_votes_ms: 0,
+            witness_every_s: WITNESS_EVERY_S,
             founders: Vec::new(),
         }
     }

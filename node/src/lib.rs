@@ -2,7 +2,7 @@
 //!
 //! Doors (`cli`, `http`) call `service`, one function per user verb; `service` speaks to the replica (what the domain
 //! agrees the money did), to the mesh (who is there, what travels) and to the task desk. `effects` sends what the
-//! ledger owes, `inbound` takes what others sent. No rule about money lives here: those are in `comity-ledger`.
+//! ledger owes, `inbound` takes what others sent; `witness` checks the histories of peers. No rule about money lives here: those are in `comity-ledger`.
 //!
 //! Deliberately absent: the simulator (it boots this library), any decision about money, any second way to reach time,
 //! randomness, files or sockets than `runtime`, `storage` and `mesh`.
@@ -29,3 +29,4 @@ pub mod storage;
 pub mod tasks;
 pub mod telemetry;
 mod treaty;
+pub mod witness;

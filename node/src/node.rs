@@ -20,6 +20,7 @@ use crate::{
     signer::Signer,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::{desk::Desk, serve},
+    witness::{self, Memory},
 };
 use bytes::Bytes;
 use comity_proto::{
@@ -54,6 +55,7 @@ pub struct Node {
     desk: Arc<Desk>,
     tokens: Tokens,
     join: JoinDesk,
+    memory: Arc<Memory>,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -122,12 +124,17 @@ impl Node {
         let tokens = Tokens::new(&home.operator_token, &home.admission_token);
         let desk = Arc::new(Desk::default());
         let join = JoinDesk::default();
-        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, disk, _data: data });
+        let memory = Memory::on(disk.clone());
+        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, memory, disk, _data: data });
         node.serve_mesh();
         comity_runtime::spawn(found(node.clone()));
         comity_runtime::spawn(watch_trust(node.clone()));
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
+        let every = Duration::from_secs(node.home.config.witness_every_s);
+        if !every.is_zero() {
+            comity_runtime::spawn(witness::run(node.clone(), every));
+        }
         comity_runtime::spawn(outbox::run(outbox::Outbox {
             replica: node.replica.clone(),
             mesh: node.mesh.clone(),
@@ -180,6 +187,9 @@ impl Node {
             Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk.is_here(agent)).encode()),
             Ok(Question::IsHere(_)) => Err(Refusal("asked inside one domain only".to_owned())),
             Ok(Question::Commands(envelope)) => Ok(relay::record(self, envelope).await.encode()),
+            Ok(about_checkpoints) => {
+                witness::answer(self, caller, about_checkpoints).await.map(|answer| answer.encode())
+            }
             Err(reject) => Err(Refusal(format!("no question that this node answers: {reject}"))),
         }
     }
@@ -222,6 +232,11 @@ impl Node {
     /// Its invitations to join.
     pub fn join(&self) -> &JoinDesk {
         &self.join
+    }
+
+    /// What it keeps as a witness of its peers.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// Its key: it signs what the node says for its domain.

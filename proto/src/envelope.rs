@@ -63,11 +63,13 @@ pub enum Context {
     TreatyNotice,
     /// A domain invites another one.
     Invitation,
+    /// A peer has checked that a checkpoint extends the last one that it saw.
+    Cosignature,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 20] = [
+    pub const ALL: [Context; 21] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -88,6 +90,7 @@ impl Context {
         Context::Treaty,
         Context::TreatyNotice,
         Context::Invitation,
+        Context::Cosignature,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -113,6 +116,7 @@ impl Context {
             Context::Treaty => "comity/v1/treaty",
             Context::TreatyNotice => "comity/v1/treaty-notice",
             Context::Invitation => "comity/v1/invitation",
+            Context::Cosignature => "comity/v1/cosignature",
         }
     }
 }

@@ -228,8 +228,12 @@ pub const TASK_CHUNK_BYTES: usize = 64 * 1_024;
 pub const QUESTION_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 16;
 /// Payload of a receipt: a roster, two ids, three numbers and an outcome of at most three bytes per command.
 pub const RECEIPT_BYTES_MAX: usize = 2 * 1_024;
-/// An answer between nodes: at most a receipt in its envelope.
-pub const ANSWER_BYTES_MAX: usize = RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16;
+/// A document about checkpoints: two rosters, two checkpoints, and the longest consistency proof.
+pub const AUDIT_DOCUMENT_BYTES_MAX: usize = 5 * 1_024;
+/// Payload of a cosignature: a roster, two ids, a root and two numbers.
+pub const COSIGNATURE_BYTES_MAX: usize = 1_024 + ROSTER_BYTES_MAX;
+/// An answer between nodes: at most a document about checkpoints, or a receipt in its envelope.
+pub const ANSWER_BYTES_MAX: usize = AUDIT_DOCUMENT_BYTES_MAX + 16;
 
 /// The relations that hold between limits.
 const _: () = {
@@ -282,6 +286,8 @@ const _: () = {
     );
     assert!(DOORS_MAX * 64 < INVITATION_BYTES_MAX && REASON_BYTES_MAX + 256 <= NOTICE_BYTES_MAX, "short ones fit");
     assert!(TREATY_PUSH_BYTES_MAX < COMMAND_BATCH_BYTES_MAX, "a push fits where a command batch does");
+    assert!(RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16 <= ANSWER_BYTES_MAX, "a receipt fits into an answer");
+    assert!(2 * ROSTER_BYTES_MAX + 65 * 32 + 512 <= AUDIT_DOCUMENT_BYTES_MAX, "the longest extension fits");
     assert!(QUESTION_BYTES_MAX < FRAME_BYTES_MAX, "a question fits into a frame");
     assert!(COMMANDS_PER_BATCH_MAX * 3 + ROSTER_BYTES_MAX + 128 <= RECEIPT_BYTES_MAX, "the longest receipt fits");
     assert!(FEE_BPS_MAX < BPS_WHOLE && REFERRAL_BPS_SUM_MAX <= BPS_WHOLE, "shares are parts of a whole");

@@ -19,6 +19,14 @@ pub enum Question {
     IsHere(AgentId),
     /// Envelope of a command batch for the ledger of the domain that is asked, from an agent at home elsewhere.
     Commands(Bytes),
+    /// Your newest checkpoint, and the proof that it extends your tree of so many events; 0: the checkpoint alone.
+    Extend(u64),
+    /// Envelope of a [`Cosignature`] of a checkpoint of yours.
+    Cosigned(Bytes),
+    /// A checkpoint document of any domain.
+    Seen(Bytes),
+    /// An equivocation document.
+    Accusation(Bytes),
 }
 
 /// The answer to one question.
@@ -32,6 +40,12 @@ pub enum Answer {
     Refused(u16),
     /// There is no receipt.
     NotNow(NotNow),
+    /// A checkpoint or extension document.
+    Document(Bytes),
+    /// My log has only so many events yet.
+    Behind(u64),
+    /// Whether it was new here and is kept.
+    Taken(bool),
 }
 
 /// Why there is no receipt.
@@ -64,6 +78,25 @@ pub struct Receipt {
     /// Outcome codes: one per command, or one for the whole batch.
     pub outcomes: Vec<u16>,
     /// Envelope of the domain's roster.
+    pub roster: Bytes,
+}
+
+/// A peer has checked that a checkpoint extends the last one that it saw of that log, and keeps it. Context
+/// [`crate::envelope::Context::Cosignature`]; signed by a voter of the roster it carries, which the witness's root key
+/// signed. It says nothing of what the events say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosignature {
+    /// Who checked.
+    pub witness: DomainId,
+    /// Whose log.
+    pub domain: DomainId,
+    /// Events in the checkpoint.
+    pub size: u64,
+    /// Merkle root over them.
+    pub root: Hash,
+    /// The witness's wall clock, ms since the Unix epoch.
+    pub seen_ms: u64,
+    /// Envelope of the witness's roster.
     pub roster: Bytes,
 }
 

@@ -171,3 +171,90 @@ fn a_history_that_a_domain_rewrites_with_its_own_key_is_caught_by_the_kept_check
     assert_eq!(accuse(&file, &short).code, 0, "the extension is evidence");
     assert_eq!(judge(&proof, None).code, 0);
 }
+
+/// A domain of one that looks at its peers every second.
+fn witness(name: &str) -> Single {
+    let mut node = Single::nothing();
+    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
+    ask(&node.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
+    let config = node.dir.join("config.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    assert!(text.contains("witness_every_s = 10"), "{text}");
+    fs::write(&config, text.replace("witness_every_s = 10", "witness_every_s = 1")).expect("a file");
+    node.start(&[]);
+    node.wait_until_founded();
+    node
+}
+
+/// What `watcher` says of `subject`, once `holds` says so.
+fn seen(watcher: &Single, subject: &Single, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let id = subject.domain().to_string();
+    wait_for(what, PATIENCE, || {
+        let list = try_ask(&watcher.dir, &["audit", "list"]);
+        let of = |peer: &&Value| peer["domain"] == id.as_str();
+        list.last()["peers"].as_array()?.iter().find(of).filter(|peer| holds(peer)).cloned()
+    })
+}
+
+/// A checkpoint of `liar` over `size` events that it never had, signed with its real key.
+fn forged(liar: &Single, size: u64, file: &Path) -> String {
+    let kept = liar.dir.join("own.checkpoint");
+    ask(&liar.dir, &["ledger", "checkpoint", &kept.display().to_string()]);
+    let honest = fs::read(&kept).expect("the checkpoint");
+    let (head, _) = Reader::open(honest.as_slice()).expect("our own document");
+    let checkpoint = *head.judge().expect("an honest signature").checkpoint();
+    let lie = Checkpoint { size, root: Hash([7; 32]), ..checkpoint }.seal(&liar.home().node);
+    let mut bytes = Vec::new();
+    Head { checkpoint: lie, ..head }.write(&mut bytes).expect("memory");
+    fs::write(file, &bytes).expect("a file");
+    file.display().to_string()
+}
+
+#[test]
+fn peers_cosign_each_other_and_a_second_history_is_found_out_and_told_to_all() {
+    let [alpha, beta, gamma] = ["alpha", "beta", "gamma"].map(witness);
+    for (one, other) in [(&alpha, &beta), (&beta, &gamma), (&alpha, &gamma)] {
+        befriend(one, other);
+    }
+    for (watcher, subject) in [(&beta, &alpha), (&alpha, &beta), (&gamma, &alpha)] {
+        seen(watcher, subject, "a cosigned checkpoint", |peer| peer["cosigned_size"].as_u64() > Some(0));
+    }
+    let before = seen(&beta, &alpha, "alpha's checkpoint", |peer| peer["size"].as_u64() > Some(0));
+    ask(&alpha.dir, &["agent", "register", "alice"]);
+    let grown = seen(&beta, &alpha, "alpha's next checkpoint", |peer| peer["size"].as_u64() > before["size"].as_u64());
+    seen(&alpha, &beta, "beta's cosignature of it", |peer| peer["cosigned_size"].as_u64() >= grown["size"].as_u64());
+    let honest = beta.dir.join("alpha.checkpoint");
+    ask(&alpha.dir, &["ledger", "checkpoint", &honest.display().to_string()]);
+    let tell = |file: &str| ask(&beta.dir, &["audit", "tell", file])["contradicts"].clone();
+    assert_eq!(tell(&honest.display().to_string()), false, "what it said to us is what it says to others");
+
+    // A restart forgets nothing: what was kept is on the disk.
+    let mut beta = beta;
+    beta.process.take().expect("it runs").kill();
+    beta.start(&[]);
+    beta.wait_until_founded();
+    let again = seen(&beta, &alpha, "what was kept", |peer| !peer["size"].is_null());
+    assert!(again["size"].as_u64() >= grown["size"].as_u64(), "{again}");
+    seen(&beta, &alpha, "a fresh look at alpha", |peer| peer["age_ms"].as_u64() < Some(1_500));
+
+    // A checkpoint of a size that beta does not hold: alpha itself signs what it says of that size.
+    let lie = forged(&alpha, 2, &beta.dir.join("lie.checkpoint"));
+    wait_for("alpha's answer", PATIENCE, || {
+        (ask(&beta.dir, &["audit", "tell", &lie])["contradicts"] == true).then_some(())
+    });
+    // Everybody hears it and judges it alone: also the liar, and a domain that never saw the forgery.
+    for node in [&beta, &gamma, &alpha] {
+        seen(node, &alpha, "the proof against alpha", |peer| peer["accused"] == true);
+    }
+    let proof = gamma.dir.join("alpha.equivocation");
+    ask(&gamma.dir, &["audit", "proof", &alpha.domain().to_string(), &proof.display().to_string()]);
+    let said = judge(&proof, None);
+    assert_eq!((said.code, &said.last()["document"]), (0, &Value::from("equivocation")), "{}", said.text);
+    assert_eq!(said.last()["domain"].as_str(), Some(alpha.domain().to_string().as_str()));
+
+    // Of a size that gamma holds: no question is needed.
+    let held = seen(&gamma, &beta, "beta's checkpoint", |peer| peer["size"].as_u64() > Some(0));
+    let lie = forged(&beta, held["size"].as_u64().expect("a size"), &gamma.dir.join("lie.checkpoint"));
+    assert_eq!(ask(&gamma.dir, &["audit", "tell", &lie])["contradicts"], true);
+    seen(&alpha, &beta, "the proof against beta", |peer| peer["accused"] == true);
+}

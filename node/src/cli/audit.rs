@@ -47,7 +47,7 @@ struct Leaves {
     events: Vec<String>,
 }
 
-fn from_base64(text: &str) -> Result<Bytes, ServiceError> {
+pub(super) fn from_base64(text: &str) -> Result<Bytes, ServiceError> {
     BASE64.decode(text.as_bytes()).map(Bytes::from).map_err(|error| {
         ServiceError::new(
             RefusalKind::Internal,
@@ -58,7 +58,7 @@ fn from_base64(text: &str) -> Result<Bytes, ServiceError> {
     })
 }
 
-fn unwritable(error: &io::Error) -> ServiceError {
+pub(super) fn unwritable(error: &io::Error) -> ServiceError {
     ServiceError::bad_input("file_unwritable", error.to_string())
 }
 

@@ -13,6 +13,7 @@ mod node;
 pub mod output;
 mod peer;
 pub mod wallet;
+mod witness;
 
 use crate::service::error::{Kind, ServiceError};
 use args::{AuditCommand, Cli, Command, LedgerCommand};
@@ -91,6 +92,6 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_) | Command::DevAgent(_) | Command::Up(_) | Command::Init(_) | Command::Bench(_) => Ok(()),
-        Command::Audit(_) => Ok(()),
+        Command::Audit(command) => witness::audit(context, command),
     }
 }

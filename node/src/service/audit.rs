@@ -4,7 +4,7 @@ use super::{
     books,
     error::{Kind, ServiceError},
 };
-use crate::node::Node;
+use crate::{node::Node, witness::GRID};
 use bytes::Bytes;
 use comity_ledger::{Event, checkpoint::Checkpoint};
 use comity_proto::{
@@ -12,6 +12,10 @@ use comity_proto::{
     ids::{DomainId, Hash, PublicKey},
 };
 use comity_runtime as runtime;
+use comity_verify::{
+    Chain,
+    document::{self, Head, Kind as DocumentKind},
+};
 use std::time::Duration;
 
 /// Most events in one answer: a few hundred kilobytes.
@@ -68,6 +72,26 @@ pub struct Extension {
     pub proof: Vec<Hash>,
 }
 
+/// The tree as it was with `size` events, at least one.
+async fn past(node: &Node, size: u64) -> Result<Checkpoint, ServiceError> {
+    // The nodes of an entry are written with its rows.
+    let last = leaves(node, size.saturating_sub(1), size).await?;
+    let last = last.first().and_then(|bytes| Event::from_bytes(bytes).ok());
+    let last = last.ok_or_else(|| missing(size.saturating_sub(1)))?;
+    let store = node.replica().events().clone();
+    let read = runtime::run_blocking(move || store.root_at(size)).await;
+    let root = read.unwrap_or(Err(comity_replica::StoreError::Stopped)).map_err(|error| unproved(&error, size))?;
+    Ok(Checkpoint { domain: node.domain(), size, root, stamp_ms: last.stamp_ms, log_index: last.log_index })
+}
+
+/// Root of the tree as it was with `size` events.
+///
+/// # Errors
+/// `bad_range`, `events_missing`.
+pub async fn root_at(node: &Node, size: u64) -> Result<Hash, ServiceError> {
+    past(node, size).await.map(|checkpoint| checkpoint.root)
+}
+
 /// Signs the event log as it stands and as it stood with `older` events. Whoever kept a checkpoint of that size compares:
 /// another root over it, with this signature beside it, is the proof that this domain rewrote its history.
 ///
@@ -79,21 +103,52 @@ pub async fn extension(node: &Node, older: u64) -> Result<Extension, ServiceErro
     if older == 0 || older > size {
         return Err(ServiceError::bad_input("bad_range", format!("a tree of {older} events inside one of {size}")));
     }
-    let last = leaves(node, older.saturating_sub(1), older).await?;
-    // The nodes of the newest entry are written with its rows.
     leaves(node, size.saturating_sub(1), size).await?;
-    let last = last.first().map(|bytes| Event::from_bytes(bytes));
-    let last = last.and_then(Result::ok).ok_or_else(|| missing(older.saturating_sub(1)))?;
+    let past = past(node, older).await?;
+    let proof = proof(node, older, size).await?;
+    Ok(Extension { older: past.seal(node.key()), newer, proof })
+}
+
+async fn proof(node: &Node, older: u64, newer: u64) -> Result<Vec<Hash>, ServiceError> {
     let store = node.replica().events().clone();
-    let read = runtime::run_blocking(move || Ok((store.root_at(older)?, store.consistency(older, size)?)));
-    let read = read.await.unwrap_or(Err(comity_replica::StoreError::Stopped));
-    let (root, proof) = read.map_err(|error| match error {
-        comity_replica::StoreError::NoProof(_) => missing(older),
-        error => unreadable(&error),
-    })?;
-    let plain =
-        Checkpoint { domain: newer.domain, size: older, root, stamp_ms: last.stamp_ms, log_index: last.log_index };
-    Ok(Extension { older: plain.seal(node.key()), newer, proof })
+    let read = runtime::run_blocking(move || store.consistency(older, newer)).await;
+    read.unwrap_or(Err(comity_replica::StoreError::Stopped)).map_err(|error| unproved(&error, older))
+}
+
+fn unproved(error: &comity_replica::StoreError, event: u64) -> ServiceError {
+    match error {
+        comity_replica::StoreError::NoProof(_) => missing(event),
+        error => unreadable(error),
+    }
+}
+
+/// What another witness is shown that holds a tree of `older` events: an extension document, or the checkpoint alone for
+/// 0. The newest checkpoint is over a multiple of [`GRID`] where there is one that is newer to the asker. The inner error
+/// is how many events there are, when that is fewer.
+///
+/// # Errors
+/// As [`extension`].
+pub async fn document(node: &Node, older: u64) -> Result<Result<Bytes, u64>, ServiceError> {
+    let newest = checkpoint(node).await?;
+    let size = newest.plain.size;
+    if older > size {
+        return Ok(Err(size));
+    }
+    let on_grid = size.saturating_sub(size % GRID);
+    let newer = past(node, if on_grid > older { on_grid } else { size }).await?;
+    let chain = Chain { domain: newest.domain, root_key: newest.domain_key, roster: newest.roster };
+    let kind = if older == 0 { DocumentKind::Checkpoint } else { DocumentKind::Extension };
+    let mut out = Vec::new();
+    let mut written = Head { kind, chain, checkpoint: newer.seal(node.key()) }.write(&mut out);
+    if older > 0 {
+        let rest = document::Extension {
+            older: past(node, older).await?.seal(node.key()),
+            proof: proof(node, older, newer.size).await?,
+        };
+        written = written.and_then(|()| rest.write(&mut out));
+    }
+    written.map_err(|error| ServiceError::new(Kind::Internal, "too_large", error.to_string(), "see the node's log"))?;
+    Ok(Ok(out.into()))
 }
 
 fn missing(event: u64) -> ServiceError {

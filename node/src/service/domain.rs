@@ -28,7 +28,6 @@ pub const NOT_BUILT: &[&str] = &[
     "A2A, MCP and x402 doors",
     "failure suspicion",
     "snapshot restore",
-    "checkpoints cosigned by peers",
 ];
 
 /// How long a session request is accepted after it was signed.

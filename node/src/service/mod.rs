@@ -11,4 +11,5 @@ pub mod principal;
 pub mod relay;
 pub mod trades;
 pub mod view;
+pub mod witness;
 pub mod work;

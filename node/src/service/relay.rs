@@ -73,7 +73,9 @@ pub(super) async fn ask_home(
             }
             Ok(Answer::Refused(code)) => return Err(of_outcome(outcome(code)?)),
             Ok(Answer::NotNow(reason)) => words(reason).to_owned(),
-            Ok(Answer::IsHere(_)) => "it answered another question".to_owned(),
+            Ok(Answer::IsHere(_) | Answer::Document(_) | Answer::Behind(_) | Answer::Taken(_)) => {
+                "it answered another question".to_owned()
+            }
             Err(reject) => format!("its answer was not understood: {reject}"),
         };
     }

@@ -1,5 +1,6 @@
 //! The only code of the node that opens a file.
 
+pub mod audit;
 pub mod cards;
 pub mod disk;
 pub mod files;

@@ -7,7 +7,7 @@ use crate::{
     ids::{AgentId, DomainId, Hash, PublicKey},
     limits as l,
     reject::{Reject, within},
-    relay::{Answer, NotNow, Question, RELAY_VERSION, Receipt},
+    relay::{Answer, Cosignature, NotNow, Question, RELAY_VERSION, Receipt},
     strict::{self, array},
     wire::{self, answer::Answer as WireAnswer, question::Question as WireQuestion},
 };
@@ -20,6 +20,10 @@ impl Question {
         let question = match self {
             Question::IsHere(agent) => WireQuestion::IsHere(put(&agent.0)),
             Question::Commands(envelope) => WireQuestion::Commands(envelope.clone()),
+            Question::Extend(older) => WireQuestion::Extend(*older),
+            Question::Cosigned(envelope) => WireQuestion::Cosigned(envelope.clone()),
+            Question::Seen(document) => WireQuestion::Seen(document.clone()),
+            Question::Accusation(document) => WireQuestion::Accusation(document.clone()),
         };
         wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
     }
@@ -34,6 +38,13 @@ impl Question {
                 within(envelope.len(), l::ENVELOPE_BYTES_MAX, "envelope_bytes")?;
                 Ok(Question::Commands(envelope))
             }
+            WireQuestion::Extend(older) => Ok(Question::Extend(older)),
+            WireQuestion::Cosigned(envelope) => {
+                within(envelope.len(), l::COSIGNATURE_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES, "cosignature_bytes")?;
+                Ok(Question::Cosigned(envelope))
+            }
+            WireQuestion::Seen(document) => audit_document(document).map(Question::Seen),
+            WireQuestion::Accusation(document) => audit_document(document).map(Question::Accusation),
         }
     }
 }
@@ -46,6 +57,9 @@ impl Answer {
             Answer::Receipt(envelope) => WireAnswer::Receipt(envelope.clone()),
             Answer::Refused(code) => WireAnswer::Refused((*code).into()),
             Answer::NotNow(why) => WireAnswer::NotNow(wire::NotNow::from(*why).into()),
+            Answer::Document(document) => WireAnswer::Document(document.clone()),
+            Answer::Behind(size) => WireAnswer::Behind(*size),
+            Answer::Taken(taken) => WireAnswer::Taken(*taken),
         };
         wire::Answer { version: RELAY_VERSION, answer: Some(answer) }.encode_to_vec().into()
     }
@@ -59,7 +73,57 @@ impl Answer {
             WireAnswer::Receipt(envelope) => Answer::Receipt(envelope),
             WireAnswer::Refused(code) => Answer::Refused(narrow(code, "refused")?),
             WireAnswer::NotNow(why) => Answer::NotNow(not_now(why)?),
+            WireAnswer::Document(document) => Answer::Document(audit_document(document)?),
+            WireAnswer::Behind(size) => Answer::Behind(size),
+            WireAnswer::Taken(taken) => Answer::Taken(taken),
         })
+    }
+}
+
+fn audit_document(document: Bytes) -> Result<Bytes, Reject> {
+    within(document.len(), l::AUDIT_DOCUMENT_BYTES_MAX, "audit_document_bytes")?;
+    Ok(document)
+}
+
+/// A voter of the roster in `envelope`, which the domain's own root key signed: a domain's id is the hash of that key.
+fn voter_of(envelope: &Bytes, domain: &DomainId, key: &PublicKey) -> Result<(), Reject> {
+    let roster = Roster::open(envelope)?;
+    let own = roster.get().domain == *domain && DomainId::of_key(roster.key()) == *domain;
+    if own && roster.get().voters.contains(key) { Ok(()) } else { Err(Reject::WrongSigner) }
+}
+
+impl Signed for Cosignature {
+    const CONTEXT: Context = Context::Cosignature;
+    const PAYLOAD_BYTES_MAX: usize = l::COSIGNATURE_BYTES_MAX;
+    const LIMIT: &'static str = "cosignature_bytes";
+
+    fn encode(&self) -> Bytes {
+        let wire = wire::Cosignature {
+            witness: put(&self.witness.0),
+            domain: put(&self.domain.0),
+            size: self.size,
+            root: put(&self.root.0),
+            seen_ms: self.seen_ms,
+            roster: self.roster.clone(),
+        };
+        wire.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<Cosignature, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        let wire: wire::Cosignature = strict::decode(payload)?;
+        Ok(Cosignature {
+            witness: DomainId(array(&wire.witness, "witness")?),
+            domain: DomainId(array(&wire.domain, "domain")?),
+            size: wire.size,
+            root: Hash(array(&wire.root, "root")?),
+            seen_ms: wire.seen_ms,
+            roster: wire.roster,
+        })
+    }
+
+    fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
+        voter_of(&self.roster, &self.witness, key)
     }
 }
 
@@ -120,10 +184,7 @@ impl Signed for Receipt {
         })
     }
 
-    /// A voter of the roster inside, which the domain's own root key signed: a domain's id is the hash of that key.
     fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
-        let roster = Roster::open(&self.roster)?;
-        let own = roster.get().domain == self.domain && DomainId::of_key(roster.key()) == self.domain;
-        if own && roster.get().voters.contains(key) { Ok(()) } else { Err(Reject::WrongSigner) }
+        voter_of(&self.roster, &self.domain, key)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     cases::{Kind, Refused, bare, field, fields, signed, varint, with},
+    relay,
     samples::{self as s, secret},
 };
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use comity_proto::{
     identity::{Genesis, JoinRequest, NodeCertificate, Roster},
     ids::Hash,
     limits as l,
-    relay::{Answer, NotNow, Question, Receipt},
     settlement::{Query, SettlementMessage},
     task::{PaymentRequest, TaskEvent, TaskEventKind},
 };
@@ -41,9 +41,10 @@ pub(crate) fn all() -> Vec<Kind> {
         hello(),
         repair(),
         task_event(),
-        question(),
-        answer(),
-        receipt(),
+        relay::question(),
+        relay::answer(),
+        relay::receipt(),
+        relay::cosignature(),
     ];
     all.extend(crate::treaties::all());
     all
@@ -440,61 +441,4 @@ fn task_event() -> Kind {
         "wrong_kind",
         Some("task_event"),
     )])
-}
-
-fn question() -> Kind {
-    let again = |bytes: &Bytes| Ok(Question::decode(bytes)?.encode());
-    let commands = Question::Commands(s::transfer_batch().seal(&secret(s::PAYER))).encode();
-    let here = Question::IsHere(s::agent(s::WORKER)).encode();
-    let later = [&[8, 2], &here[2..], &[0xc0, 0x0c, 1]].concat();
-    bare("question", again, vec![("is-here", here.clone()), ("commands", commands)], l::QUESTION_BYTES_MAX + 1)
-        .refusing(vec![
-            ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("question")),
-            ("version-from-the-future", later.into(), "unknown_version", None),
-            ("version-missing", here.slice(2..), "unknown_version", None),
-            ("two-kinds", [&here[..], &[0x1a, 0]].concat().into(), "not_canonical", None),
-            ("agent-too-short", with(&here, 2, |_| Some(vec![1; 31])).into(), "wrong_length", Some("is_here")),
-        ])
-}
-
-fn answer() -> Kind {
-    let again = |bytes: &Bytes| Ok(Answer::decode(bytes)?.encode());
-    let receipt = Answer::Receipt(s::receipt().seal(&secret(s::NODE))).encode();
-    let mut valid = vec![
-        ("receipt", receipt.clone()),
-        ("is-here", Answer::IsHere(true).encode()),
-        ("is-not-here", Answer::IsHere(false).encode()),
-        ("refused", Answer::Refused(8).encode()),
-    ];
-    let reasons = ["busy", "no-leader", "not-a-voter", "unknown"].into_iter().zip(NotNow::ALL);
-    valid.extend(reasons.map(|(name, why)| (name, Answer::NotNow(why).encode())));
-    let later = [&[8, 2], &receipt[2..], &[0xc0, 0x0c, 1]].concat();
-    bare("answer", again, valid, l::ANSWER_BYTES_MAX + 1).refusing(vec![
-        ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("answer")),
-        ("version-from-the-future", later.into(), "unknown_version", None),
-        ("reason-unspecified", Bytes::from_static(&[8, 1, 0x28, 0]), "wrong_kind", Some("not_now")),
-        ("reason-unknown", Bytes::from_static(&[8, 1, 0x28, 9]), "wrong_kind", Some("not_now")),
-        ("refused-beyond-its-type", Bytes::from_static(&[8, 1, 0x20, 0x80, 0x80, 4]), "out_of_range", Some("refused")),
-    ])
-}
-
-fn receipt() -> Kind {
-    let node = || secret(s::NODE);
-    let longest = Receipt { outcomes: vec![u16::MAX; l::COMMANDS_PER_BATCH_MAX], ..s::receipt() };
-    let crowded = Receipt { outcomes: vec![2; l::COMMANDS_PER_BATCH_MAX + 1], ..s::receipt() };
-    let silent = Receipt { outcomes: vec![], ..s::receipt() };
-    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)] };
-    let borrowed = Receipt { roster: theirs.seal(&secret(s::BETA)), ..s::receipt() };
-    let self_made = Receipt { roster: s::roster().seal(&node()), ..s::receipt() };
-    let payload = s::receipt().encode();
-    let wide = with(&payload, 6, |_| Some(vec![0x80, 0x80, 4]));
-    let valid = vec![("three-outcomes", s::receipt(), node()), ("as-many-as-can-be", longest, node())];
-    signed("receipt", valid, (1, "domain")).refusing(vec![
-        ("no-outcomes", silent.seal(&node()), "missing_field", Some("outcomes")),
-        ("too-many-outcomes", crowded.seal(&node()), "too_large", Some("commands_per_batch")),
-        ("outcome-beyond-its-type", seal(Context::Receipt, wide.into(), &node()), "out_of_range", Some("outcomes")),
-        ("by-no-voter", s::receipt().seal(&secret(s::PAYER)), "wrong_signer", None),
-        ("roster-of-another-domain", borrowed.seal(&node()), "wrong_signer", None),
-        ("roster-of-its-own-making", self_made.seal(&node()), "wrong_signer", None),
-    ])
 }

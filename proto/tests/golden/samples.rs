@@ -13,7 +13,7 @@ use comity_proto::{
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId, TaskId, TransferId},
     keys::{SecretKey, prove_rotation},
     policy::Policy,
-    relay::Receipt,
+    relay::{Cosignature, Receipt},
     session::SessionRequest,
     settlement::{
         Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
@@ -414,6 +414,17 @@ pub(crate) fn receipt() -> Receipt {
         log_index: 77,
         stamp_ms: NOW,
         outcomes: vec![2, 4, 300],
+        roster: roster_envelope(),
+    }
+}
+
+pub(crate) fn cosignature() -> Cosignature {
+    Cosignature {
+        witness: domain(ALPHA),
+        domain: domain(BETA),
+        size: 256,
+        root: Hash::of(b"a root"),
+        seen_ms: NOW,
         roster: roster_envelope(),
     }
 }

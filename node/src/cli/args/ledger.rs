@@ -46,6 +46,25 @@ pub enum LedgerCommand {
 pub enum AuditCommand {
     /// Judge a file of another domain: a history, a checkpoint, an extension, an equivocation. Asks no node.
     Verify(VerifyArgs),
+    /// Per peer: its last checkpoint that this node checked, how old that is, and what the peer cosigned of ours.
+    List,
+    /// One peer, with the exact signed documents.
+    Show {
+        /// Peer id or nickname.
+        peer: String,
+    },
+    /// Hand a checkpoint that somebody gave you to this node: a second history is found out and everybody is told.
+    Tell {
+        /// A checkpoint document.
+        file: PathBuf,
+    },
+    /// Write the proof that a domain signed two histories, if there is one.
+    Proof {
+        /// Peer id or nickname.
+        peer: String,
+        /// Where to.
+        file: PathBuf,
+    },
     /// Put two signed checkpoints that contradict each other into one file: proof against their domain for everybody.
     Accuse {
         /// A checkpoint, history or extension.

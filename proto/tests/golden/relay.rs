@@ -1,0 +1,95 @@
+//! What nodes ask each other, and what one domain signs about another's log.
+
+use crate::{
+    cases::{Kind, bare, signed, with},
+    samples::{self as s, secret},
+};
+use bytes::Bytes;
+use comity_proto::{
+    envelope::{Context, Signed as _, seal},
+    identity::Roster,
+    limits as l,
+    relay::{Answer, Cosignature, NotNow, Question, Receipt},
+};
+
+pub(crate) fn question() -> Kind {
+    let again = |bytes: &Bytes| Ok(Question::decode(bytes)?.encode());
+    let commands = Question::Commands(s::transfer_batch().seal(&secret(s::PAYER))).encode();
+    let here = Question::IsHere(s::agent(s::WORKER)).encode();
+    let later = [&[8, 2], &here[2..], &[0xc0, 0x0c, 1]].concat();
+    let document = |length: usize| Bytes::from(vec![7; length]);
+    let too_long = document(l::AUDIT_DOCUMENT_BYTES_MAX + 1);
+    let valid = vec![
+        ("is-here", here.clone()),
+        ("commands", commands),
+        ("extend", Question::Extend(256).encode()),
+        ("extend-nothing", Question::Extend(0).encode()),
+        ("cosigned", Question::Cosigned(s::cosignature().seal(&secret(s::NODE))).encode()),
+        ("seen", Question::Seen(document(40)).encode()),
+        ("accusation", Question::Accusation(document(40)).encode()),
+    ];
+    bare("question", again, valid, l::QUESTION_BYTES_MAX + 1).refusing(vec![
+        ("seen-too-long", Question::Seen(too_long.clone()).encode(), "too_large", Some("audit_document_bytes")),
+        ("accusation-too-long", Question::Accusation(too_long).encode(), "too_large", Some("audit_document_bytes")),
+        ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("question")),
+        ("version-from-the-future", later.into(), "unknown_version", None),
+        ("version-missing", here.slice(2..), "unknown_version", None),
+        ("two-kinds", [&here[..], &[0x1a, 0]].concat().into(), "not_canonical", None),
+        ("agent-too-short", with(&here, 2, |_| Some(vec![1; 31])).into(), "wrong_length", Some("is_here")),
+    ])
+}
+
+pub(crate) fn answer() -> Kind {
+    let again = |bytes: &Bytes| Ok(Answer::decode(bytes)?.encode());
+    let receipt = Answer::Receipt(s::receipt().seal(&secret(s::NODE))).encode();
+    let mut valid = vec![
+        ("receipt", receipt.clone()),
+        ("is-here", Answer::IsHere(true).encode()),
+        ("is-not-here", Answer::IsHere(false).encode()),
+        ("refused", Answer::Refused(8).encode()),
+        ("document", Answer::Document(vec![7; 40].into()).encode()),
+        ("behind", Answer::Behind(255).encode()),
+        ("taken", Answer::Taken(true).encode()),
+    ];
+    let reasons = ["busy", "no-leader", "not-a-voter", "unknown"].into_iter().zip(NotNow::ALL);
+    valid.extend(reasons.map(|(name, why)| (name, Answer::NotNow(why).encode())));
+    let later = [&[8, 2], &receipt[2..], &[0xc0, 0x0c, 1]].concat();
+    bare("answer", again, valid, l::ANSWER_BYTES_MAX + 1).refusing(vec![
+        ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("answer")),
+        ("version-from-the-future", later.into(), "unknown_version", None),
+        ("reason-unspecified", Bytes::from_static(&[8, 1, 0x28, 0]), "wrong_kind", Some("not_now")),
+        ("reason-unknown", Bytes::from_static(&[8, 1, 0x28, 9]), "wrong_kind", Some("not_now")),
+        ("refused-beyond-its-type", Bytes::from_static(&[8, 1, 0x20, 0x80, 0x80, 4]), "out_of_range", Some("refused")),
+    ])
+}
+
+pub(crate) fn receipt() -> Kind {
+    let node = || secret(s::NODE);
+    let longest = Receipt { outcomes: vec![u16::MAX; l::COMMANDS_PER_BATCH_MAX], ..s::receipt() };
+    let crowded = Receipt { outcomes: vec![2; l::COMMANDS_PER_BATCH_MAX + 1], ..s::receipt() };
+    let silent = Receipt { outcomes: vec![], ..s::receipt() };
+    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)] };
+    let borrowed = Receipt { roster: theirs.seal(&secret(s::BETA)), ..s::receipt() };
+    let self_made = Receipt { roster: s::roster().seal(&node()), ..s::receipt() };
+    let payload = s::receipt().encode();
+    let wide = with(&payload, 6, |_| Some(vec![0x80, 0x80, 4]));
+    let valid = vec![("three-outcomes", s::receipt(), node()), ("as-many-as-can-be", longest, node())];
+    signed("receipt", valid, (1, "domain")).refusing(vec![
+        ("no-outcomes", silent.seal(&node()), "missing_field", Some("outcomes")),
+        ("too-many-outcomes", crowded.seal(&node()), "too_large", Some("commands_per_batch")),
+        ("outcome-beyond-its-type", seal(Context::Receipt, wide.into(), &node()), "out_of_range", Some("outcomes")),
+        ("by-no-voter", s::receipt().seal(&secret(s::PAYER)), "wrong_signer", None),
+        ("roster-of-another-domain", borrowed.seal(&node()), "wrong_signer", None),
+        ("roster-of-its-own-making", self_made.seal(&node()), "wrong_signer", None),
+    ])
+}
+
+pub(crate) fn cosignature() -> Kind {
+    let node = || secret(s::NODE);
+    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)] };
+    let borrowed = Cosignature { roster: theirs.seal(&secret(s::BETA)), ..s::cosignature() };
+    signed("cosignature", vec![("cosignature", s::cosignature(), node())], (1, "witness")).refusing(vec![
+        ("by-no-voter", s::cosignature().seal(&secret(s::PAYER)), "wrong_signer", None),
+        ("roster-of-another-domain", borrowed.seal(&node()), "wrong_signer", None),
+    ])
+}
