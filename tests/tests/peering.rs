@@ -5,12 +5,13 @@ use comity_tests::{
     PATIENCE,
     cli::{Said, ask, try_ask},
     single::Single,
+    slowness::Slowness,
     wait_for,
 };
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Within this a change is seen by the peer while connected. The design's bar, on a quiet machine.
+/// Within this a change is seen by the peer while connected, on a machine whose cores are free.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
 /// A machine that is busy with other tests may take so much longer.
 const BUSY: Duration = Duration::from_secs(10);
@@ -86,11 +87,14 @@ fn five_commands_connect_two_fresh_domains_and_leaving_in_mid_transfer_loses_not
     println!("invitation to first payment: {:.1} s", begun.elapsed().as_secs_f64());
     assert_eq!((holds(&acme, "alice"), holds(&globex, "bob")), (900_000, 99_500));
 
+    let slowness = Slowness::measure();
     let suspended = Instant::now();
     ask(&globex.dir, &["peer", "suspend", "acme", "--reason", "audit"]);
     wait_for("the suspension at the peer", BUSY, || (state(&acme, "globex") == "suspended").then_some(()));
     let seen = suspended.elapsed();
-    println!("suspension seen by the peer within {:.2} s, bar {SEEN_WITHIN:?}", seen.as_secs_f64());
+    let slow = slowness.factor();
+    println!("suspension seen by the peer within {:.2} s, machine slower by {slow:.1}", seen.as_secs_f64());
+    assert!(seen < SEEN_WITHIN.mul_f64(slow), "seen after {seen:?}, machine slower by {slow:.1}");
     assert_eq!(refusal(&try_ask(&acme.dir, &pay)), "treaty_suspended");
     let why = ask(&acme.dir, &["peer", "show", "globex"]);
     assert_eq!(text(&why["theirs"], "reason"), "audit");
