@@ -124,6 +124,12 @@ pub trait Oracle: Send {
     fn audit(&mut self, view: &View<'_>) -> Result<(), String> {
         self.look(view)
     }
+
+    /// How often it could judge and how often it could not, as `group:name`: what nobody judged must not look like what
+    /// held.
+    fn judged(&self) -> &[(&'static str, u64)] {
+        &[]
+    }
 }
 
 /// An oracle that is a function of the view alone.

@@ -114,6 +114,8 @@ impl Watch {
                 *reached.entry(format!("answer:{answer}")).or_default() += 1;
             }
         });
+        let judged = self.oracles.iter().flat_map(|oracle| oracle.judged()).filter(|(_, times)| *times > 0);
+        judged.for_each(|(key, times)| *reached.entry((*key).to_owned()).or_default() += times);
         reached
     }
 

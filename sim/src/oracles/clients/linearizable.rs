@@ -11,32 +11,50 @@ use comity_proto::{
 use super::wgl::{Did, Found, Operation, search};
 use crate::{
     observe::{Asked, Story},
-    oracles::{Looks, Oracle, Phase, View},
+    oracles::{Oracle, View},
     workload::{Answer, Call, ReadAnswer},
     world::TimeNs,
 };
 
-pub(super) fn oracle() -> Box<dyn Oracle> {
-    Box::new(Looks {
-        name: "linearizable",
-        claim: "everything that clients were told about an account fits one order of events in real time",
-        look,
-    })
+/// The claim, and how many accounts it was asked of.
+pub(super) struct Linearizable {
+    judged: [(&'static str, u64); 2],
 }
 
-fn look(view: &View<'_>) -> Result<(), String> {
-    if view.phase != Phase::Audit {
-        return Ok(());
+impl Default for Linearizable {
+    fn default() -> Linearizable {
+        Linearizable { judged: [("order:found", 0), ("order:too-wide", 0)] }
     }
-    let orders: Vec<BTreeMap<RequestId, u64>> = view.seen.stories.iter().map(order).collect();
-    for (agent, domain) in view.history.savers() {
-        let operations = operations(view, agent, domain, &orders[domain]);
-        if search(&operations) == Found::Impossible {
-            let name = &view.plan.scenario.domains[domain].name;
-            return Err(format!("no order explains what was seen of {agent} of {name}: {operations:?}"));
+}
+
+impl Oracle for Linearizable {
+    fn name(&self) -> &'static str {
+        "linearizable"
+    }
+
+    fn claim(&self) -> &'static str {
+        "everything that clients were told about an account fits one order of events in real time"
+    }
+
+    fn audit(&mut self, view: &View<'_>) -> Result<(), String> {
+        let orders: Vec<BTreeMap<RequestId, u64>> = view.seen.stories.iter().map(order).collect();
+        for (agent, domain) in view.history.savers() {
+            let operations = operations(view, agent, domain, &orders[domain]);
+            match search(&operations) {
+                Found::Linearizable => self.judged[0].1 += 1,
+                Found::TooWide => self.judged[1].1 += 1,
+                Found::Impossible => {
+                    let name = &view.plan.scenario.domains[domain].name;
+                    return Err(format!("no order explains what was seen of {agent} of {name}: {operations:?}"));
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn judged(&self) -> &[(&'static str, u64)] {
+        &self.judged
+    }
 }
 
 /// The order in which the log has what was done: a guess that is nearly always an order that explains the answers.

@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(signed::Signed::default()),
         Box::new(fresh_reads::FreshReads::default()),
         Box::new(stale_reads::StaleReads::default()),
-        linearizable::oracle(),
+        Box::new(linearizable::Linearizable::default()),
         durable_answers::oracle(),
     ]
 }
