@@ -41,6 +41,10 @@ pub enum SettlementMessage {
     Acknowledge(Acknowledge),
     /// To anyone who asks about a transfer at or below the watermark, or one never heard of.
     Refusal(SettlementRefusal),
+    /// Issuer to the recipient's domain, of a third domain's payment: the reserve stands behind you.
+    Backing(Backing),
+    /// Recipient's domain to issuer: what became of that.
+    BackingAnswer(BackingAnswer),
 }
 
 /// The origin has moved the amount into `in_flight/<transfer>` and asks for a vote.
@@ -60,6 +64,19 @@ pub struct Prepare {
     pub amount: u64,
     /// In the **origin's** ledger time; never compared with another clock.
     pub decide_by_ms: u64,
+}
+
+impl Prepare {
+    /// The domains that vote: the recipient's, and the issuer's when it is neither that one nor the origin.
+    pub fn participants(&self) -> impl Iterator<Item = DomainId> {
+        let issuer = self.is_across().then_some(self.asset.issuer);
+        core::iter::once(self.recipient.domain).chain(issuer)
+    }
+
+    /// Whether the money is issued by a third domain: it moves between two holders.
+    pub fn is_across(&self) -> bool {
+        self.asset.issuer != self.origin && self.asset.issuer != self.recipient.domain
+    }
 }
 
 /// The account that pays.
@@ -138,4 +155,31 @@ pub struct SettlementRefusal {
     pub transfer: TransferId,
     /// Outcome code: `unknown_transfer` or `too_old`.
     pub reason: u16,
+}
+
+/// The issuer has posted the origin's commit: reserve that stood behind the origin now stands behind the receiver, who
+/// may mint. Owed until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backing {
+    /// Whose transfer it is.
+    pub origin: DomainId,
+    /// Its id there.
+    pub transfer: TransferId,
+    /// Digest of the prepare that both have voted on: recipient and asset are in it.
+    pub content: Hash,
+    /// Minor units of reserve.
+    pub amount: u64,
+    /// As in the prepare: tells a receiver that has forgotten the transfer from one that never knew it.
+    pub decide_by_ms: u64,
+}
+
+/// What the recipient's domain did with a [`Backing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackingAnswer {
+    /// Whose transfer it is.
+    pub origin: DomainId,
+    /// Its id there.
+    pub transfer: TransferId,
+    /// `None`: the recipient is credited. Else why not, as an outcome code; the reserve stays where it is.
+    pub refusal: Option<u16>,
 }

@@ -176,8 +176,8 @@ outcomes! {
     ReserveInsufficient = 54, "reserve_insufficient", retry true, Peer, changed false;
     /// Two different decisions for one transfer: the first stands, the second is kept as proof.
     Equivocation = 55, "equivocation", retry false, Peer, changed false;
-    /// This direction needs two participants, which this version does not offer.
-    DirectionUnsupported = 56, "direction_unsupported", retry false, Caller, changed false;
+    /// Money of a third domain moves only where each two of the three have a treaty.
+    NoTreatyPath = 56, "no_treaty_path", retry false, Caller, changed false;
     /// Too many transfers with that peer are not closed.
     LimitExceededTransfers = 57, "limit_exceeded_transfers", retry true, Peer, changed false;
     /// More names than one agent may own.

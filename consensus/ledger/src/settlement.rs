@@ -19,16 +19,18 @@
 //! | file | holds |
 //! |---|---|
 //! | [`check`] | what is judged from the bytes alone |
-//! | [`record`] | what is remembered |
+//! | [`record`], [`dues`] | what is remembered |
 //! | `origin`, `participant` | the two parts |
+//! | [`across`] | two participants: what passes between issuer and recipient's domain |
 //! | `payout` | shares that an escrow owes to agents of other domains |
 //! | `sweep` | what referrers of other domains have earned |
 //! | [`owed`] | what must be said, derived from the records |
 //!
-//! Absent on purpose: sending, retry timing, a second participant (an asset moving between two domains neither of which
-//! issues it), and any comparison of two domains' clocks.
+//! Absent on purpose: sending, retry timing, and any comparison of two domains' clocks.
 
+pub mod across;
 pub mod check;
+pub mod dues;
 mod origin;
 pub mod owed;
 mod participant;
@@ -51,15 +53,14 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, Hash, TransferId},
     planted::{Plant, planted},
-    settlement::{Decision, Prepare, SettlementMessage, SettlementRefusal},
+    settlement::{Prepare, SettlementMessage, SettlementRefusal},
 };
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;
+pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
 use record::FORGOTTEN_PER_STEP_MIN;
-pub use record::{
-    Accrual, AccrualId, Incoming, IncomingState, Outgoing, OutgoingState, Payout, PayoutKey, PeerState, Settlement,
-};
+pub use record::{Incoming, IncomingState, Outgoing, OutgoingState, PeerState, Settlement};
 pub use sweep::sweep_transfer;
 
 /// Digest that binds votes and decisions to one prepare.
@@ -114,15 +115,8 @@ impl Ledger {
         };
         let due = self.settlement.incoming.iter().find(|(_, record)| old(record));
         let Some((key, record)) = due.map(|(key, record)| (*key, record.clone())) else { return };
-        let content = record.content;
-        let decision = Decision {
-            transfer: key.1,
-            content,
-            decide_by_ms: record.decide_by_ms,
-            commit: false,
-            vote_evidence: None,
-        };
-        self.finish(&key, record, 0, batch, &decision, effects);
+        let record = Incoming { decision_evidence: Some(batch.digest()), ..record };
+        self.finish(&key, record, 0, false, effects);
     }
 
     /// Applies one batch of another domain, message by message. One outcome for the whole batch when it is refused as
@@ -148,6 +142,8 @@ impl Ledger {
                 SettlementMessage::Query(query) => self.on_query(now_ms, batch, query, effects),
                 SettlementMessage::Acknowledge(acknowledge) => self.on_acknowledge(batch, acknowledge, effects),
                 SettlementMessage::Refusal(refusal) => self.on_refusal(batch, refusal, effects),
+                SettlementMessage::Backing(backing) => self.on_backing(batch, backing, effects),
+                SettlementMessage::BackingAnswer(answer) => self.on_backing_answer(batch, answer),
             });
         }
         let max = outcomes.len().saturating_mul(2).saturating_add(FORGOTTEN_PER_STEP_MIN);

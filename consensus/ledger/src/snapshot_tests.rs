@@ -83,7 +83,7 @@ fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
             }
         };
         let (asset, begun_ms, refusal) = (Some(usd), 9, None);
-        let outgoing = Outgoing { prepare: prepare.clone(), content, asset, begun_ms, state, refusal };
+        let outgoing = Outgoing { prepare: prepare.clone(), content, asset, begun_ms, state, refusal, across: None };
         ledger.settlement.add_outgoing(outgoing);
         let record = Incoming {
             prepare: Some(prepare),
@@ -91,6 +91,7 @@ fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
             asset,
             evidence: content,
             decision_evidence: None,
+            backing: None,
             heard_ms: 4,
             decide_by_ms: 1_000 * u64::from(n),
             state: if n % 2 == 0 { IncomingState::Voted { fee: 1 } } else { IncomingState::Refused { reason: 13 } },

@@ -10,7 +10,7 @@
 
 use crate::{
     account::{AccountKey, AssetIndex},
-    settlement::{IncomingState, OutgoingState, record::Settlement},
+    settlement::{IncomingState, OutgoingState, across::backing_id, record::Settlement},
     state::Ledger,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -202,22 +202,38 @@ fn moves(prepare: &Prepare, asset: &AssetId) -> bool {
 fn committed(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
     let Some(state) = settlement.peers.get(&peer) else { return Vec::new() };
     let open = state.queues.outgoing_open.iter().filter_map(|(_, id)| settlement.outgoing.get(id));
-    let mine = open.filter(|record| moves(&record.prepare, asset));
-    sorted(mine.filter_map(|record| match record.state {
+    let mine = open.filter(|record| record.said(&peer).is_none_or(|said| !said.done));
+    let mine = mine.filter(|record| moves(&record.prepare, asset));
+    let mine = mine.filter_map(|record| match record.state {
         OutgoingState::Decided { commit: true, .. } => Some((record.prepare.transfer, record.prepare.amount)),
         _ => None,
-    }))
+    });
+    // Reserve that moved behind the peer for a third domain's payment, until the peer has minted.
+    let backing = state.queues.backing_open.iter().filter_map(|(_, key)| {
+        let prepare = settlement.incoming.get(key)?.prepare.as_ref().filter(|prepare| moves(prepare, asset))?;
+        Some((backing_id(&key.0, &key.1), prepare.amount))
+    });
+    sorted(mine.chain(backing))
 }
 
 fn promised(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
     let Some(state) = settlement.peers.get(&peer) else { return Vec::new() };
     let open = state.queues.incoming_open.iter().filter_map(|(_, id)| settlement.incoming.get(&(peer, *id)));
-    sorted(open.filter_map(|record| match (record.state, &record.prepare) {
+    let theirs = open.filter_map(|record| match (record.state, &record.prepare) {
         (IncomingState::Voted { .. }, Some(prepare)) if moves(prepare, asset) => {
             Some((prepare.transfer, prepare.amount))
         }
         _ => None,
-    }))
+    });
+    // What third domains pay to us in the peer's money, until it is minted.
+    let across = (asset.issuer == peer).then(|| settlement.peers.iter().filter(|(origin, _)| **origin != peer));
+    let across = across.into_iter().flatten().flat_map(|(origin, state)| {
+        state.queues.incoming_open.iter().filter_map(|(_, id)| {
+            let prepare = settlement.incoming.get(&(*origin, *id))?.prepare.as_ref()?;
+            moves(prepare, asset).then(|| (backing_id(origin, id), prepare.amount))
+        })
+    });
+    sorted(theirs.chain(across))
 }
 
 /// Committed at their origin and still a promise at their participant.

@@ -77,6 +77,8 @@ pub fn message(owed: OwedMessage, evidence: Option<Bytes>) -> Option<SettlementM
         OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
         OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
         OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
+        OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
+        OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
         OwedMessage::Query { transfer, .. } => SettlementMessage::Query(Query { transfer, prepare: evidence? }),
     })
 }

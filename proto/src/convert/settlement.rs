@@ -11,7 +11,8 @@ use crate::{
     reject::{Reject, within},
     scan,
     settlement::{
-        Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
+        Acknowledge, Backing, BackingAnswer, Decision, Prepare, Query, SettlementBatch, SettlementMessage,
+        SettlementRefusal, Source, Vote,
     },
     strict::{self, array},
     wire::{self, settlement_message::Message as Wire},
@@ -167,6 +168,18 @@ impl From<&SettlementMessage> for Wire {
                 transfer: put(&refusal.transfer.0),
                 reason: refusal.reason.into(),
             }),
+            SettlementMessage::Backing(backing) => Wire::Backing(wire::Backing {
+                origin: put(&backing.origin.0),
+                transfer: put(&backing.transfer.0),
+                content: put(&backing.content.0),
+                amount: backing.amount,
+                decide_by_ms: backing.decide_by_ms,
+            }),
+            SettlementMessage::BackingAnswer(answer) => Wire::BackingAnswer(wire::BackingAnswer {
+                origin: put(&answer.origin.0),
+                transfer: put(&answer.transfer.0),
+                refusal: answer.refusal.map(Into::into),
+            }),
         }
     }
 }
@@ -205,6 +218,18 @@ impl TryFrom<Wire> for SettlementMessage {
             Wire::Refusal(refusal) => SettlementMessage::Refusal(SettlementRefusal {
                 transfer: transfer(&refusal.transfer)?,
                 reason: narrow(refusal.reason, "reason")?,
+            }),
+            Wire::Backing(backing) => SettlementMessage::Backing(Backing {
+                origin: DomainId(array(&backing.origin, "origin")?),
+                transfer: transfer(&backing.transfer)?,
+                content: Hash(array(&backing.content, "content")?),
+                amount: backing.amount,
+                decide_by_ms: backing.decide_by_ms,
+            }),
+            Wire::BackingAnswer(answer) => SettlementMessage::BackingAnswer(BackingAnswer {
+                origin: DomainId(array(&answer.origin, "origin")?),
+                transfer: transfer(&answer.transfer)?,
+                refusal: answer.refusal.map(|reason| narrow(reason, "refusal")).transpose()?,
             }),
         })
     }

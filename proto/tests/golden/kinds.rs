@@ -205,6 +205,7 @@ fn settlement() -> Kind {
     let valid = vec![
         ("prepares", s::prepares(), node()),
         ("answers", s::answers(), node()),
+        ("backings", s::backings(), node()),
         ("referral-sweep", s::sweep(), node()),
     ];
     let sealed = |messages| s::settlement(messages).seal(&node());

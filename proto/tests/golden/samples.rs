@@ -16,7 +16,8 @@ use comity_proto::{
     relay::{Cosignature, Receipt},
     session::SessionRequest,
     settlement::{
-        Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
+        Acknowledge, Backing, BackingAnswer, Decision, Prepare, Query, SettlementBatch, SettlementMessage,
+        SettlementRefusal, Source, Vote,
     },
     task::{PaymentRequest, TaskRequest},
 };
@@ -256,6 +257,17 @@ pub(crate) fn answers() -> SettlementBatch {
         SettlementMessage::Acknowledge(Acknowledge { transfer, commit: true }),
         SettlementMessage::Acknowledge(Acknowledge { transfer, commit: false }),
         SettlementMessage::Refusal(SettlementRefusal { transfer, reason: 40 }),
+    ])
+}
+
+/// What issuer and recipient's domain say to each other of a third domain's payment.
+pub(crate) fn backings() -> SettlementBatch {
+    let (origin, transfer) = (domain(BETA), TransferId([0x77; 16]));
+    let (content, amount, decide_by_ms) = (hash(0x33), 4_950_000, NOW + 10_000);
+    settlement(vec![
+        SettlementMessage::Backing(Backing { origin, transfer, content, amount, decide_by_ms }),
+        SettlementMessage::BackingAnswer(BackingAnswer { origin, transfer, refusal: None }),
+        SettlementMessage::BackingAnswer(BackingAnswer { origin, transfer, refusal: Some(40) }),
     ])
 }
 

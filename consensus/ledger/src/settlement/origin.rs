@@ -14,10 +14,11 @@ use crate::{
     posting::post,
     state::Ledger,
 };
+use alloc::boxed::Box;
 use comity_proto::{
     amount::AssetId,
     command::Party,
-    ids::TransferId,
+    ids::{DomainId, TransferId},
     limits::{DECIDE_WITHIN_MAX_MS, DECIDE_WITHIN_MIN_MS, OPEN_TRANSFERS_PER_PEER_MAX},
     planted::{Plant, planted},
     settlement::{Acknowledge, Prepare, Query, SettlementRefusal, Source, Vote},
@@ -32,7 +33,7 @@ pub(crate) struct Begin {
     pub(crate) source: Source,
     /// Who is to be credited; never of this domain.
     pub(crate) recipient: Party,
-    /// Issued by this domain or by the recipient's.
+    /// Issued by this domain, by the recipient's, or by a third that both have a treaty with.
     pub(crate) asset: AssetId,
     /// Minor units, before the receiver's fee.
     pub(crate) amount: u64,
@@ -72,11 +73,20 @@ impl Ledger {
             return Err(Outcome::WrongDomain);
         }
         self.may_trade(&peer, begin.asset.issuer == peer)?;
-        if begin.asset.issuer != home && begin.asset.issuer != peer {
-            return Err(Outcome::DirectionUnsupported);
+        let prepare = Prepare {
+            transfer: begin.transfer,
+            origin: home,
+            source: begin.source,
+            recipient: begin.recipient,
+            asset: begin.asset,
+            amount: begin.amount,
+            decide_by_ms: now_ms.saturating_add(self.decide_within_ms()),
+        };
+        if prepare.is_across() {
+            self.may_trade_with_third(&begin.asset.issuer, true)?;
         }
-        let open = self.settlement.peers.get(&peer).map_or(0, |state| state.queues.outgoing_open.len());
-        if open >= OPEN_TRANSFERS_PER_PEER_MAX {
+        let open = |peer| self.settlement.peers.get(&peer).map_or(0, |state| state.queues.outgoing_open.len());
+        if prepare.participants().any(|peer| open(peer) >= OPEN_TRANSFERS_PER_PEER_MAX) {
             return Err(Outcome::LimitExceededTransfers);
         }
         let from = source_account(&begin.source, asset);
@@ -87,21 +97,13 @@ impl Ledger {
         }
         let legs = [Leg::debit(from, begin.amount), Leg::credit(in_flight, begin.amount)];
         post(&mut self.accounts, &legs)?;
-        let prepare = Prepare {
-            transfer: begin.transfer,
-            origin: home,
-            source: begin.source,
-            recipient: begin.recipient,
-            asset: begin.asset,
-            amount: begin.amount,
-            decide_by_ms: now_ms.saturating_add(self.decide_within_ms()),
-        };
-        effects.owe(peer, OwedMessage::Prepare(prepare.clone()));
+        prepare.participants().for_each(|peer| effects.owe(peer, OwedMessage::Prepare(prepare.clone())));
         let Prepare { transfer, source, recipient, asset: id, amount, decide_by_ms, .. } = prepare.clone();
         let kind = EventKind::TransferBegun { transfer, source, recipient, asset: id, amount, decide_by_ms };
         effects.event(kind, &legs);
         self.settlement.add_outgoing(Outgoing {
             content: content_of(&prepare),
+            across: prepare.is_across().then(Box::default),
             prepare,
             asset: Some(asset),
             begun_ms: now_ms,
@@ -118,18 +120,19 @@ impl Ledger {
         let Some(record) = self.settlement.outgoing.get(&vote.transfer).cloned() else {
             return Outcome::UnknownTransfer;
         };
-        if record.prepare.recipient.domain != peer {
+        if record.prepare.participants().all(|participant| participant != peer) {
             return Outcome::NotAuthorised;
         }
         if record.content != vote.content {
             return Outcome::ExistsWithDifferentContent;
         }
-        if let Some(decision) = decision_of(&record) {
+        if let Some(decision) = decision_of(&record, &peer) {
             effects.owe(peer, OwedMessage::Decision(decision));
             return Outcome::Exists;
         }
         match vote.verdict {
             Ok(fee) if fee > record.prepare.amount => return Outcome::Malformed,
+            Ok(fee) if record.across.is_some() => return self.one_yes_of_two(now_ms, record, fee, batch, effects),
             Ok(fee) => self.commit(now_ms, &record, fee, batch, effects),
             Err(_) if planted(Plant::NoIsYes) => self.commit(now_ms, &record, 0, batch, effects),
             Err(reason) => self.abort(now_ms, &record, Some((reason, batch)), effects),
@@ -138,7 +141,32 @@ impl Ledger {
         Outcome::Applied
     }
 
-    /// In flight goes to the reserve (our own asset) or is burned (the peer's).
+    /// Across, a yes commits when it is the second one.
+    fn one_yes_of_two(
+        &mut self,
+        now_ms: u64,
+        mut record: Outgoing,
+        fee: u64,
+        batch: &CheckedBatch,
+        effects: &mut Effects,
+    ) -> Outcome {
+        let issuer = batch.get().from == record.prepare.asset.issuer;
+        let Some(across) = record.across.as_mut() else { return Outcome::WrongState };
+        let said = across.of_mut(issuer);
+        if said.yes.is_some() {
+            return Outcome::Exists;
+        }
+        said.yes = Some((fee, batch.digest()));
+        let fee = across.both(|said| said.yes.is_some()).then(|| across.recipient.yes.map_or(0, |(fee, _)| fee));
+        effects.keep(batch);
+        self.settlement.outgoing.insert(record.prepare.transfer, record.clone());
+        if let Some(fee) = fee {
+            self.commit(now_ms, &record, fee, batch, effects);
+        }
+        Outcome::Applied
+    }
+
+    /// In flight goes to the reserve (our own asset) or is burned (another's).
     fn commit(&mut self, now_ms: u64, record: &Outgoing, fee: u64, batch: &CheckedBatch, effects: &mut Effects) {
         let prepare = &record.prepare;
         let Some(asset) = record.asset else { return };
@@ -160,7 +188,7 @@ impl Ledger {
     }
 
     /// In flight goes back to the account it came from. A participant that voted no holds nothing, so nothing more is
-    /// owed to it; one that was silent may have voted yes and is told.
+    /// owed to it; one that was silent, or the other one of two, may have voted yes and is told.
     fn abort(&mut self, now_ms: u64, record: &Outgoing, no: Option<(u16, &CheckedBatch)>, effects: &mut Effects) {
         let prepare = &record.prepare;
         let legs = record.asset.map(|asset| {
@@ -171,19 +199,23 @@ impl Ledger {
         let legs = legs.as_ref().map_or(&[][..], |legs| legs);
         self.post_certain(legs);
         let reason = no.map(|(reason, _)| reason);
+        let (transfer, vote_evidence) = (prepare.transfer, no.map(|(_, batch)| batch.digest()));
+        if let Some(across) = self.settlement.outgoing.get_mut(&transfer).and_then(|record| record.across.as_mut()) {
+            across.no = reason;
+        }
+        let ended = no.is_some_and(|(_, batch)| self.nothing_owed_after(&transfer, &batch.get().from));
         let state = match no {
-            Some((_, batch)) => OutgoingState::Closed {
+            _ if ended => OutgoingState::Closed {
                 commit: false,
                 fee: 0,
                 reason,
-                vote_evidence: Some(batch.digest()),
+                vote_evidence,
                 decided_ms: now_ms,
                 closed_ms: now_ms,
             },
-            None => OutgoingState::Decided { commit: false, fee: 0, vote_evidence: None, decided_ms: now_ms },
+            _ => OutgoingState::Decided { commit: false, fee: 0, vote_evidence, decided_ms: now_ms },
         };
         self.decided(record, state, effects);
-        let (transfer, vote_evidence) = (prepare.transfer, no.map(|(_, batch)| batch.digest()));
         effects.event(EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence }, legs);
         self.source_told(now_ms, prepare, false, reason, effects);
     }
@@ -208,9 +240,24 @@ impl Ledger {
         let transfer = record.prepare.transfer;
         self.settlement.set_outgoing(&transfer, state);
         let Some(record) = self.settlement.outgoing.get(&transfer) else { return };
-        if let (OutgoingState::Decided { .. }, Some(decision)) = (state, decision_of(record)) {
-            effects.owe(record.prepare.recipient.domain, OwedMessage::Decision(decision));
+        if !matches!(state, OutgoingState::Decided { .. }) {
+            return;
         }
+        for peer in record.unanswered() {
+            if let Some(decision) = decision_of(record, &peer) {
+                effects.owe(peer, OwedMessage::Decision(decision));
+            }
+        }
+    }
+
+    /// A participant holds nothing of this transfer any more. Says whether that is so of all of them.
+    fn nothing_owed_after(&mut self, transfer: &TransferId, peer: &DomainId) -> bool {
+        let Some(record) = self.settlement.outgoing.get_mut(transfer) else { return false };
+        let issuer = *peer == record.prepare.asset.issuer;
+        record.across.as_mut().is_none_or(|across| {
+            across.of_mut(issuer).done = true;
+            across.both(|said| said.done)
+        })
     }
 
     /// Rule 1: the only time-out of the protocol, and only before the decision. A fenced ledger decides nothing: what it
@@ -235,13 +282,20 @@ impl Ledger {
         let Some(record) = self.settlement.outgoing.get(&acknowledge.transfer) else {
             return Outcome::UnknownTransfer;
         };
-        if record.prepare.recipient.domain != batch.get().from {
+        let peer = batch.get().from;
+        if record.prepare.participants().all(|participant| participant != peer) {
             return Outcome::NotAuthorised;
         }
+        let again = record.said(&peer).is_some_and(|said| said.done);
         match record.state {
             OutgoingState::Undecided => Outcome::TooEarly,
+            OutgoingState::Decided { commit, .. } if again && commit == acknowledge.commit => Outcome::Exists,
             OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } if commit == acknowledge.commit => {
-                let state = OutgoingState::Closed { commit, fee, reason: None, vote_evidence, decided_ms, closed_ms };
+                let reason = record.across.as_ref().and_then(|across| across.no);
+                if !self.nothing_owed_after(&acknowledge.transfer, &peer) {
+                    return Outcome::Applied;
+                }
+                let state = OutgoingState::Closed { commit, fee, reason, vote_evidence, decided_ms, closed_ms };
                 self.settlement.set_outgoing(&acknowledge.transfer, state);
                 effects.event(EventKind::TransferClosed { transfer: acknowledge.transfer, commit }, &[]);
                 Outcome::Applied
@@ -266,7 +320,8 @@ impl Ledger {
     ) -> Outcome {
         let (home, peer) = (batch.get().to, batch.get().from);
         let asked = batch.queried(&query.transfer);
-        let Some(prepare) = asked.filter(|asked| asked.origin == home && asked.recipient.domain == peer) else {
+        let for_peer = |asked: &&Prepare| asked.origin == home && asked.participants().any(|of| of == peer);
+        let Some(prepare) = asked.filter(for_peer) else {
             return effects.refuse(peer, query.transfer, Outcome::UnknownTransfer);
         };
         self.abort_if_due(now_ms, &query.transfer, effects);
@@ -275,7 +330,7 @@ impl Ledger {
             if record.content != content {
                 return effects.refuse(peer, query.transfer, Outcome::ExistsWithDifferentContent);
             }
-            if let Some(decision) = decision_of(record) {
+            if let Some(decision) = decision_of(record, &peer) {
                 effects.owe(peer, OwedMessage::Decision(decision));
             }
             return Outcome::Exists;
@@ -296,6 +351,7 @@ impl Ledger {
             begun_ms: now_ms,
             state: OutgoingState::Undecided,
             refusal: None,
+            across: prepare.is_across().then(Box::default),
         };
         self.settlement.add_outgoing(record.clone());
         let state = OutgoingState::Decided { commit: false, fee: 0, vote_evidence: None, decided_ms: now_ms };
@@ -315,11 +371,12 @@ impl Ledger {
     ) -> Outcome {
         let (peer, transfer, closed_ms) = (batch.get().from, refusal.transfer, self.head.stamp_ms);
         if let Some(record) = self.settlement.outgoing.get_mut(&transfer)
-            && record.prepare.recipient.domain == peer
+            && record.prepare.participants().any(|participant| participant == peer)
         {
             record.refusal = Some(refusal.reason);
             if let OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } = record.state
                 && refusal.reason == Outcome::TooOld.code()
+                && self.nothing_owed_after(&transfer, &peer)
             {
                 let reason = (!commit).then_some(refusal.reason);
                 let state = OutgoingState::Closed { commit, fee, reason, vote_evidence, decided_ms, closed_ms };

@@ -1,6 +1,9 @@
 //! What this domain owes its peers, derived from state: a new leader owes the same, and saying it twice is harmless.
 
-use super::record::{IncomingState, Outgoing, OutgoingState, Settlement};
+use super::{
+    across::{backing_id, backing_of},
+    record::{IncomingState, Outgoing, OutgoingState, Settlement},
+};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
@@ -9,7 +12,7 @@ use comity_proto::{
     amount::AssetId,
     ids::{DomainId, Hash, TransferId},
     limits::SETTLEMENT_BATCH_MAX,
-    settlement::{Acknowledge, Decision, Prepare, SettlementRefusal, Vote},
+    settlement::{Acknowledge, Backing, BackingAnswer, Decision, Prepare, SettlementRefusal, Vote},
 };
 
 /// Queries in one batch: each carries a whole signed batch of its origin (see `limits`).
@@ -44,12 +47,16 @@ pub enum OwedMessage {
     Acknowledge(Acknowledge),
     /// An answer without a decision, once for each question.
     Refusal(SettlementRefusal),
+    /// Issuer to the recipient's domain, of a third one's transfer: until it is answered.
+    Backing(Backing),
+    /// Recipient's domain to issuer: once minted, and once for each backing that is heard again.
+    BackingAnswer(BackingAnswer),
 }
 
 impl OwedMessage {
-    /// Which transfer it is about.
+    /// Which transfer it is about; of a third domain's transfer it is a name made for it.
     #[must_use]
-    pub const fn transfer(&self) -> TransferId {
+    pub fn transfer(&self) -> TransferId {
         match self {
             OwedMessage::Prepare(prepare) => prepare.transfer,
             OwedMessage::Vote(vote) => vote.transfer,
@@ -57,6 +64,8 @@ impl OwedMessage {
             OwedMessage::Query { transfer, .. } => *transfer,
             OwedMessage::Acknowledge(acknowledge) => acknowledge.transfer,
             OwedMessage::Refusal(refusal) => refusal.transfer,
+            OwedMessage::Backing(backing) => backing_id(&backing.origin, &backing.transfer),
+            OwedMessage::BackingAnswer(answer) => backing_id(&answer.origin, &answer.transfer),
         }
     }
 
@@ -69,6 +78,8 @@ impl OwedMessage {
             OwedMessage::Query { .. } => 3,
             OwedMessage::Acknowledge(_) => 4,
             OwedMessage::Refusal(_) => 5,
+            OwedMessage::Backing(_) => 6,
+            OwedMessage::BackingAnswer(_) => 7,
         }
     }
 }
@@ -129,10 +140,14 @@ pub enum WaitsFor {
     },
     /// The origin's decision.
     Decision,
+    /// The issuer's word that reserve stands behind us; the origin has committed.
+    Backing,
+    /// The recipient's domain's word that it has minted what our reserve stands behind.
+    Minting,
 }
 
-/// The decision that an origin owes for one of its records, if it has decided.
-pub(crate) fn decision_of(record: &Outgoing) -> Option<Decision> {
+/// The decision that an origin owes a participant for one of its records, if it has decided.
+pub(crate) fn decision_of(record: &Outgoing, peer: &DomainId) -> Option<Decision> {
     let (commit, vote_evidence) = match record.state {
         OutgoingState::Undecided => return None,
         OutgoingState::Decided { commit, vote_evidence, .. } | OutgoingState::Closed { commit, vote_evidence, .. } => {
@@ -140,6 +155,8 @@ pub(crate) fn decision_of(record: &Outgoing) -> Option<Decision> {
         }
     };
     let Prepare { transfer, decide_by_ms, .. } = record.prepare;
+    let yes = record.said(peer).and_then(|said| said.yes).filter(|_| commit);
+    let vote_evidence = yes.map(|(_, evidence)| evidence).or(vote_evidence);
     Some(Decision { transfer, content: record.content, commit, vote_evidence, decide_by_ms })
 }
 
@@ -151,12 +168,18 @@ impl Settlement {
         for (peer, state) in &self.peers {
             let ours = state.queues.outgoing_open.iter().filter_map(|(_, id)| self.outgoing.get(id));
             for record in ours {
-                let message = match decision_of(record) {
+                let said = record.said(peer);
+                let message = match decision_of(record, peer) {
+                    Some(_) if said.is_some_and(|said| said.done) => continue,
                     Some(decision) => OwedMessage::Decision(decision),
+                    None if said.is_some_and(|said| said.yes.is_some()) => continue,
                     None => OwedMessage::Prepare(record.prepare.clone()),
                 };
                 owed.push(Owed { peer: *peer, message });
             }
+            let backing = state.queues.backing_open.iter();
+            let backing = backing.filter_map(|(_, key)| backing_of(key, self.incoming.get(key)?));
+            owed.extend(backing.map(|backing| Owed { peer: *peer, message: OwedMessage::Backing(backing) }));
             for (_, id) in state.queues.incoming_open.iter() {
                 let Some(record) = self.incoming.get(&(*peer, *id)) else { continue };
                 let IncomingState::Voted { fee } = record.state else { continue };
@@ -176,7 +199,10 @@ impl Settlement {
         for (peer, state) in &self.peers {
             let ours = state.queues.outgoing_open.iter().filter_map(|(_, id)| self.outgoing.get(id));
             for record in ours {
+                let said = record.said(peer);
                 let waits_for = match record.state {
+                    OutgoingState::Decided { .. } if said.is_some_and(|said| said.done) => continue,
+                    OutgoingState::Undecided if said.is_some_and(|said| said.yes.is_some()) => continue,
                     OutgoingState::Decided { commit, .. } => WaitsFor::Acknowledge { commit },
                     _ => WaitsFor::Vote { until_ms: record.prepare.decide_by_ms },
                 };
@@ -187,7 +213,12 @@ impl Settlement {
                 let Some(record) = self.incoming.get(&(*peer, *id)) else { continue };
                 let Some(prepare) = &record.prepare else { continue };
                 let age_ms = stamp_ms.saturating_sub(record.heard_ms);
-                list.push(entry(*peer, false, prepare, age_ms, WaitsFor::Decision, record.refusal));
+                let (whom, waits_for) = match record.state {
+                    IncomingState::Unbacked { .. } => (prepare.asset.issuer, WaitsFor::Backing),
+                    IncomingState::Backing => (prepare.recipient.domain, WaitsFor::Minting),
+                    _ => (*peer, WaitsFor::Decision),
+                };
+                list.push(entry(whom, false, prepare, age_ms, waits_for, record.refusal));
             }
         }
         list

@@ -2,6 +2,7 @@
 
 use super::{
     Effects,
+    across::{backing_of, minted},
     check::CheckedBatch,
     content_of,
     owed::OwedMessage,
@@ -67,7 +68,7 @@ impl Ledger {
         let verdict = promise.as_ref().map(|promise| promise.fee).map_err(|refusal| refusal.code());
         let mut legs = None;
         if let Ok(promise) = &promise
-            && prepare.asset.issuer != origin
+            && self.is_home(&prepare.asset.issuer)
         {
             let held = held_account(&origin, &transfer, promise.asset);
             let reserve = AccountKey::peer(origin, promise.asset);
@@ -81,6 +82,7 @@ impl Ledger {
             asset: promise.as_ref().ok().map(|promise| promise.asset),
             evidence: batch.digest(),
             decision_evidence: None,
+            backing: None,
             heard_ms: now_ms,
             decide_by_ms: prepare.decide_by_ms,
             state: match verdict {
@@ -107,32 +109,36 @@ impl Ledger {
     fn promise(&mut self, prepare: &Prepare) -> Result<Promise, Outcome> {
         let home = self.head.domain.as_ref().ok_or(Outcome::NotInitialized)?.id;
         let origin = prepare.origin;
-        if prepare.recipient.domain != home {
+        if prepare.participants().all(|participant| participant != home) {
             return Err(Outcome::WrongDomain);
         }
-        let agent = self.agents.get(&prepare.recipient.agent).ok_or(Outcome::UnknownAgent)?;
-        if agent.retired {
-            return Err(Outcome::AgentRetired);
+        let credits = prepare.recipient.domain == home;
+        if credits {
+            let agent = self.agents.get(&prepare.recipient.agent).ok_or(Outcome::UnknownAgent)?;
+            if agent.retired {
+                return Err(Outcome::AgentRetired);
+            }
         }
         if prepare.amount == 0 {
             return Err(Outcome::AmountZero);
         }
         self.may_trade(&origin, prepare.asset.issuer == home)?;
-        if prepare.asset.issuer != origin && prepare.asset.issuer != home {
-            return Err(Outcome::DirectionUnsupported);
+        if let Some(third) = self.third_of(prepare) {
+            self.may_trade_with_third(&third, false)?;
         }
         let open = self.settlement.peers.get(&origin).map_or(0, |state| state.queues.incoming_open.len());
         if open >= OPEN_TRANSFERS_PER_PEER_MAX {
             return Err(Outcome::LimitExceededTransfers);
         }
         let bps = self.policy_in_force().ok_or(Outcome::NotInitialized)?.transfer_fee_bps;
-        let fee = share_of(prepare.amount, bps).ok_or(Outcome::AmountOverflow)?;
+        // Whoever only moves reserve takes nothing.
+        let fee = if credits { share_of(prepare.amount, bps).ok_or(Outcome::AmountOverflow)? } else { 0 };
         let asset =
             if prepare.asset.issuer == home { self.check_reserve(prepare)? } else { self.check_exposure(prepare)? };
         Ok(Promise { asset, fee })
     }
 
-    /// Back: the issuer must hold enough for the origin's holders.
+    /// Back, or across: the issuer must hold enough for the origin's holders.
     fn check_reserve(&self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
         let asset = self.asset_index(&prepare.asset).ok_or(Outcome::AssetUnknown)?;
         let reserve = self.accounts.get(&AccountKey::peer(prepare.origin, asset)).copied().unwrap_or(0);
@@ -143,14 +149,14 @@ impl Ledger {
         Ok(asset)
     }
 
-    /// Out: wrapped supply, what is promised, and this amount stay within the treaty's cap. The first units of an asset
-    /// make it known here.
+    /// Out, or across: wrapped supply, what is promised, and this amount stay within the cap of the treaty with the
+    /// issuer. The first units of an asset make it known here.
     fn check_exposure(&mut self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
-        let treaty = self.head.treaties.get(&prepare.origin).ok_or(Outcome::PeerNotTrusted)?;
+        let treaty = self.head.treaties.get(&prepare.asset.issuer).ok_or(Outcome::PeerNotTrusted)?;
         let cap = treaty.caps().iter().find(|cap| cap.asset == prepare.asset).map_or(0, |cap| cap.cap);
         let known = self.asset_index(&prepare.asset);
         let wrapped = known.and_then(|asset| self.accounts.get(&AccountKey::issuance(asset)).copied()).unwrap_or(0);
-        let pending = known.map_or(0, |asset| self.settlement.pending(prepare.origin, asset));
+        let pending = known.map_or(0, |asset| self.settlement.pending(asset));
         let exposure = u128::from(wrapped).saturating_add(pending).saturating_add(u128::from(prepare.amount));
         if exposure > u128::from(cap) {
             return Err(Outcome::ExposureExceeded);
@@ -185,8 +191,22 @@ impl Ledger {
         }
         match record.state {
             IncomingState::Voted { fee } => {
-                self.finish(&key, record, fee, batch, decision, effects);
+                effects.keep(batch);
+                let commit = decision.commit;
+                let waits = record.prepare.as_ref().is_some_and(|prepare| self.waits_for_backing(prepare));
+                let record = Incoming { decision_evidence: Some(batch.digest()), ..record };
+                if commit && waits && record.backing.is_none() {
+                    self.settlement.put_incoming(key, Incoming { state: IncomingState::Unbacked { fee }, ..record });
+                } else {
+                    self.finish(&key, record, fee, commit, effects);
+                }
                 Outcome::Applied
+            }
+            // It is known, and not posted yet.
+            IncomingState::Unbacked { .. } if decision.commit => Outcome::Exists,
+            IncomingState::Backing if decision.commit => {
+                acknowledge(&key, true, effects);
+                Outcome::Exists
             }
             // We never promised: a commit takes nothing from this domain but its trust.
             IncomingState::Refused { .. } if decision.commit => {
@@ -198,14 +218,14 @@ impl Ledger {
                 Outcome::Exists
             }
             IncomingState::Finished { commit: true, fee } if decision.commit && planted(Plant::CreditTwice) => {
-                self.finish(&key, record, fee, batch, decision, effects);
+                self.finish(&key, record, fee, true, effects);
                 Outcome::Exists
             }
             IncomingState::Finished { commit, .. } if commit == decision.commit => {
                 acknowledge(&key, commit, effects);
                 Outcome::Exists
             }
-            IncomingState::Finished { .. } => {
+            IncomingState::Finished { .. } | IncomingState::Unbacked { .. } | IncomingState::Backing => {
                 let first = record.decision_evidence.unwrap_or(record.evidence);
                 self.equivocated(&key, first, batch, effects);
                 Outcome::Equivocation
@@ -213,21 +233,27 @@ impl Ledger {
         }
     }
 
+    /// Posts the end of a promise. The caller has put the evidence of the decision into the record.
     pub(super) fn finish(
         &mut self,
         key: &IncomingKey,
         record: Incoming,
         fee: u64,
-        batch: &CheckedBatch,
-        decision: &Decision,
+        commit: bool,
         effects: &mut Effects,
     ) {
         let (origin, transfer) = *key;
         let (Some(prepare), Some(asset)) = (record.prepare.as_ref(), record.asset) else { return };
-        let (commit, amount) = (decision.commit, prepare.amount);
-        let wrapped = prepare.asset.issuer == origin;
+        let amount = prepare.amount;
+        let wrapped = !self.is_home(&prepare.asset.issuer);
+        let backs = commit && !wrapped && prepare.is_across();
+        let minted_for = (commit && self.waits_for_backing(prepare)).then_some(prepare.asset.issuer);
         let from = if wrapped { AccountKey::issuance(asset) } else { held_account(&origin, &transfer, asset) };
-        let recipient = AccountKey::agent(prepare.recipient.agent, asset);
+        let recipient = if backs {
+            AccountKey::peer(prepare.recipient.domain, asset)
+        } else {
+            AccountKey::agent(prepare.recipient.agent, asset)
+        };
         let paid = [
             Leg::debit(from, amount),
             Leg::credit(recipient, amount.saturating_sub(fee)),
@@ -242,13 +268,18 @@ impl Ledger {
         };
         self.post_certain(legs);
         let fee = if commit { fee } else { 0 };
-        let state = IncomingState::Finished { commit, fee };
-        let record = Incoming { state, decision_evidence: Some(batch.digest()), ..record };
+        let state = if backs { IncomingState::Backing } else { IncomingState::Finished { commit, fee } };
+        let evidence = record.decision_evidence.unwrap_or(record.evidence);
+        let record = Incoming { state, ..record };
+        if let (Some(backing), Some(peer)) = (backing_of(key, &record), record.prepare.as_ref()) {
+            effects.owe(peer.recipient.domain, OwedMessage::Backing(backing));
+        }
         self.settlement.put_incoming(*key, record);
         acknowledge(key, commit, effects);
-        effects.keep(batch);
-        let kind = EventKind::TransferFinished { origin, transfer, commit, fee, evidence: batch.digest() };
-        effects.event(kind, legs);
+        if let Some(issuer) = minted_for {
+            effects.owe(issuer, minted(key, None));
+        }
+        effects.event(EventKind::TransferFinished { origin, transfer, commit, fee, evidence }, legs);
     }
 
     /// Behind the watermark nothing is unfinished: what is decided there was finished here and is forgotten. An abort that
@@ -275,6 +306,7 @@ impl Ledger {
             asset: None,
             evidence: batch.digest(),
             decision_evidence: Some(batch.digest()),
+            backing: None,
             heard_ms: now_ms,
             decide_by_ms: decision.decide_by_ms,
             state: IncomingState::Finished { commit: false, fee: 0 },
@@ -311,8 +343,12 @@ fn heard_again(record: &Incoming, key: &IncomingKey, content: Hash, effects: &mu
         return Outcome::ExistsWithDifferentContent;
     }
     let verdict = match record.state {
-        IncomingState::Voted { fee } => Ok(fee),
+        IncomingState::Voted { fee } | IncomingState::Unbacked { fee } => Ok(fee),
         IncomingState::Refused { reason } => Err(reason),
+        IncomingState::Backing => {
+            acknowledge(key, true, effects);
+            return Outcome::Exists;
+        }
         IncomingState::Finished { commit, .. } => {
             acknowledge(key, commit, effects);
             return Outcome::Exists;

@@ -6,7 +6,7 @@
 use super::{
     Effects,
     origin::Begin,
-    record::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
+    dues::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
 };
 use crate::{account::AssetIndex, outcome::Outcome, state::Ledger};
 use comity_proto::{

@@ -3,16 +3,15 @@
 //! Stored: the two maps of records, what is owed by escrows, and one state per peer. Everything else (queues, pending
 //! exposure) is derived from them and rebuilt after a snapshot.
 
-use crate::{
-    account::AssetIndex,
-    cow::{CowMap, ShardKey, prefix_of_bytes},
-    cow_queue::CowQueue,
+use super::{
+    across::Across,
+    dues::{Accrual, AccrualId, Payout, PayoutKey},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use crate::{account::AssetIndex, cow::CowMap, cow_queue::CowQueue};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use comity_proto::{
-    command::Party,
-    ids::{DomainId, EscrowId, Hash, PublicKey, TransferId},
-    limits::{DAY_MS, DECIDE_WITHIN_MAX_MS, ENDED_KEPT_MS},
+    ids::{DomainId, Hash, PublicKey, TransferId},
+    limits::{DECIDE_WITHIN_MAX_MS, ENDED_KEPT_MS},
     settlement::Prepare,
 };
 use serde::{Deserialize, Serialize};
@@ -28,16 +27,6 @@ pub const FINISHED_PER_PEER_MAX: usize = 1 << 18;
 pub const FORGOTTEN_PER_STEP_MIN: usize = 8;
 /// Records of one direction and peer forgotten per pulse: a peer that has fallen silent is forgotten too.
 pub const FORGOTTEN_PER_PULSE_MAX: usize = 128;
-/// First pause before an escrow's payout is tried again; doubles with each attempt.
-pub const PAYOUT_RETRY_FIRST_MS: u64 = 1_000;
-/// Longest such pause.
-pub const PAYOUT_RETRY_MAX_MS: u64 = 600_000;
-/// From the first share that waits for a referrer of another domain to the sweep, and from a sweep that failed to the
-/// next. A time and no least amount: a minor unit is worth something else in each asset, and small sums must not wait for
-/// ever. A day, because this income is for ever and nobody waits for it: however many fees a referrer earns from, it costs
-/// two signed messages each way per asset and day.
-pub const SWEEP_EVERY_MS: u64 = DAY_MS;
-
 const _: () = assert!(FINISHED_KEPT_MS > 2 * DECIDE_WITHIN_MAX_MS, "a fresh prepare is never too old");
 
 /// A transfer that this domain began: its log alone decides.
@@ -55,6 +44,8 @@ pub struct Outgoing {
     pub state: OutgoingState,
     /// The last refusal that the participant sent (an outcome code); shown to people, decides nothing.
     pub refusal: Option<u16>,
+    /// What each of two participants has said; `None` with one.
+    pub across: Option<Box<Across>>,
 }
 
 /// States of a transfer at its origin.
@@ -91,6 +82,13 @@ pub enum OutgoingState {
 }
 
 impl Outgoing {
+    /// The participants behind whose watermark it does not lie yet.
+    fn remembered_for(&self) -> impl Iterator<Item = DomainId> {
+        let issuer = self.prepare.asset.issuer;
+        let across = self.across.as_deref();
+        self.prepare.participants().filter(move |peer| across.is_none_or(|across| !across.of(*peer == issuer).forgotten))
+    }
+
     /// What orders the record among those of its peer: `decide_by`, or a later close, so that whoever waited long for the
     /// end can still read it.
     fn queued_ms(&self) -> u64 {
@@ -117,6 +115,8 @@ pub struct Incoming {
     pub evidence: Hash,
     /// Digest of the signed batch that carried the decision that counts.
     pub decision_evidence: Option<Hash>,
+    /// Across, at the recipient's domain: digest of the issuer's signed batch that says that reserve has moved.
+    pub backing: Option<Hash>,
     /// Stamp of the first word about it.
     pub heard_ms: u64,
     /// The record counts as this old for forgetting; in the **origin's** ledger time.
@@ -127,6 +127,28 @@ pub struct Incoming {
     pub refusal: Option<u16>,
 }
 
+impl Incoming {
+    /// Whether a word of another domain is still to come.
+    pub const fn is_open(&self) -> bool {
+        match self.state {
+            IncomingState::Voted { .. } | IncomingState::Unbacked { .. } | IncomingState::Backing => true,
+            IncomingState::Refused { .. } | IncomingState::Finished { .. } => false,
+        }
+    }
+
+    /// What was promised to a recipient, or out of the reserve, and is not posted.
+    fn pending(&self) -> Option<(AssetIndex, u128)> {
+        let waits = matches!(self.state, IncomingState::Voted { .. } | IncomingState::Unbacked { .. });
+        self.asset.zip(self.prepare.as_ref()).filter(|_| waits).map(|(asset, prepare)| (asset, prepare.amount.into()))
+    }
+
+    /// The domain that must still hear that reserve stands behind it.
+    fn backs(&self) -> Option<DomainId> {
+        let prepare = self.prepare.as_ref().filter(|_| self.state == IncomingState::Backing)?;
+        Some(prepare.recipient.domain)
+    }
+}
+
 /// States of a transfer at a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IncomingState {
@@ -135,6 +157,14 @@ pub enum IncomingState {
         /// Fixed now, taken at commit.
         fee: u64,
     },
+    /// Across, at the recipient's domain: the origin has committed and the issuer has not said yet that reserve stands
+    /// behind it. Only the issuer's word ends this.
+    Unbacked {
+        /// Fixed at the vote.
+        fee: u64,
+    },
+    /// Across, at the issuer: the origin's commit is posted, and the recipient's domain has not answered yet.
+    Backing,
     /// Voted no, for this reason (an outcome code).
     Refused {
         /// Outcome code.
@@ -147,71 +177,6 @@ pub enum IncomingState {
         /// The fee taken; 0 on abort.
         fee: u64,
     },
-}
-
-/// Names one share that an escrow owes to an agent of another domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PayoutKey {
-    /// Which escrow.
-    pub escrow: EscrowId,
-    /// Which milestone (0 when there are none).
-    pub milestone: u16,
-    /// Index of the payee in the terms.
-    pub payee: u16,
-}
-
-impl ShardKey for PayoutKey {
-    fn prefix(&self) -> u64 {
-        prefix_of_bytes(self.escrow.as_bytes())
-    }
-}
-
-/// An escrow's debt to an agent of another domain: it stays until one attempt commits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payout {
-    /// Who is to be credited.
-    pub recipient: Party,
-    /// In this ledger.
-    pub asset: AssetIndex,
-    /// Minor units, before the receiver's fee.
-    pub amount: u64,
-    /// Counts up each time an attempt aborts.
-    pub attempt: u32,
-    /// `None` while an attempt is in flight, else the stamp from which the next one may begin.
-    pub retry_at_ms: Option<u64>,
-}
-
-/// Names what one referrer of another domain earns in one asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AccrualId(pub [u8; 16]);
-
-impl AccrualId {
-    /// Of a referrer and an asset.
-    pub fn of(referrer: &Party, asset: AssetIndex) -> AccrualId {
-        let parts: [&[u8]; 3] = [referrer.domain.as_bytes(), referrer.agent.as_bytes(), &asset.0.to_be_bytes()];
-        AccrualId(Hash::of_parts("comity/v1/id/accrual", &parts).first_16())
-    }
-}
-
-impl ShardKey for AccrualId {
-    fn prefix(&self) -> u64 {
-        prefix_of_bytes(&self.0)
-    }
-}
-
-/// What a referrer of another domain has earned in one asset and has not got; gone once it has everything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accrual {
-    /// Who.
-    pub referrer: Party,
-    /// In this ledger.
-    pub asset: AssetIndex,
-    /// Minor units in `referral/<agent>`.
-    pub waiting: u64,
-    /// The transfer that carries what waited before, while it is undecided.
-    pub sweep: Option<TransferId>,
-    /// Stamp from which what waits may be swept; `None` while a sweep is undecided.
-    pub sweep_at_ms: Option<u64>,
 }
 
 /// Two different decisions of one origin for one transfer: the first stands, the treaty is suspended.
@@ -254,10 +219,12 @@ pub struct PeerQueues {
     pub outgoing_open: CowQueue<TransferId>,
     /// Ours, closed; by `decide_by` or the close, whichever is later.
     pub outgoing_done: CowQueue<TransferId>,
-    /// Theirs, voted yes and undecided.
+    /// Theirs, voted yes and not finished.
     pub incoming_open: CowQueue<TransferId>,
     /// Theirs, refused or finished.
     pub incoming_done: CowQueue<TransferId>,
+    /// Of third domains: reserve has moved behind this peer, and it has not answered yet.
+    pub backing_open: CowQueue<IncomingKey>,
 }
 
 /// What a settlement timer is for.
@@ -286,8 +253,8 @@ pub struct Settlement {
     pub peers: BTreeMap<DomainId, PeerState>,
     /// Deadlines and retries. Derived.
     pub timers: CowQueue<Timer>,
-    /// Sum of yes votes not yet decided, per origin and asset. Derived.
-    pub pending: BTreeMap<(DomainId, AssetIndex), u128>,
+    /// Sum of yes votes not yet finished, per asset, whoever its origin is. Derived.
+    pub pending: BTreeMap<AssetIndex, u128>,
 }
 
 impl Settlement {
@@ -312,19 +279,23 @@ impl Settlement {
         if record.state == OutgoingState::Undecided {
             self.timers.insert(by, Timer::DecideBy(id));
         }
-        let queues = &mut self.peers.entry(record.prepare.recipient.domain).or_default().queues;
-        match record.state {
-            OutgoingState::Closed { .. } => queues.outgoing_done.insert(by, id),
-            _ => queues.outgoing_open.insert(by, id),
-        };
+        for peer in record.remembered_for() {
+            let queues = &mut self.peers.entry(peer).or_default().queues;
+            match record.state {
+                OutgoingState::Closed { .. } => queues.outgoing_done.insert(by, id),
+                _ => queues.outgoing_open.insert(by, id),
+            };
+        }
     }
 
     fn unindex_outgoing(&mut self, record: &Outgoing) {
         let (id, by) = (record.prepare.transfer, record.queued_ms());
         self.timers.remove(by, &Timer::DecideBy(id));
-        let queues = &mut self.peers.entry(record.prepare.recipient.domain).or_default().queues;
-        queues.outgoing_open.remove(by, &id);
-        queues.outgoing_done.remove(by, &id);
+        for peer in record.remembered_for() {
+            let queues = &mut self.peers.entry(peer).or_default().queues;
+            queues.outgoing_open.remove(by, &id);
+            queues.outgoing_done.remove(by, &id);
+        }
     }
 
     /// Puts a record of another domain's transfer in, in place of an older state of the same.
@@ -338,25 +309,31 @@ impl Settlement {
 
     fn index_incoming(&mut self, key: &IncomingKey, record: &Incoming) {
         let (origin, id) = *key;
-        let open = matches!(record.state, IncomingState::Voted { .. });
-        if let (true, Some(asset), Some(prepare)) = (open, record.asset, &record.prepare) {
-            let sum = self.pending.entry((origin, asset)).or_default();
-            *sum = sum.saturating_add(u128::from(prepare.amount));
+        if let Some((asset, amount)) = record.pending() {
+            let sum = self.pending.entry(asset).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        if let Some(recipient) = record.backs() {
+            let queues = &mut self.peers.entry(recipient).or_default().queues;
+            queues.backing_open.insert(record.decide_by_ms, *key);
         }
         let queues = &mut self.peers.entry(origin).or_default().queues;
-        let queue = if open { &mut queues.incoming_open } else { &mut queues.incoming_done };
+        let queue = if record.is_open() { &mut queues.incoming_open } else { &mut queues.incoming_done };
         queue.insert(record.decide_by_ms, id);
     }
 
     fn unindex_incoming(&mut self, key: &IncomingKey, record: &Incoming) {
         let (origin, id) = *key;
-        let open = matches!(record.state, IncomingState::Voted { .. });
-        if let (true, Some(asset), Some(prepare)) = (open, record.asset, &record.prepare) {
-            let sum = self.pending.entry((origin, asset)).or_default();
-            *sum = sum.saturating_sub(u128::from(prepare.amount));
+        if let Some((asset, amount)) = record.pending() {
+            let sum = self.pending.entry(asset).or_default();
+            *sum = sum.saturating_sub(amount);
             if *sum == 0 {
-                self.pending.remove(&(origin, asset));
+                self.pending.remove(&asset);
             }
+        }
+        if let Some(recipient) = record.backs() {
+            let queues = &mut self.peers.entry(recipient).or_default().queues;
+            queues.backing_open.remove(record.decide_by_ms, key);
         }
         let queues = &mut self.peers.entry(origin).or_default().queues;
         queues.incoming_open.remove(record.decide_by_ms, &id);
@@ -399,10 +376,10 @@ impl Settlement {
         self.timers.first().map(|(at, _)| at)
     }
 
-    /// Yes votes for one origin and asset that are not decided: they count against the exposure cap.
+    /// Yes votes in one asset that are not finished: they count against the exposure cap.
     #[must_use]
-    pub fn pending(&self, origin: DomainId, asset: AssetIndex) -> u128 {
-        self.pending.get(&(origin, asset)).copied().unwrap_or(0)
+    pub fn pending(&self, asset: AssetIndex) -> u128 {
+        self.pending.get(&asset).copied().unwrap_or(0)
     }
 
     /// Forgets of every peer what is due, whether it speaks or not.
@@ -416,6 +393,24 @@ impl Settlement {
     ///
     /// A watermark never passes an unfinished record, so nothing unfinished is ever refused as too old.
     pub(crate) fn forget(&mut self, peer: &DomainId, stamp_ms: u64, max: usize) {
+        self.raise_watermarks(peer, stamp_ms);
+        for _ in 0..max {
+            let Some(state) = self.peers.get_mut(peer) else { return };
+            let ours = state.queues.outgoing_done.pop_due(state.outgoing_watermark_ms);
+            let theirs = state.queues.incoming_done.pop_due(state.incoming_watermark_ms);
+            if let Some((_, id)) = &ours {
+                self.forget_ours(peer, id);
+            }
+            if let Some((_, id)) = &theirs {
+                self.incoming.remove(&(*peer, *id));
+            }
+            if ours.is_none() && theirs.is_none() {
+                break;
+            }
+        }
+    }
+
+    fn raise_watermarks(&mut self, peer: &DomainId, stamp_ms: u64) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         let below = |open: &CowQueue<TransferId>, done: &CowQueue<TransferId>, newest: u64| {
             let limit = open.first().map_or(u64::MAX, |(by, _)| by.saturating_sub(1));
@@ -427,18 +422,20 @@ impl Settlement {
         let incoming = below(&queues.incoming_open, &queues.incoming_done, state.incoming_highest_ms);
         state.outgoing_watermark_ms = state.outgoing_watermark_ms.max(outgoing);
         state.incoming_watermark_ms = state.incoming_watermark_ms.max(incoming);
-        for _ in 0..max {
-            let ours = state.queues.outgoing_done.pop_due(state.outgoing_watermark_ms);
-            let theirs = state.queues.incoming_done.pop_due(state.incoming_watermark_ms);
-            if let Some((_, id)) = &ours {
-                self.outgoing.remove(id);
-            }
-            if let Some((_, id)) = &theirs {
-                self.incoming.remove(&(*peer, *id));
-            }
-            if ours.is_none() && theirs.is_none() {
-                break;
-            }
+    }
+
+    /// A record with two participants is forgotten once it lies behind the watermarks of both: a late question of either
+    /// must never find an unknown transfer that it posted.
+    fn forget_ours(&mut self, peer: &DomainId, id: &TransferId) {
+        let stays = self.outgoing.get_mut(id).is_some_and(|record| {
+            let issuer = record.prepare.asset.issuer;
+            record.across.as_mut().is_some_and(|across| {
+                across.of_mut(*peer == issuer).forgotten = true;
+                !across.both(|said| said.forgotten)
+            })
+        });
+        if !stays {
+            self.outgoing.remove(id);
         }
     }
 

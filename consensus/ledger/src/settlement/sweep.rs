@@ -8,7 +8,7 @@
 use super::{
     Effects,
     origin::Begin,
-    record::{Accrual, AccrualId, SWEEP_EVERY_MS},
+    dues::{Accrual, AccrualId, SWEEP_EVERY_MS},
 };
 use crate::{
     account::{AccountKey, AssetIndex, Leg},

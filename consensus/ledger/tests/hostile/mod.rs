@@ -65,7 +65,7 @@ pub(crate) fn outcomes() -> BTreeSet<Outcome> {
     let ask = |asset, word, by_ms| SettlementMessage::Prepare(prepare(word, asset, by_ms));
     assert_eq!(said(&mut alpha, ask(usd("beta"), "late", 0)), Outcome::TooOld);
     assert_eq!(said(&mut alpha, ask(usd("alpha"), "back", by_ms)), Outcome::ReserveInsufficient);
-    assert_eq!(said(&mut alpha, ask(usd("gamma"), "across", by_ms)), Outcome::DirectionUnsupported);
+    assert_eq!(said(&mut alpha, ask(usd("gamma"), "across", by_ms)), Outcome::NoTreatyPath);
 
     let twice = prepare("twice", usd("beta"), by_ms);
     assert_eq!(said(&mut alpha, SettlementMessage::Prepare(twice.clone())), Outcome::Applied);

@@ -1,9 +1,11 @@
-//! Settlement between two real ledgers: rules one by one, every order of one transfer, and many at random.
+//! Settlement between real ledgers: rules one by one, every order of one transfer, and many at random.
 
+mod across;
 mod checker;
 mod exhaustive;
 mod payouts;
 mod random;
 mod rules;
 mod statements;
+mod three;
 mod world;

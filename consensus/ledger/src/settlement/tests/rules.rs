@@ -133,7 +133,7 @@ fn a_vote_is_no_for_a_stranger_a_retired_agent_a_wrong_domain_and_an_asset_of_ne
     expect_no(&mut world, &said(&elsewhere), Outcome::WrongDomain);
     let asset = comity_proto::amount::AssetId { issuer: comity_proto::ids::DomainId([3; 32]), ..usd(0) };
     let across = Prepare { transfer: transfer_id(4), asset, ..prepare(5) };
-    expect_no(&mut world, &said(&across), Outcome::DirectionUnsupported);
+    expect_no(&mut world, &said(&across), Outcome::NoTreatyPath);
     let nothing = Prepare { transfer: transfer_id(5), ..prepare(0) };
     expect_no(&mut world, &said(&nothing), Outcome::AmountZero);
     world.set_treaty(1, false);

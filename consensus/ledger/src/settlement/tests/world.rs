@@ -5,7 +5,7 @@ use crate::{
     account::AccountKey,
     apply::Applied,
     check::{Checked, CheckedGenesis, CheckedItem},
-    settlement::{CheckedBatch, Outgoing, OwedMessage, record::SWEEP_EVERY_MS},
+    settlement::{CheckedBatch, Outgoing, OwedMessage, dues::SWEEP_EVERY_MS},
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
 use bytes::Bytes;
@@ -85,7 +85,7 @@ pub(super) fn transfer_id(n: u64) -> TransferId {
     TransferId(bytes)
 }
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         version: 1,
         escrow_fee_bps: 100,
@@ -103,7 +103,7 @@ fn policy() -> Policy {
 }
 
 impl Home {
-    fn new(side: Side) -> Home {
+    pub(super) fn new(side: Side) -> Home {
         let n = u8::try_from(side).expect("two sides");
         let (root, voter) = (secret(1 + n), secret(11 + n).public());
         let roster = Roster { domain: domain(side), epoch: 1, voters: vec![voter] };
@@ -194,7 +194,7 @@ fn document() -> TreatyDocument {
     TreatyDocument::between(part(0), part(1), None)
 }
 
-fn root(side: Side) -> SecretKey {
+pub(super) fn root(side: Side) -> SecretKey {
     secret(1 + u8::try_from(side).expect("two sides"))
 }
 
@@ -330,13 +330,15 @@ impl World {
 
 impl Home {
     /// An owed message as it travels. A query carries the digest of the batch, in place of its bytes.
-    fn message(&self, owed: OwedMessage) -> SettlementMessage {
+    pub(super) fn message(&self, owed: OwedMessage) -> SettlementMessage {
         match owed {
             OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
             OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
             OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
             OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
             OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
+            OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
+            OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: Bytes::copy_from_slice(&evidence.0) })
             }
