@@ -72,6 +72,10 @@ plants! {
     CreditTwice = "credit-twice";
     /// A vote of no is taken for a yes.
     NoIsYes = "no-is-yes";
+    /// Of two participants the first yes commits.
+    OneYesOfTwo = "one-yes-of-two";
+    /// The payee's domain mints a third domain's money as soon as the origin commits.
+    MintUnbacked = "mint-unbacked";
     /// What is owed is said once and never again.
     SaidOnce = "said-once";
     /// An older card takes the place of a newer one.

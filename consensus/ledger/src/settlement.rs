@@ -55,10 +55,10 @@ use comity_proto::{
     planted::{Plant, planted},
     settlement::{Prepare, SettlementMessage, SettlementRefusal},
 };
+pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;
-pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
 use record::FORGOTTEN_PER_STEP_MIN;
 pub use record::{Incoming, IncomingState, Outgoing, OutgoingState, PeerState, Settlement};
 pub use sweep::sweep_transfer;

@@ -121,9 +121,9 @@ fn view_of_outgoing(ledger: &Ledger, transfer: TransferId, record: &Outgoing) ->
     record.asset?;
     let peer = record.prepare.recipient.domain;
     let (state, finished, waits_for, fee, why) = match record.state {
-        OutgoingState::Undecided => ("begun", false, Some("the participant's vote"), None, None),
+        OutgoingState::Undecided => ("begun", false, Some(of_whom(ledger, record, "vote")), None, None),
         OutgoingState::Decided { commit, fee, .. } => {
-            (decided(commit), false, Some("the participant's acknowledgement"), Some(Minor(fee)), None)
+            (decided(commit), false, Some(of_whom(ledger, record, "acknowledgement")), Some(Minor(fee)), None)
         }
         OutgoingState::Closed { commit, fee, reason: why, .. } => {
             (decided(commit), true, None, Some(Minor(fee)), reason(why))
@@ -140,11 +140,23 @@ fn view_of_outgoing(ledger: &Ledger, transfer: TransferId, record: &Outgoing) ->
         amount: Minor(record.prepare.amount),
         state,
         finished,
-        waits_for: waits_for.map(str::to_owned),
+        waits_for,
         age_ms: ledger.stamp_ms().saturating_sub(record.begun_ms),
         fee,
         reason: why.or_else(|| reason(record.refusal)),
     })
+}
+
+/// Whose word an origin waits for; with two participants they are named.
+fn of_whom(ledger: &Ledger, record: &Outgoing, what: &str) -> String {
+    if record.across.is_none() {
+        return format!("the participant's {what}");
+    }
+    let undecided = record.state == OutgoingState::Undecided;
+    let silent =
+        record.unanswered().filter(|peer| !undecided || record.said(peer).is_some_and(|said| said.yes.is_none()));
+    let names: Vec<String> = silent.map(|peer| name_of(ledger, &peer)).collect();
+    format!("the {what} of {}", names.join(" and "))
 }
 
 const fn decided(commit: bool) -> &'static str {
@@ -153,10 +165,16 @@ const fn decided(commit: bool) -> &'static str {
 
 fn view_of_incoming(ledger: &Ledger, peer: DomainId, transfer: TransferId, record: &Incoming) -> Option<TransferView> {
     let prepare = record.prepare.as_ref()?;
-    let (state, finished, fee, why) = match record.state {
-        IncomingState::Voted { fee } => ("voted", false, Some(Minor(fee)), None),
-        IncomingState::Refused { reason: why } => ("refused", true, None, reason(Some(why))),
-        IncomingState::Finished { commit, fee } => (decided(commit), true, Some(Minor(fee)), None),
+    let (state, waits_for, fee, why) = match record.state {
+        IncomingState::Voted { fee } => ("voted", Some("the origin's decision"), Some(Minor(fee)), None),
+        IncomingState::Unbacked { fee } => {
+            ("unbacked", Some("the issuer's word that reserve stands behind it"), Some(Minor(fee)), None)
+        }
+        IncomingState::Backing => {
+            ("backing", Some("the word of the recipient's domain that it has minted"), None, None)
+        }
+        IncomingState::Refused { reason: why } => ("refused", None, None, reason(Some(why))),
+        IncomingState::Finished { commit, fee } => (decided(commit), None, Some(Minor(fee)), None),
     };
     Some(TransferView {
         transfer,
@@ -167,8 +185,8 @@ fn view_of_incoming(ledger: &Ledger, peer: DomainId, transfer: TransferId, recor
         issuer: prepare.asset.issuer,
         amount: Minor(prepare.amount),
         state,
-        finished,
-        waits_for: (!finished).then(|| "the origin's decision".to_owned()),
+        finished: waits_for.is_none(),
+        waits_for: waits_for.map(str::to_owned),
         age_ms: ledger.stamp_ms().saturating_sub(record.heard_ms),
         fee,
         reason: why.or_else(|| reason(record.refusal)),

@@ -35,6 +35,8 @@ fn kind(message: &OwedMessage) -> u8 {
         OwedMessage::Query { .. } => 3,
         OwedMessage::Acknowledge(_) => 4,
         OwedMessage::Refusal(_) => 5,
+        OwedMessage::Backing(_) => 6,
+        OwedMessage::BackingAnswer(_) => 7,
     }
 }
 

@@ -15,6 +15,9 @@ pub struct CoreArgs {
     /// All chance of a random run comes from it.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// So many random runs, one for each seed from the first on: one line in all.
+    #[arg(long, default_value_t = 1, conflicts_with = "exhaustive", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
     /// Steps of a random run: entries, packets, requests and faults.
     #[arg(long, default_value_t = 1_000_000)]
     pub steps: u64,
@@ -73,8 +76,54 @@ fn walk(args: &CoreArgs) -> u8 {
 }
 
 fn draw(args: &CoreArgs) -> u8 {
+    let mut sums = Sums::default();
+    for seed in args.seed..args.seed.saturating_add(args.seeds) {
+        match draw_one(args, seed) {
+            Ok(_) if args.seeds == 1 => {}
+            Ok(report) => sums.add(&report),
+            Err(Wrong) => return 129,
+        }
+    }
+    if args.seeds > 1 {
+        sums.print(args);
+    }
+    0
+}
+
+/// What many runs saw together.
+#[derive(Default)]
+struct Sums {
+    transfers: [u64; 4],
+    heals: u64,
+    doubt_us: u64,
+    virtual_us: u64,
+    steps: u64,
+}
+
+impl Sums {
+    fn add(&mut self, report: &random::Report) {
+        self.transfers.iter_mut().zip(report.transfers).for_each(|(sum, count)| *sum += count);
+        self.heals += report.heals;
+        self.doubt_us = self.doubt_us.max(report.doubt_us);
+        self.virtual_us += report.virtual_us;
+        self.steps += report.steps;
+    }
+
+    fn print(&self, args: &CoreArgs) {
+        let [begun, committed, aborted, across] = self.transfers;
+        println!("{} seeds from {} held, {} domains, {} steps", args.seeds, args.seed, args.domains, self.steps);
+        println!("  {:.0} hours of universe time", self.virtual_us as f64 / 3.6e9);
+        println!("  transfers: {begun} begun, {committed} committed ({across} of them across), {aborted} aborted");
+        println!("  {} heals; in doubt after one for at most {:.1} s (bar 10)", self.heals, self.doubt_us as f64 / 1e6);
+    }
+}
+
+/// It is told already.
+struct Wrong;
+
+fn draw_one(args: &CoreArgs, seed: u64) -> Result<random::Report, Wrong> {
     let options = Options {
-        seed: args.seed,
+        seed,
         steps: args.steps,
         domains: args.domains as usize,
         request_every_ms: args.request_every_ms,
@@ -86,16 +135,18 @@ fn draw(args: &CoreArgs) -> u8 {
     let took = on_core().saturating_sub(before);
     match ended {
         Ok(report) => {
-            print(&report, took);
-            0
+            if args.seeds == 1 {
+                print(&report, took);
+            }
+            Ok(report)
         }
         Err(wrong) => {
-            println!("seed {}: WRONG at step {}, {} ms: {}", args.seed, wrong.step, wrong.at_us / 1_000, wrong.what);
+            println!("seed {seed}: WRONG at step {}, {} ms: {}", wrong.step, wrong.at_us / 1_000, wrong.what);
             println!(
-                "again: comity-sim core --seed {} --steps {} --domains {} --request-every-ms {}",
-                args.seed, args.steps, args.domains, args.request_every_ms
+                "again: comity-sim core --seed {seed} --steps {} --domains {} --request-every-ms {}",
+                args.steps, args.domains, args.request_every_ms
             );
-            129
+            Err(Wrong)
         }
     }
 }
@@ -113,8 +164,8 @@ fn print(report: &random::Report, took: Duration) {
         report.options.request_every_ms,
         if report.options.signed { "signed" } else { "signatures believed" }
     );
-    let [begun, committed, aborted] = report.transfers;
-    println!("  transfers: {begun} begun, {committed} committed, {aborted} aborted");
+    let [begun, committed, aborted, across] = report.transfers;
+    println!("  transfers: {begun} begun, {committed} committed ({across} of them across), {aborted} aborted");
     println!("  {} heals; in doubt after one for at most {:.1} s (bar 10)", report.heals, report.doubt_us as f64 / 1e6);
     for (what, count) in &report.counts {
         println!("  {count:>9} {what}");

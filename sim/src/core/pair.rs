@@ -46,7 +46,8 @@ fn agreement(
     of_participant: DomainId,
 ) -> Result<(), String> {
     let forgotten_there = participant.peer_state(&of_origin).map_or(0, |peer| peer.incoming_watermark_ms);
-    for (id, record) in origin.outgoing().filter(|(_, record)| record.prepare.recipient.domain == of_participant) {
+    let asked = |record: &Outgoing| record.prepare.participants().any(|participant| participant == of_participant);
+    for (id, record) in origin.outgoing().filter(|(_, record)| asked(record)) {
         let there = participant.incoming_transfer(of_origin, *id).map(|record| record.state);
         let closed = matches!(record.state, OutgoingState::Closed { .. });
         let forgotten = there.is_none() && closed && record.prepare.decide_by_ms <= forgotten_there;
@@ -56,10 +57,10 @@ fn agreement(
                 Some(true),
                 Some(IncomingState::Finished { commit: false, .. } | IncomingState::Refused { .. }) | None,
             ) => return Err(format!("atomicity: {id} is committed at its origin and {there:?} at the participant")),
-            (Some(false) | None, Some(IncomingState::Finished { commit: true, .. })) => {
+            (Some(false) | None, Some(IncomingState::Finished { commit: true, .. } | IncomingState::Backing)) => {
                 return Err(format!("atomicity: {id} is posted at the participant and not committed at its origin"));
             }
-            (Some(_), Some(IncomingState::Voted { .. })) if closed => {
+            (Some(_), Some(IncomingState::Voted { .. } | IncomingState::Unbacked { .. })) if closed => {
                 return Err(format!("doubt: {id} is closed at its origin and the participant still waits"));
             }
             _ => {}
@@ -67,7 +68,7 @@ fn agreement(
     }
     let forgotten_here = origin.peer_state(&of_participant).map_or(0, |peer| peer.outgoing_watermark_ms);
     for ((from, id), record) in participant.incoming().filter(|((from, _), _)| *from == of_origin) {
-        let posted = matches!(record.state, IncomingState::Finished { commit: true, .. });
+        let posted = matches!(record.state, IncomingState::Finished { commit: true, .. } | IncomingState::Backing);
         let committed = origin.outgoing_transfer(id).and_then(decision) == Some(true);
         if posted && !committed && record.decide_by_ms > forgotten_here {
             let known = origin.outgoing_transfer(id).map(|record| record.state);
@@ -89,7 +90,9 @@ fn backing(issuer: &Ledger, holder: &Ledger, of_holder: DomainId) -> Result<(), 
         let reserve = issuer.balance_of(&AccountKey::peer(of_holder, index));
         let statement = issuer.supply_statement(of_holder).ok_or("no statement")?;
         let held = statement.asset(&asset).and_then(|line| line.held).unwrap_or(0);
-        let one_sided = committed_on_one_side(issuer, holder, &asset) + committed_on_one_side(holder, issuer, &asset);
+        let one_sided = committed_on_one_side(issuer, holder, &asset)
+            + committed_on_one_side(holder, issuer, &asset)
+            + backed_on_one_side(issuer, holder, of_holder, &asset);
         let wrapped = holder.supply_of(&asset);
         if u128::from(reserve) + u128::from(held) != u128::from(wrapped) + one_sided {
             return Err(format!(
@@ -108,16 +111,31 @@ fn committed_on_one_side(origin: &Ledger, participant: &Ledger, asset: &AssetId)
     let (Ok(of_origin), Ok(of_participant)) = (id_of(origin), id_of(participant)) else { return 0 };
     let open = origin.outgoing().filter(|(_, record)| {
         record.prepare.asset == *asset
-            && record.prepare.recipient.domain == of_participant
+            && record.prepare.participants().any(|participant| participant == of_participant)
             && matches!(
                 record.state,
                 OutgoingState::Decided { commit: true, .. } | OutgoingState::Closed { commit: true, .. }
             )
     });
     open.map(|(id, record)| match participant.incoming_transfer(of_origin, *id).map(|record| record.state) {
-        Some(IncomingState::Finished { commit: true, .. }) => 0,
+        Some(IncomingState::Finished { commit: true, .. } | IncomingState::Backing) => 0,
         None if matches!(record.state, OutgoingState::Closed { .. }) => 0,
         _ => u128::from(record.prepare.amount),
     })
     .sum()
+}
+
+/// Of third domains' payments: reserve that stands behind the holder, which has not minted yet.
+fn backed_on_one_side(issuer: &Ledger, holder: &Ledger, of_holder: DomainId, asset: &AssetId) -> u128 {
+    let moved = issuer.incoming().filter_map(|(key, record)| {
+        let prepare = record.prepare.as_ref().filter(|_| record.state == IncomingState::Backing)?;
+        let counts = prepare.asset == *asset && prepare.recipient.domain == of_holder;
+        counts.then_some((key, prepare.amount))
+    });
+    moved
+        .map(|((origin, id), amount)| match holder.incoming_transfer(*origin, *id).map(|record| record.state) {
+            Some(IncomingState::Finished { commit: true, .. }) => 0,
+            _ => u128::from(amount),
+        })
+        .sum()
 }

@@ -12,18 +12,36 @@ use comity_proto::{
     ids::{DomainId, TransferId},
 };
 
-/// What became of one transfer, as both logs tell it.
-#[derive(Clone, Copy, Debug)]
+/// What became of one transfer, as all logs tell it.
+#[derive(Clone, Debug)]
 struct Fate {
     /// Index of the recipient's domain.
     to: usize,
-    asset: AssetId,
+    /// Index of the domain that issues what moves.
+    issuer: usize,
     amount: u64,
     decide_by_ms: u64,
-    voted: Option<bool>,
+    /// By participant: the recipient's domain, and the issuer when it is a third.
+    said: BTreeMap<usize, Said>,
     decided: Option<bool>,
-    finished: Option<bool>,
     closed: bool,
+}
+
+/// What one participant made of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    voted: Option<bool>,
+    finished: Option<bool>,
+}
+
+impl Fate {
+    fn is_across(&self) -> bool {
+        self.said.len() > 1
+    }
+
+    fn all(&self, is: impl Fn(&Said) -> bool) -> bool {
+        self.said.values().all(is)
+    }
 }
 
 /// One domain as its events tell it.
@@ -45,8 +63,8 @@ pub struct Watch {
     held: BTreeMap<(usize, usize), i128>,
     /// By issuer, holder: committed by the origin and not yet posted by the participant.
     one_sided: BTreeMap<(usize, usize), i128>,
-    /// Transfers begun, committed and aborted.
-    pub counts: [u64; 3],
+    /// Transfers begun, committed and aborted; of the committed those with two participants.
+    pub counts: [u64; 4],
 }
 
 impl Watch {
@@ -54,7 +72,7 @@ impl Watch {
     pub fn new(ids: Vec<DomainId>) -> Watch {
         let books = ids.iter().map(|_| Books::default()).collect();
         let (fates, held, one_sided) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Watch { ids, books, fates, held, one_sided, counts: [0; 3] }
+        Watch { ids, books, fates, held, one_sided, counts: [0; 4] }
     }
 
     /// Takes in what one entry of a domain did; `ledger` is as the entry left it.
@@ -124,17 +142,11 @@ impl Watch {
                 *self.books[domain].supply.entry(*asset).or_default() -= i128::from(*amount);
             }
             EventKind::TransferBegun { transfer, recipient, asset, amount, decide_by_ms, .. } => {
-                let to = self.index_of(&recipient.domain)?;
-                let fate = Fate {
-                    to,
-                    asset: *asset,
-                    amount: *amount,
-                    decide_by_ms: *decide_by_ms,
-                    voted: None,
-                    decided: None,
-                    finished: None,
-                    closed: false,
-                };
+                let (to, issuer) = (self.index_of(&recipient.domain)?, self.index_of(&asset.issuer)?);
+                let participants = [to, issuer].into_iter().filter(|participant| *participant != domain);
+                let said = participants.map(|participant| (participant, Said::default())).collect();
+                let (amount, decide_by_ms) = (*amount, *decide_by_ms);
+                let fate = Fate { to, issuer, amount, decide_by_ms, said, decided: None, closed: false };
                 self.counts[0] += 1;
                 if self.fates.insert((domain, *transfer), fate).is_some() {
                     return Err(format!("exactly once: {transfer} of domain {domain} began twice"));
@@ -170,15 +182,15 @@ impl Watch {
     fn voted(&mut self, domain: usize, origin: &DomainId, transfer: &TransferId, yes: bool) -> Result<(), String> {
         let (origin, voter) = (self.index_of(origin)?, self.ids[domain]);
         let fate = self.known(origin, transfer)?;
-        if fate.to != domain {
+        let Some(said) = fate.said.get_mut(&domain) else {
             return Err(format!("authority: {voter} voted on {transfer}, which is not for it"));
-        }
-        if let Some(before) = fate.voted.replace(yes) {
+        };
+        if let Some(before) = said.voted.replace(yes) {
             return Err(format!("votes: {transfer} was voted {before} and then {yes}"));
         }
-        let (asset, amount) = (fate.asset, fate.amount);
-        if yes && asset.issuer == voter {
-            *self.held.entry((domain, origin)).or_default() += i128::from(amount);
+        let (issuer, amount) = (fate.issuer, i128::from(fate.amount));
+        if yes && issuer == domain {
+            *self.held.entry((domain, origin)).or_default() += amount;
         }
         Ok(())
     }
@@ -189,8 +201,8 @@ impl Watch {
         if let Some(before) = fate.decided.replace(commit) {
             return Err(format!("decisions: {transfer} was decided {before} and then {commit}"));
         }
-        if commit && fate.voted != Some(true) {
-            return Err(format!("votes: {transfer} is committed without a yes vote: {:?}", fate.voted));
+        if commit && !fate.all(|said| said.voted == Some(true)) {
+            return Err(format!("votes: {transfer} is committed without a yes of each: {:?}", fate.said));
         }
         if commit && stamp_ms >= fate.decide_by_ms {
             return Err(format!(
@@ -198,18 +210,15 @@ impl Watch {
                 fate.decide_by_ms
             ));
         }
-        fate.closed |= !commit && fate.voted == Some(false);
-        let fate = *fate;
+        // Whoever voted no is owed nothing; of two, the other one is.
+        fate.closed |= !commit && !fate.is_across() && fate.all(|said| said.voted == Some(false));
+        let (issuer, to, amount) = (fate.issuer, fate.to, i128::from(fate.amount));
+        self.counts[3] += u64::from(commit && fate.is_across());
         if commit {
-            *self.one_sided.entry(self.sides(&fate, origin)?).or_default() += i128::from(fate.amount);
+            let holder = if issuer == origin { to } else { origin };
+            *self.one_sided.entry((issuer, holder)).or_default() += amount;
         }
         Ok(())
-    }
-
-    /// Issuer and holder of what a transfer moves.
-    fn sides(&self, fate: &Fate, origin: usize) -> Result<(usize, usize), String> {
-        let issuer = self.index_of(&fate.asset.issuer)?;
-        Ok((issuer, if issuer == origin { fate.to } else { origin }))
     }
 
     fn finished(
@@ -221,7 +230,10 @@ impl Watch {
     ) -> Result<(), String> {
         let (origin, own) = (self.index_of(origin)?, self.ids[domain]);
         let fate = self.known(origin, transfer)?;
-        if let Some(before) = fate.finished.replace(commit) {
+        let Some(said) = fate.said.get_mut(&domain) else {
+            return Err(format!("authority: {own} finished {transfer}, which is not for it"));
+        };
+        if let Some(before) = said.finished.replace(commit) {
             return Err(format!("exactly once: {transfer} was finished with {before} and again with {commit}"));
         }
         if fate.decided != Some(commit) {
@@ -230,12 +242,20 @@ impl Watch {
                 fate.decided
             ));
         }
-        let fate = *fate;
-        if commit {
-            *self.one_sided.entry(self.sides(&fate, origin)?).or_default() -= i128::from(fate.amount);
+        let (issuer, to, amount, across) = (fate.issuer, fate.to, i128::from(fate.amount), fate.is_across());
+        let mut one_sided = |holder, by: i128| *self.one_sided.entry((issuer, holder)).or_default() += by;
+        match (commit, across) {
+            (false, _) => {}
+            (true, false) => one_sided(if issuer == origin { to } else { origin }, -amount),
+            // Reserve moves from behind the origin to behind the recipient's domain, which then mints.
+            (true, true) if domain == issuer => {
+                one_sided(origin, -amount);
+                one_sided(to, amount);
+            }
+            (true, true) => one_sided(to, -amount),
         }
-        if fate.asset.issuer == own {
-            *self.held.entry((domain, origin)).or_default() -= i128::from(fate.amount);
+        if domain == issuer {
+            *self.held.entry((domain, origin)).or_default() -= amount;
         }
         Ok(())
     }
@@ -243,13 +263,16 @@ impl Watch {
     fn closed(&mut self, origin: usize, transfer: &TransferId, commit: bool) -> Result<(), String> {
         let fate = self.known(origin, transfer)?;
         fate.closed = true;
-        match (fate.decided, fate.finished) {
-            (Some(true), Some(true)) if commit => Ok(()),
-            (Some(false), None | Some(false)) if !commit => Ok(()),
-            (decided, finished) => Err(format!(
-                "atomicity: {transfer} is closed with {commit}, decided {decided:?}, finished {finished:?}"
-            )),
+        let fits = match fate.decided {
+            Some(decided) if decided != commit => false,
+            Some(true) => fate.all(|said| said.finished == Some(true)),
+            Some(false) => fate.all(|said| said.finished != Some(true)),
+            None => false,
+        };
+        if fits {
+            return Ok(());
         }
+        Err(format!("atomicity: {transfer} is closed with {commit}: {fate:?}"))
     }
 
     /// Between a domain and each other one, for the money of both: reserve, held reserve and supply fit.
@@ -295,8 +318,11 @@ impl Watch {
     pub fn all_ended(&self) -> Result<(), String> {
         for ((origin, id), fate) in &self.fates {
             let fits = match fate.decided {
-                Some(true) => fate.finished == Some(true) && fate.closed,
-                Some(false) => fate.finished != Some(true) && !(fate.voted == Some(true) && fate.finished.is_none()),
+                Some(true) => fate.all(|said| said.finished == Some(true)) && fate.closed,
+                Some(false) => fate.all(|said| match said.finished {
+                    None => said.voted != Some(true),
+                    Some(posted) => !posted,
+                }),
                 None => false,
             };
             if !fits {

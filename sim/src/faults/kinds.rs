@@ -165,7 +165,7 @@ pub const WAITING: &[Waiting] = &[
     waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
     waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
     waiting("two-decisions", Byzantine, "an origin tells two participants different outcomes",
-        "transfers with two participants and proofs of equivocation"),
+        "a node that signs two decisions, in the adversary's hands"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
     waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
         "restore of a whole domain from a backup"),

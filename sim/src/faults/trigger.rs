@@ -97,7 +97,7 @@ pub struct Seen {
     pub host: HostId,
     /// Whose domain pays; its number.
     pub origin: usize,
-    /// Whose domain is paid; its number.
+    /// Whose domain votes, the one that was seen, or else the payee's; its number.
     pub participant: usize,
     /// Of which transfer.
     pub transfer: TransferId,
@@ -243,7 +243,7 @@ impl Lookout {
                 (State::Begun, *transfer, None)
             }
             EventKind::TransferVoted { transfer, origin, .. } => {
-                shared.known.insert(*transfer, (number(*origin)?, own));
+                shared.known.entry(*transfer).or_insert((number(*origin)?, own));
                 (State::Voted, *transfer, None)
             }
             EventKind::TransferDecided { transfer, commit, .. } => (State::Decided, *transfer, Some(*commit)),
@@ -251,7 +251,9 @@ impl Lookout {
             EventKind::TransferClosed { transfer, commit } => (State::Closed, *transfer, Some(*commit)),
             _ => return None,
         };
-        let (origin, participant) = *shared.known.get(&transfer)?;
+        let (origin, payee) = *shared.known.get(&transfer)?;
+        // Of two participants the one that was seen is meant.
+        let participant = if own == origin { payee } else { own };
         if state == State::Closed {
             shared.known.remove(&transfer);
         }

@@ -29,7 +29,7 @@ pub enum Who {
 pub enum Part {
     /// Whoever leads the payer's domain.
     OriginLeader,
-    /// Whoever leads the payee's domain.
+    /// Whoever leads the domain that votes: the one that was seen, or else the payee's.
     ParticipantLeader,
     /// The host on which the state was seen.
     Seen,

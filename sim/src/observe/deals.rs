@@ -30,9 +30,19 @@ pub struct Begun {
     pub decide_by_ms: u64,
 }
 
+impl Begun {
+    /// The domains that vote: the recipient's, and the issuer when it is a third one.
+    pub fn participants(&self, origin: DomainId) -> impl Iterator<Item = DomainId> {
+        let (payee, issuer) = (self.recipient.domain, self.asset.issuer);
+        [payee, issuer].into_iter().take(if issuer == payee { 1 } else { 2 }).filter(move |domain| *domain != origin)
+    }
+}
+
 /// One step with its time.
 #[derive(Clone, Debug)]
 pub struct Step<T> {
+    /// Whose log has it.
+    pub by: DomainId,
     /// When it was seen, universe time.
     pub at: TimeNs,
     /// Ledger time of whoever made it, ms.
@@ -57,11 +67,11 @@ pub struct Decision {
 pub struct Deal {
     /// At the origin.
     pub begun: Vec<Step<Begun>>,
-    /// At the participant: yes with the fee, or no with an outcome code.
+    /// At each participant: yes with the fee, or no with an outcome code.
     pub voted: Vec<Step<Result<u64, u16>>>,
     /// At the origin.
     pub decided: Vec<Step<Decision>>,
-    /// At the participant: commit or abort, and the fee.
+    /// At each participant: commit or abort, and the fee.
     pub finished: Vec<Step<(bool, u64)>>,
     /// At the origin: commit or abort.
     pub closed: Vec<Step<bool>>,
@@ -73,11 +83,17 @@ impl Deal {
         match (self.closed.is_empty(), self.decided.first(), self.voted.is_empty()) {
             (false, ..) => "closed",
             (true, Some(step), _) if step.what.commit => "committed",
-            (true, Some(step), _) if step.what.reason.is_some() => "closed",
+            // Who said no holds nothing; a second participant may, and is told.
+            (true, Some(step), _) if step.what.reason.is_some() && !self.is_across() => "closed",
             (true, Some(_), _) => "aborted",
             (true, None, false) => "voted",
             (true, None, true) => "begun",
         }
+    }
+
+    /// Whether it has two participants.
+    pub fn is_across(&self) -> bool {
+        self.begun.first().is_some_and(|begun| begun.what.participants(begun.by).count() > 1)
     }
 
     /// Its steps with their times, for people.
@@ -95,9 +111,11 @@ impl Deal {
         )
     }
 
-    /// Whether it is committed at its origin and not posted at its participant: in doubt there.
+    /// Whether it is committed at its origin and the recipient's domain has not posted it: in doubt there.
     pub fn is_one_sided(&self) -> bool {
-        self.decided.iter().any(|step| step.what.commit) && self.finished.is_empty()
+        let Some(begun) = self.begun.first() else { return false };
+        let payee = begun.what.recipient.domain;
+        self.decided.iter().any(|step| step.what.commit) && self.finished.iter().all(|step| step.by != payee)
     }
 
     /// Whether nothing is owed any more. An abort that answers a no is final without an acknowledgement.
@@ -120,25 +138,26 @@ impl Deals {
 
     /// Takes in an event of the log of `home`.
     pub(super) fn take_in(&mut self, home: DomainId, event: &Event, at: TimeNs) {
-        fn step<T>(event: &Event, at: TimeNs, what: T) -> Step<T> {
-            Step { at, stamp_ms: event.stamp_ms, what, legs: event.legs.clone() }
+        let by = home;
+        fn of<T>(by: DomainId, event: &Event, at: TimeNs, what: T) -> Step<T> {
+            Step { by, at, stamp_ms: event.stamp_ms, what, legs: event.legs.clone() }
         }
         match event.kind.clone() {
             EventKind::TransferBegun { transfer, source, recipient, asset, amount, decide_by_ms } => {
                 let begun = Begun { source, recipient, asset, amount, decide_by_ms };
-                self.of((home, transfer)).begun.push(step(event, at, begun));
+                self.of((home, transfer)).begun.push(of(by, event, at, begun));
             }
             EventKind::TransferVoted { origin, transfer, verdict, .. } => {
-                self.of((origin, transfer)).voted.push(step(event, at, verdict));
+                self.of((origin, transfer)).voted.push(of(by, event, at, verdict));
             }
             EventKind::TransferDecided { transfer, commit, reason, .. } => {
-                self.of((home, transfer)).decided.push(step(event, at, Decision { commit, reason }));
+                self.of((home, transfer)).decided.push(of(by, event, at, Decision { commit, reason }));
             }
             EventKind::TransferFinished { origin, transfer, commit, fee, .. } => {
-                self.of((origin, transfer)).finished.push(step(event, at, (commit, fee)));
+                self.of((origin, transfer)).finished.push(of(by, event, at, (commit, fee)));
             }
             EventKind::TransferClosed { transfer, commit } => {
-                self.of((home, transfer)).closed.push(step(event, at, commit));
+                self.of((home, transfer)).closed.push(of(by, event, at, commit));
             }
             _ => {}
         }

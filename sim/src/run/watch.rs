@@ -114,6 +114,16 @@ impl Watch {
                 *reached.entry(format!("answer:{answer}")).or_default() += 1;
             }
         });
+        let across =
+            self.seen.lock().deals.all().filter(|(_, deal)| deal.is_across()).fold((0, 0), |sums, (_, deal)| {
+                let committed = deal.decided.iter().any(|step| step.what.commit);
+                (sums.0 + u64::from(committed), sums.1 + u64::from(!committed))
+            });
+        for (key, times) in [("across:committed", across.0), ("across:not-committed", across.1)] {
+            if times > 0 {
+                reached.insert(key.to_owned(), times);
+            }
+        }
         let judged = self.oracles.iter().flat_map(|oracle| oracle.judged()).filter(|(_, times)| *times > 0);
         judged.for_each(|(key, times)| *reached.entry((*key).to_owned()).or_default() += times);
         reached

@@ -129,11 +129,20 @@ fn rates(scenario: &Scenario) -> Result<(), Wrong> {
             return wrong(path![table, key], format!("{key} is {rate}"), "write 0 or more");
         }
     }
-    let shares = [("load", "across", load.across), ("load", "escrows", load.escrows), ("chaos", "share", chaos.share)];
+    let shares = [
+        ("load", "across", load.across),
+        ("load", "third", load.third),
+        ("load", "escrows", load.escrows),
+        ("chaos", "share", chaos.share),
+    ];
     for (table, key, share) in shares {
         if !(0.0..=1.0).contains(&share) {
             return wrong(path![table, key], format!("{key} is {share}"), "write a share between 0 and 1");
         }
+    }
+    if load.third > 0.0 && scenario.domains.len() < 3 {
+        let what = format!("third is {} and there are {} domains", load.third, scenario.domains.len());
+        return wrong(path!["load", "third"], what, "name at least three domains, or leave it out");
     }
     chaos.kinds.iter().enumerate().try_for_each(|(at, kind)| is_kind(path!["chaos", "kinds", at], kind))
 }

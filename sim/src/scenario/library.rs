@@ -15,6 +15,7 @@ ready![
     "partition-2pc",
     "coordinator-crash",
     "participant-crash",
+    "three-domain-across",
     "slow-disk",
     "torn-disk",
     "clock-chaos",
@@ -41,20 +42,12 @@ pub struct Waiting {
 }
 
 /// Scenarios that wait for a part of the node.
-pub const WAITING: &[Waiting] = &[
-    Waiting {
-        name: "three-domain-across",
-        about: "A payment from alpha's paper to gamma's goes through beta, two participants and one decision",
-        expect: "all three books change or none does, and no unit of any paper is made on the way",
-        waits_for: "federation: transfers with two participants",
-    },
-    Waiting {
-        name: "equivocating-origin",
-        about: "An origin tells one participant to commit and the other to abort, both signed",
-        expect: "either participant can show both signatures, and the origin's treaty ends by that proof",
-        waits_for: "federation: transfers with two participants and proofs of equivocation",
-    },
-];
+pub const WAITING: &[Waiting] = &[Waiting {
+    name: "equivocating-origin",
+    about: "An origin tells one participant to commit and the other to abort, both signed",
+    expect: "either participant can show both signatures, and the origin's treaty ends by that proof",
+    waits_for: "a node that signs two decisions, in the adversary's hands",
+}];
 
 /// All that can be run.
 pub fn ready() -> impl Iterator<Item = Scenario> {

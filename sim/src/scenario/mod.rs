@@ -122,15 +122,23 @@ pub struct Load {
     pub per_second: f64,
     /// Share of the operations that cross into another domain.
     pub across: f64,
+    /// Share of the payments that cross which are made in the money of a third domain.
+    #[serde(default, skip_serializing_if = "is_none_of_it")]
+    pub third: f64,
     /// Share of the operations that are escrows (lock, submit, release, dispute, or silence); the rest are transfers.
     pub escrows: f64,
     /// Cards published per virtual second of each domain.
     pub cards_per_second: f64,
 }
 
+/// Plans of scenarios without it are what they were before it could be said.
+fn is_none_of_it(share: &f64) -> bool {
+    *share == 0.0
+}
+
 impl Default for Load {
     fn default() -> Self {
-        Load { agents: 4, per_second: 4.0, across: 0.6, escrows: 0.4, cards_per_second: 0.2 }
+        Load { agents: 4, per_second: 4.0, across: 0.6, third: 0.0, escrows: 0.4, cards_per_second: 0.2 }
     }
 }
 

@@ -92,26 +92,32 @@ pub async fn traffic(
         let Some(from) = chance.pick(&town.agents).cloned() else { return };
         let across = chance.ratio(load.across) && !from.is_saver;
         let hires = chance.ratio(load.escrows) && !from.is_saver;
+        let third = load.third;
         let mut own = town.hosts.universe.chance(&format!("operation {number}"));
         let town = town.clone();
         comity_runtime::spawn(async move {
             match hires {
                 true => escrows::live(town, from, across, &mut own).await,
-                false => pay(&town, &from, across, &mut own).await,
+                false => pay(&town, &from, across, third, &mut own).await,
             }
         });
     }
 }
 
-/// One payment: in the own money, or in the receiver's (wrapped money that goes home).
-async fn pay(town: &Town, from: &SimAgent, across: bool, chance: &mut Chance) {
+/// One payment: in the own money, in the receiver's (wrapped money that goes home), or in a third domain's.
+async fn pay(town: &Town, from: &SimAgent, across: bool, third: f64, chance: &mut Chance) {
     let others = town.others(from, !across);
     let drawn = chance.pick(&others).copied();
     let is_hot = town.hosts.mood().is_hot;
     let Some(to) = others.first().copied().filter(|_| is_hot).or(drawn) else { return };
     let Some(party) = town.party(to) else { return };
     let goes_home = across && chance.ratio(0.3);
-    let issuer = if goes_home { to.domain } else { from.domain };
+    let mut issuer = if goes_home { to.domain } else { from.domain };
+    if across && third > 0.0 && chance.ratio(third) {
+        let all = 0..town.hosts.domains().len();
+        let thirds: Vec<usize> = all.filter(|domain| *domain != from.domain && *domain != to.domain).collect();
+        issuer = chance.pick(&thirds).copied().unwrap_or(issuer);
+    }
     let most = if from.is_saver { SAVING_MAX } else { PAYMENT_MAX };
     let mut id = [0; 16];
     chance.fill(&mut id);

@@ -157,7 +157,8 @@ impl Ledger {
             return Outcome::Exists;
         }
         said.yes = Some((fee, batch.digest()));
-        let fee = across.both(|said| said.yes.is_some()).then(|| across.recipient.yes.map_or(0, |(fee, _)| fee));
+        let enough = across.both(|said| said.yes.is_some()) || planted(Plant::OneYesOfTwo);
+        let fee = enough.then(|| across.recipient.yes.map_or(0, |(fee, _)| fee));
         effects.keep(batch);
         self.settlement.outgoing.insert(record.prepare.transfer, record.clone());
         if let Some(fee) = fee {

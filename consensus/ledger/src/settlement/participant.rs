@@ -195,7 +195,7 @@ impl Ledger {
                 let commit = decision.commit;
                 let waits = record.prepare.as_ref().is_some_and(|prepare| self.waits_for_backing(prepare));
                 let record = Incoming { decision_evidence: Some(batch.digest()), ..record };
-                if commit && waits && record.backing.is_none() {
+                if commit && waits && record.backing.is_none() && !planted(Plant::MintUnbacked) {
                     self.settlement.put_incoming(key, Incoming { state: IncomingState::Unbacked { fee }, ..record });
                 } else {
                     self.finish(&key, record, fee, commit, effects);

@@ -5,8 +5,8 @@
 
 use super::{
     Effects,
-    origin::Begin,
     dues::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
+    origin::Begin,
 };
 use crate::{account::AssetIndex, outcome::Outcome, state::Ledger};
 use comity_proto::{

@@ -86,7 +86,9 @@ impl Outgoing {
     fn remembered_for(&self) -> impl Iterator<Item = DomainId> {
         let issuer = self.prepare.asset.issuer;
         let across = self.across.as_deref();
-        self.prepare.participants().filter(move |peer| across.is_none_or(|across| !across.of(*peer == issuer).forgotten))
+        self.prepare
+            .participants()
+            .filter(move |peer| across.is_none_or(|across| !across.of(*peer == issuer).forgotten))
     }
 
     /// What orders the record among those of its peer: `decide_by`, or a later close, so that whoever waited long for the

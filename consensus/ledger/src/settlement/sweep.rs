@@ -7,8 +7,8 @@
 
 use super::{
     Effects,
-    origin::Begin,
     dues::{Accrual, AccrualId, SWEEP_EVERY_MS},
+    origin::Begin,
 };
 use crate::{
     account::{AccountKey, AssetIndex, Leg},

@@ -328,8 +328,8 @@ impl World {
             OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
             OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
             OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
-        OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
-        OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
+            OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
+            OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: self.evidence[&evidence].clone() })
             }

@@ -17,7 +17,7 @@ macro_rules! own {
     };
 }
 
-own!["calm", "power", "border", "heirs", "clocks", "crowd"];
+own!["calm", "power", "border", "heirs", "clocks", "crowd", "third"];
 
 /// Bugs with seeds at which they are known to be caught, cheap enough to try each time.
 const QUICK: &str = include_str!("../../../gate/quick.txt");
@@ -50,6 +50,8 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         P::StaleRead | P::SaidOnce => "heirs",
         // One clock after the other goes back while its host leads.
         P::OwnClock => "clocks",
+        // Three domains, two of which vote.
+        P::OneYesOfTwo | P::MintUnbacked => "third",
         // Many requests in one entry, of different outcomes.
         P::CrossedAnswers => "crowd",
     }

@@ -278,6 +278,8 @@ impl Search {
                 SettlementMessage::Query(_) => "query".to_owned(),
                 SettlementMessage::Acknowledge(_) => "acknowledge".to_owned(),
                 SettlementMessage::Refusal(refusal) => format!("refusal {}", refusal.reason),
+                SettlementMessage::Backing(_) => "backing".to_owned(),
+                SettlementMessage::BackingAnswer(_) => "answer to a backing".to_owned(),
             };
             format!("{kind} of domain {}", message.from)
         };

@@ -69,11 +69,18 @@ impl Desk<'_> {
         let (from, to) = (self.chance.below(agents) as usize, self.chance.below(agents) as usize);
         let others = self.cast.domains.len() as u64;
         let away = (domain + self.chance.between(1, others.max(2) - 1) as usize) % self.cast.domains.len();
-        match self.chance.below(10) {
+        let third = (0..self.cast.domains.len()).filter(|third| *third != domain && *third != away);
+        let third: Vec<usize> = third.collect();
+        match self.chance.below(12) {
             0 => self.lock(domain, from, away, to),
             1 | 2 => self.pay(domain, from, domain, to, domain),
             3..7 => self.pay(domain, from, away, to, domain),
-            _ => self.pay(domain, from, away, to, away),
+            7..10 => self.pay(domain, from, away, to, away),
+            // In money of a third domain, which it may have been paid before.
+            _ => {
+                let issuer = third.get(self.chance.below(third.len().max(1) as u64) as usize);
+                self.pay(domain, from, away, to, issuer.copied().unwrap_or(away))
+            }
         }
     }
 

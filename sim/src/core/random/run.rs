@@ -30,8 +30,8 @@ pub struct Report {
     pub virtual_us: u64,
     /// How often each thing happened.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Transfers begun, committed and aborted.
-    pub transfers: [u64; 3],
+    /// Transfers begun, committed and aborted; of the committed those with two participants.
+    pub transfers: [u64; 4],
     /// The longest that a transfer stayed in doubt after a heal, us.
     pub doubt_us: u64,
     /// Heals.

@@ -1,5 +1,6 @@
 //! Money: nothing appears, nothing vanishes, and it goes where the terms say.
 
+mod backed;
 mod double_entry;
 mod escrow;
 mod escrow_life;
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
     vec![
         double_entry::oracle(),
         supply::oracle(),
+        backed::oracle(),
         Box::new(shadow::Shadow::default()),
         Box::new(once::Once::default()),
         Box::new(escrow_life::EscrowLife::default()),

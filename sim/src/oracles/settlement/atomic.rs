@@ -6,7 +6,7 @@ use crate::oracles::{Looks, Oracle, View};
 pub(super) fn oracle() -> Box<dyn Oracle> {
     Box::new(Looks {
         name: "atomic",
-        claim: "a transfer is never committed in one domain and aborted in the other",
+        claim: "a transfer is never committed in one domain and aborted in another",
         look,
     })
 }
@@ -19,7 +19,7 @@ fn look(view: &View<'_>) -> Result<(), String> {
         let mut ends = origin.chain(told).chain(there);
         let Some(first) = ends.next() else { continue };
         if ends.any(|end| end != first) {
-            return Err(format!("{} ended differently in its two domains", named(view, key)));
+            return Err(format!("{} ended differently in its domains", named(view, key)));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::oracles::{Looks, Oracle, View};
 pub(super) fn oracle() -> Box<dyn Oracle> {
     Box::new(Looks {
         name: "no-commit-without-yes",
-        claim: "an origin commits only what the other domain's log had promised before",
+        claim: "an origin commits only what the log of every participant had promised before",
         look,
     })
 }
@@ -14,9 +14,13 @@ pub(super) fn oracle() -> Box<dyn Oracle> {
 fn look(view: &View<'_>) -> Result<(), String> {
     for (key, deal) in view.seen.deals.touched() {
         let Some(decided) = deal.decided.first().filter(|step| step.what.commit) else { continue };
-        let promised = deal.voted.iter().any(|step| step.what.is_ok() && step.at <= decided.at);
-        if !promised {
-            return Err(format!("{} was committed; the other domain's log promised nothing", named(view, key)));
+        let promised = |by| {
+            let yes = deal.voted.iter().filter(|step| step.by == by && step.what.is_ok());
+            yes.into_iter().any(|step| step.at <= decided.at)
+        };
+        let Some(begun) = deal.begun.first() else { continue };
+        if !begun.what.participants(begun.by).all(promised) {
+            return Err(format!("{} was committed; a participant's log promised nothing", named(view, key)));
         }
     }
     Ok(())

@@ -209,10 +209,16 @@ fn words_about_backing_are_believed_only_of_those_who_may_say_them() {
         (from, ISSUER, SettlementMessage::BackingAnswer(said))
     };
     assert_eq!(three.deliver(&backing(&prepare, PAYER)).0, Outcome::NotAuthorised);
-    let less = (ISSUER, PAYEE, match backing(&prepare, ISSUER).2 {
-        SettlementMessage::Backing(backing) => SettlementMessage::Backing(Backing { amount: AMOUNT - 1, ..backing }),
-        other => other,
-    });
+    let less = (
+        ISSUER,
+        PAYEE,
+        match backing(&prepare, ISSUER).2 {
+            SettlementMessage::Backing(backing) => {
+                SettlementMessage::Backing(Backing { amount: AMOUNT - 1, ..backing })
+            }
+            other => other,
+        },
+    );
     assert_eq!(three.deliver(&less).0, Outcome::ExistsWithDifferentContent);
     let unknown = Prepare { transfer: transfer_id(3), ..prepare.clone() };
     assert_eq!(three.deliver(&backing(&unknown, ISSUER)).0, Outcome::UnknownTransfer);

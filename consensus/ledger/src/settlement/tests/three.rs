@@ -216,10 +216,8 @@ impl Three {
         for side in [ISSUER, PAYEE] {
             let there = self.at(side, id);
             let posted = matches!(there, Some(IncomingState::Finished { commit: true, .. } | IncomingState::Backing));
-            let refused = matches!(
-                there,
-                Some(IncomingState::Finished { commit: false, .. } | IncomingState::Refused { .. })
-            );
+            let refused =
+                matches!(there, Some(IncomingState::Finished { commit: false, .. } | IncomingState::Refused { .. }));
             if (posted && commit != Some(true)) || (refused && commit == Some(true)) {
                 return Err(format!("not all or nothing: decided {commit:?}, {there:?} at {side}"));
             }
@@ -234,7 +232,8 @@ impl Three {
     /// Everything that tells one state from another.
     pub(super) fn print(&self, sent: &[Message]) -> String {
         let records = |home: &Home| {
-            let ours: Vec<_> = home.ledger.outgoing().map(|(_, record)| (record.state, record.across.clone())).collect();
+            let ours: Vec<_> =
+                home.ledger.outgoing().map(|(_, record)| (record.state, record.across.clone())).collect();
             let theirs: BTreeMap<_, _> =
                 home.ledger.incoming().map(|(key, record)| (*key, (record.state, record.backing))).collect();
             (ours, theirs, home.now_ms, home.ledger.treaties().map(|treaty| treaty.standing()).collect::<Vec<_>>())
