@@ -42,6 +42,9 @@ pub struct Config {
     /// Seconds between two looks at each peer's checkpoint; 0 looks never.
     #[serde(default = "witness_default")]
     pub witness_every_s: u64,
+    /// Seconds after which the domain card is signed again for its figures; 0 makes no card.
+    #[serde(default = "card_default")]
+    pub card_every_s: u64,
     /// The voters with which the domain is founded; empty for a domain of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub founders: Vec<Founder>,
@@ -52,6 +55,13 @@ const WITNESS_EVERY_S: u64 = 10;
 
 const fn witness_default() -> u64 {
     WITNESS_EVERY_S
+}
+
+/// Every edition goes to the whole mesh: the figures on it say how old they are.
+const CARD_EVERY_S: u64 = 600;
+
+const fn card_default() -> u64 {
+    CARD_EVERY_S
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -123,6 +133,7 @@ impl Config {
             log: LogSizes::default(),
             hold_votes_ms: 0,
             witness_every_s: WITNESS_EVERY_S,
+            card_every_s: CARD_EVERY_S,
             founders: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 //! | file | what | secret |
 //! |---|---|---|
 //! | `config.toml` | addresses, timing, founders | |
+//! | `card.toml` | what the operator adds to the domain card | |
 //! | `node.key` | the node's identity | yes |
 //! | `node.cert` | certificate by the domain | |
 //! | `domain.pub` | the domain's root key | |
@@ -16,6 +17,7 @@
 use crate::{
     config::{CONFIG_FILE, Config},
     founding::{DomainKeys, first_policy, fresh_key},
+    registry::profile::{PROFILE_FILE, Profile},
     service::{
         error::{Kind, ServiceError},
         principal::fresh_token,
@@ -54,6 +56,8 @@ pub struct Home {
     pub operator_token: String,
     /// Lets newcomers register.
     pub admission_token: String,
+    /// What the operator adds to the domain card, as this node knew it at the start.
+    pub profile: Profile,
 }
 
 impl Home {
@@ -103,6 +107,7 @@ impl Home {
             domain_keys: Some(keys),
             operator_token: fresh_token(),
             admission_token: fresh_token(),
+            profile: Profile::default(),
         })
     }
 
@@ -126,6 +131,7 @@ impl Home {
             domain_keys: None,
             operator_token: fresh_token(),
             admission_token: fresh_token(),
+            profile: Profile::default(),
         }
     }
 
@@ -186,6 +192,10 @@ impl Home {
             domain_keys,
             operator_token: secret_text(dir, "api.token")?,
             admission_token: secret_text(dir, "admission.token")?,
+            profile: match files::read(&dir.join(PROFILE_FILE)).map_err(io)? {
+                Some(text) => Profile::parse(&String::from_utf8_lossy(&text))?,
+                None => Profile::default(),
+            },
         })
     }
 

@@ -20,6 +20,7 @@ pub mod http;
 pub mod join;
 pub mod mesh;
 pub mod node;
+pub mod registry;
 pub mod run;
 pub mod runtime;
 pub mod service;

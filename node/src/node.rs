@@ -11,6 +11,7 @@ use crate::{
         Caller, CardStore, Class, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Refusal, Relation, Trust,
         TrustedDomain,
     },
+    registry::{self, Shown},
     service::{
         error::{Kind, ServiceError},
         principal::Tokens,
@@ -56,6 +57,7 @@ pub struct Node {
     tokens: Tokens,
     join: JoinDesk,
     memory: Arc<Memory>,
+    shown: Shown,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -125,12 +127,14 @@ impl Node {
         let desk = Arc::new(Desk::default());
         let join = JoinDesk::default();
         let memory = Memory::on(disk.clone());
-        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, memory, disk, _data: data });
+        let shown = Shown::new(home.profile.clone());
+        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, memory, shown, disk, _data: data });
         node.serve_mesh();
         comity_runtime::spawn(found(node.clone()));
         comity_runtime::spawn(watch_trust(node.clone()));
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
+        comity_runtime::spawn(registry::tend(node.clone()));
         let every = Duration::from_secs(node.home.config.witness_every_s);
         if !every.is_zero() {
             comity_runtime::spawn(witness::run(node.clone(), every));
@@ -237,6 +241,11 @@ impl Node {
     /// What it keeps as a witness of its peers.
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// What it shows of its domain.
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// Its key: it signs what the node says for its domain.

@@ -4,12 +4,12 @@
 //! The newest card of an owner wins, whatever path it came by; see [`newer_than`].
 
 use crate::{
-    amount::{AssetCode, AssetId},
+    amount::AssetId,
     envelope::{Signed, Verified},
     identity::KeyAttestation,
     ids::{AgentId, DomainId, Hash, PublicKey},
     reject::Reject,
-    text::{Capability, Description, Endpoint, Nickname},
+    text::{Capability, Description, Nickname},
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -135,28 +135,19 @@ impl Card for AgentCard {
 
 /// What a domain says about itself. Context [`crate::envelope::Context::DomainCard`]; signed by the root key, or by a
 /// voter of the roster that the card carries (the root key can stay offline).
+///
+/// What software of others reads is the document, which they fetch over HTTP: JSON with a signature of its own, by the
+/// same key. The fields around it are what the mesh needs without reading JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainCard {
     /// Who.
     pub domain: DomainId,
     /// Its root key: a hint; peers pin it by consent.
     pub key: PublicKey,
-    /// Display only.
-    pub nickname: Nickname,
-    /// Version of the policy in force.
-    pub policy_version: u64,
-    /// SHA-256 of that policy; see [`crate::policy::Policy::digest`].
-    pub policy_hash: Hash,
-    /// Fee of a release.
-    pub escrow_fee_bps: u16,
-    /// Fee of a transfer that arrives here.
-    pub transfer_fee_bps: u16,
     /// Envelope of the roster.
     pub roster: Bytes,
-    /// Where its nodes listen: hints.
-    pub endpoints: Vec<Endpoint>,
-    /// Figures of its own assets; empty when it publishes none.
-    pub supply: Vec<SupplyFigure>,
+    /// The registry card, exact bytes: empty if and only if the domain is gone.
+    pub document: Bytes,
     /// Counts up with each card.
     pub sequence: u64,
     /// When it was signed, ms since the Unix epoch, by its owner's clock.
@@ -165,21 +156,6 @@ pub struct DomainCard {
     pub expires_at_ms: u64,
     /// A tombstone: the domain is gone.
     pub retired: bool,
-}
-
-/// How much of an asset there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SupplyFigure {
-    /// An asset of this domain.
-    pub code: AssetCode,
-    /// Its decimals.
-    pub scale: u8,
-    /// Its cap, minor units.
-    pub supply_cap: u64,
-    /// Issued and not burned, minor units.
-    pub issued: u64,
-    /// Ledger time of the figure, ms since the Unix epoch.
-    pub as_of_ms: u64,
 }
 
 impl Card for DomainCard {

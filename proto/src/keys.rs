@@ -40,6 +40,11 @@ impl SecretKey {
     pub fn sign(&self, context: Context, payload: &[u8]) -> [u8; SIGNATURE_BYTES] {
         self.0.sign(&signed_bytes(context, payload)).to_bytes()
     }
+
+    /// Signs a text that [`crate::jws`] made: it never begins as the signed bytes of a context do.
+    pub(crate) fn sign_jws(&self, text: &str) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(text.as_bytes()).to_bytes()
+    }
 }
 
 impl fmt::Debug for SecretKey {

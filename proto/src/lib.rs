@@ -12,6 +12,7 @@
 //! | [`reject`] | why bytes are refused before a ledger sees them |
 //! | [`ids`], [`keys`], [`amount`], [`text`] | the small values |
 //! | [`envelope`] | contexts, signing, `Verified<T>` |
+//! | [`jws`] | signatures over JSON that software of others reads |
 //! | [`command`], [`escrow`], [`policy`], [`treaty`] | what a ledger may be asked |
 //! | [`settlement`] | two-phase commit between domains |
 //! | [`entry`] | what stands in the replicated log |
@@ -48,6 +49,7 @@ pub mod escrow;
 pub mod gossip;
 pub mod identity;
 pub mod ids;
+pub mod jws;
 pub mod keys;
 pub mod limits;
 pub mod planted;

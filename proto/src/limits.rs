@@ -196,10 +196,10 @@ pub const NONCE_BYTES: usize = 16;
 pub const CARD_BYTES_MAX: usize = 16 * 1_024;
 /// Capabilities of one agent.
 pub const CAPABILITIES_MAX: usize = 32;
-/// Addresses in a heartbeat or a domain card.
+/// Addresses in a heartbeat or a join request.
 pub const ENDPOINTS_MAX: usize = 16;
-/// Supply figures in a domain card.
-pub const SUPPLY_FIGURES_MAX: usize = 64;
+/// The JSON document in a domain card: also what one HTTP answer carries and what a verifier reads.
+pub const DOMAIN_DOCUMENT_BYTES_MAX: usize = 14 * 1_024;
 /// Longest life of a card: an owner that is alive signs again.
 pub const CARD_VALID_MAX_MS: u64 = 30 * DAY_MS;
 /// Digests in one repair message.
@@ -272,7 +272,7 @@ const _: () = {
         "the longest agent card fits"
     );
     assert!(
-        ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + SUPPLY_FIGURES_MAX * 96 + ROSTER_BYTES_MAX < CARD_BYTES_MAX,
+        DOMAIN_DOCUMENT_BYTES_MAX + ROSTER_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 128 <= CARD_BYTES_MAX,
         "the longest domain card fits"
     );
     assert!(

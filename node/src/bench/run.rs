@@ -26,6 +26,8 @@ pub enum BenchCommand {
     Transfer(BenchFlags),
     /// Memory and processor time of a node that does nothing.
     Idle(IdleFlags),
+    /// Round trips of an unchanged poll of the domain card.
+    Card(CardFlags),
 }
 
 /// How to measure.
@@ -57,6 +59,17 @@ pub struct IdleFlags {
     /// Seconds.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
+    /// The node's disk goes into a new directory below this one, removed at the end.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How often to poll.
+#[derive(Args, Clone, Debug)]
+pub struct CardFlags {
+    /// Counted polls.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    pub polls: u64,
     /// The node's disk goes into a new directory below this one, removed at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -112,14 +125,16 @@ impl BenchFlags {
 /// # Errors
 /// When a contender cannot be set up, or on Ctrl-C. All that was started is stopped and removed.
 pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
-    if let BenchCommand::Idle(flags) = &command {
-        return idle(flags, json).await;
+    match &command {
+        BenchCommand::Idle(flags) => return idle(flags, json).await,
+        BenchCommand::Card(flags) => return card(flags, json).await,
+        BenchCommand::Escrow(_) | BenchCommand::Transfer(_) => {}
     }
     let measured = async {
         match &command {
             BenchCommand::Escrow(flags) => escrow(flags).await,
             BenchCommand::Transfer(flags) => transfer(flags).await,
-            BenchCommand::Idle(_) => Ok(Vec::new()),
+            BenchCommand::Idle(_) | BenchCommand::Card(_) => Ok(Vec::new()),
         }
     };
     let comparisons = tokio::select! {
@@ -142,6 +157,17 @@ async fn idle(flags: &IdleFlags, json: bool) -> Result<(), BenchError> {
         println!("{}", idle.document());
     } else {
         println!("{}", idle.sentence());
+    }
+    Ok(())
+}
+
+async fn card(flags: &CardFlags, json: bool) -> Result<(), BenchError> {
+    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let polls = super::card::poll(&folder, flags.polls).await?;
+    if json {
+        println!("{}", polls.document());
+    } else {
+        println!("{}", polls.sentence());
     }
     Ok(())
 }

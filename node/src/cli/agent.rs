@@ -138,6 +138,7 @@ fn cards(domain: &DomainView, found: &[Value]) -> String {
 pub(super) fn card(context: &Context, command: &CardCommand) -> Result<(), ServiceError> {
     let domain = context.domain()?;
     match command {
+        CardCommand::Domain(command) => return super::card::domain(context, &domain, command),
         CardCommand::Publish { name, description, capabilities, price, days } => {
             let signer = context.wallet.signer(name, domain.domain)?;
             let Some(agent) = signer.agent_id() else { return Err(ServiceError::not_found("agent", name)) };

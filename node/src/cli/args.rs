@@ -1,9 +1,11 @@
 //! The grammar of the command line: noun verb. A command that does not exist yet is not in `--help`.
 
+mod card;
 mod dev;
 mod ledger;
 mod peer;
 
+pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
@@ -194,33 +196,6 @@ pub struct DiscoverArgs {
     /// Only agents of this domain.
     #[arg(long)]
     pub domain: Option<String>,
-}
-
-/// `card …`
-#[derive(Debug, Subcommand)]
-pub enum CardCommand {
-    /// Sign and gossip a card.
-    Publish {
-        /// Local key name.
-        name: String,
-        /// What it does, in a sentence.
-        #[arg(long)]
-        description: String,
-        /// May be given several times.
-        #[arg(long = "capability", required = true)]
-        capabilities: Vec<String>,
-        /// Price of a task, such as 5.00.
-        #[arg(long)]
-        price: String,
-        /// Days until it expires.
-        #[arg(long, default_value_t = 30)]
-        days: u32,
-    },
-    /// One card with its origin and age.
-    Get {
-        /// Agent id or unique prefix.
-        agent: String,
-    },
 }
 
 /// `account …`

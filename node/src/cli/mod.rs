@@ -4,6 +4,7 @@
 mod agent;
 pub mod args;
 mod audit;
+mod card;
 pub mod client;
 pub mod context;
 mod escrow;
@@ -16,7 +17,7 @@ pub mod wallet;
 mod witness;
 
 use crate::service::error::{Kind, ServiceError};
-use args::{AuditCommand, Cli, Command, LedgerCommand};
+use args::{AuditCommand, CardCommand, Cli, Command, DomainCardCommand, LedgerCommand};
 use clap::Parser as _;
 use context::Context;
 use output::Output;
@@ -57,6 +58,9 @@ fn run(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<ExitCode, Service
         }
         Command::Audit(AuditCommand::Accuse { one, other, file }) => {
             audit::accuse(one, other, file, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Card(CardCommand::Domain(DomainCardCommand::Verify(args))) => {
+            card::verify(cli, args).map(|()| ExitCode::SUCCESS)
         }
         other => ask(&Context::of(cli)?, other).map(|()| ExitCode::SUCCESS),
     }

@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod peers;
 pub mod problem;
+mod registry;
 mod routes;
 mod stopping;
 mod tasks;

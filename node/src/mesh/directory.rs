@@ -27,6 +27,8 @@ pub enum CardRefused {
     HomeUnknown,
     /// It is not signed by the key that we pinned for that domain.
     NotPinnedKey,
+    /// The document inside does not hold, by this name, or says something else than the card around it.
+    BadDocument(&'static str),
 }
 
 impl CardRefused {
@@ -39,12 +41,13 @@ impl CardRefused {
             CardRefused::NotAttested => "card_not_attested",
             CardRefused::HomeUnknown => "card_home_unknown",
             CardRefused::NotPinnedKey => "card_not_pinned_key",
+            CardRefused::BadDocument(_) => "card_bad_document",
         }
     }
 
     /// Whether an honest sender could not have forwarded it.
     pub(crate) const fn is_senders_fault(self) -> bool {
-        matches!(self, CardRefused::Bad(_))
+        matches!(self, CardRefused::Bad(_) | CardRefused::BadDocument(_))
     }
 }
 
@@ -52,6 +55,7 @@ impl std::fmt::Display for CardRefused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CardRefused::Bad(reject) => write!(f, "{}: {reject}", self.name()),
+            CardRefused::BadDocument(rule) => write!(f, "{}: {rule}", self.name()),
             _ => f.write_str(self.name()),
         }
     }
@@ -110,6 +114,7 @@ pub(crate) fn check_domain(
     rosters: &Rosters,
 ) -> Result<(Verified<DomainCard>, VerifiedBy), CardRefused> {
     let card = DomainCard::open(bytes).map_err(CardRefused::Bad)?;
+    crate::registry::is_carried_by(&card).map_err(|wrong| CardRefused::BadDocument(wrong.code()))?;
     let (domain, signer) = (card.get().domain, card.key());
     // The roster inside may be an old one: a newer one that we know decides who may still speak.
     if *signer != card.get().key && rosters.get(&domain).is_some() && !rosters.votes(&domain, signer) {

@@ -8,6 +8,7 @@ pub mod domain;
 pub mod error;
 pub mod peers;
 pub mod principal;
+pub mod registry;
 pub mod relay;
 pub mod trades;
 pub mod view;

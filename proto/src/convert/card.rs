@@ -1,12 +1,11 @@
 //! Agent cards and domain cards.
 
-use super::{asset, narrow, need, put};
+use super::{asset, need, put};
 use crate::{
-    amount::AssetCode,
-    card::{AcceptedTerms, AgentCard, DomainCard, Owner, Price, SupplyFigure},
+    card::{AcceptedTerms, AgentCard, DomainCard, Owner, Price},
     envelope::{Context, Signed},
     identity::Roster,
-    ids::{AgentId, DomainId, Hash, PublicKey},
+    ids::{AgentId, DomainId, PublicKey},
     limits as l,
     reject::{Reject, within},
     scan,
@@ -132,24 +131,11 @@ impl Signed for DomainCard {
     const LIMIT: &'static str = "card_bytes";
 
     fn encode(&self) -> Bytes {
-        let figure = |figure: &SupplyFigure| wire::SupplyFigure {
-            code: figure.code.as_str().into(),
-            scale: figure.scale.into(),
-            supply_cap: figure.supply_cap,
-            issued: figure.issued,
-            as_of_ms: figure.as_of_ms,
-        };
         let wire = wire::DomainCard {
             domain: put(&self.domain.0),
             key: put(&self.key.0),
-            nickname: self.nickname.as_str().into(),
-            policy_version: self.policy_version,
-            policy_hash: put(&self.policy_hash.0),
-            escrow_fee_bps: self.escrow_fee_bps.into(),
-            transfer_fee_bps: self.transfer_fee_bps.into(),
             roster: self.roster.clone(),
-            endpoints: endpoint_texts(&self.endpoints),
-            supply: self.supply.iter().map(figure).collect(),
+            document: self.document.clone(),
             sequence: self.sequence,
             issued_at_ms: self.issued_at_ms,
             expires_at_ms: self.expires_at_ms,
@@ -160,31 +146,20 @@ impl Signed for DomainCard {
 
     fn decode(payload: &Bytes) -> Result<DomainCard, Reject> {
         within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
-        scan::at_most(payload, 9, l::ENDPOINTS_MAX, "endpoints")?;
-        scan::at_most(payload, 10, l::SUPPLY_FIGURES_MAX, "supply_figures")?;
         let wire: wire::DomainCard = strict::decode(payload)?;
         within(wire.roster.len(), l::ROSTER_BYTES_MAX, "roster_bytes")?;
+        within(wire.document.len(), l::DOMAIN_DOCUMENT_BYTES_MAX, "domain_document_bytes")?;
         life(wire.issued_at_ms, wire.expires_at_ms)?;
-        let figure = |figure: wire::SupplyFigure| -> Result<SupplyFigure, Reject> {
-            Ok(SupplyFigure {
-                code: AssetCode::new(&figure.code)?,
-                scale: narrow(figure.scale, "scale")?,
-                supply_cap: figure.supply_cap,
-                issued: figure.issued,
-                as_of_ms: figure.as_of_ms,
-            })
-        };
+        match (wire.retired, wire.document.is_empty()) {
+            (false, true) => return Err(Reject::Missing { field: "document" }),
+            (true, false) => return Err(Reject::OutOfRange { field: "document" }),
+            _ => {}
+        }
         Ok(DomainCard {
             domain: DomainId(array(&wire.domain, "domain")?),
             key: PublicKey(array(&wire.key, "key")?),
-            nickname: Nickname::new(&wire.nickname)?,
-            policy_version: wire.policy_version,
-            policy_hash: Hash(array(&wire.policy_hash, "policy_hash")?),
-            escrow_fee_bps: narrow(wire.escrow_fee_bps, "escrow_fee_bps")?,
-            transfer_fee_bps: narrow(wire.transfer_fee_bps, "transfer_fee_bps")?,
             roster: wire.roster,
-            endpoints: endpoints(&wire.endpoints)?,
-            supply: wire.supply.into_iter().map(figure).collect::<Result<_, _>>()?,
+            document: wire.document,
             sequence: wire.sequence,
             issued_at_ms: wire.issued_at_ms,
             expires_at_ms: wire.expires_at_ms,

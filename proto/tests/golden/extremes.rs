@@ -84,17 +84,8 @@ fn the_longest_cards_fit() {
     let envelope = card.seal(&s::secret(10));
     assert!(envelope.len() <= l::CARD_BYTES_MAX && AgentCard::open(&envelope).is_ok(), "{}", envelope.len());
 
-    let endpoint = "x".repeat(l::ENDPOINT_BYTES_MAX).parse().expect("an endpoint");
-    let figure = comity_proto::card::SupplyFigure {
-        code: AssetCode::new("ABCDEFGHIJKL").expect("a code"),
-        scale: 12,
-        supply_cap: u64::MAX,
-        issued: u64::MAX,
-        as_of_ms: u64::MAX,
-    };
     let card = DomainCard {
-        endpoints: vec![endpoint; l::ENDPOINTS_MAX],
-        supply: vec![figure; l::SUPPLY_FIGURES_MAX],
+        document: vec![b'x'; l::DOMAIN_DOCUMENT_BYTES_MAX].into(),
         roster: longest_roster(),
         ..s::domain_card()
     };

@@ -337,11 +337,22 @@ fn agent_card() -> Kind {
 
 fn domain_card() -> Kind {
     let root = || secret(s::ALPHA);
-    let valid = vec![("by-the-root-key", s::domain_card(), root()), ("by-a-voter", s::domain_card(), secret(s::NODE))];
+    let retired = DomainCard { retired: true, document: Bytes::new(), ..s::domain_card() };
+    let valid = vec![
+        ("by-the-root-key", s::domain_card(), root()),
+        ("by-a-voter", s::domain_card(), secret(s::NODE)),
+        ("retired", retired, root()),
+    ];
     let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE_2)] };
     let borrowed = DomainCard { roster: theirs.seal(&secret(s::BETA)), ..s::domain_card() };
     let other_key = DomainCard { key: s::key(s::BETA), ..s::domain_card() };
+    let silent = DomainCard { document: Bytes::new(), ..s::domain_card() };
+    let gone = DomainCard { retired: true, ..s::domain_card() };
+    let long = DomainCard { document: vec![b'x'; l::DOMAIN_DOCUMENT_BYTES_MAX + 1].into(), ..s::domain_card() };
     signed("domain_card", valid, (1, "domain")).refusing(vec![
+        ("without-a-document", silent.seal(&root()), "missing_field", Some("document")),
+        ("gone-and-speaking", gone.seal(&root()), "out_of_range", Some("document")),
+        ("document-too-long", long.seal(&root()), "too_large", Some("domain_document_bytes")),
         ("by-a-voter-of-another-domain", borrowed.seal(&secret(s::NODE_2)), "wrong_signer", None),
         ("key-of-another-domain", other_key.seal(&secret(s::BETA)), "wrong_signer", None),
     ])

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use comity_proto::{
     amount::{AssetCode, AssetId},
-    card::{AcceptedTerms, AgentCard, DomainCard, Price, SupplyFigure},
+    card::{AcceptedTerms, AgentCard, DomainCard, Price},
     command::{Actor, Command, CommandBatch, Party, Referral, Verb},
     entry::{Entry, EntryItem},
     envelope::Signed as _,
@@ -352,18 +352,11 @@ pub(crate) fn retired_card() -> AgentCard {
 }
 
 pub(crate) fn domain_card() -> DomainCard {
-    let code = AssetCode::new("USD").expect("a code");
     DomainCard {
         domain: domain(ALPHA),
         key: key(ALPHA),
-        nickname: text("alpha"),
-        policy_version: 1,
-        policy_hash: policy().digest(),
-        escrow_fee_bps: 100,
-        transfer_fee_bps: 50,
         roster: roster_envelope(),
-        endpoints: vec![text("/ip4/127.0.0.1/tcp/4001"), text("https://alpha.example")],
-        supply: vec![SupplyFigure { code, scale: 6, supply_cap: 1_000_000_000_000, issued: 0, as_of_ms: NOW }],
+        document: Bytes::from_static(b"{\"schema\":\"comity/registry-card/1\"}"),
         sequence: 3,
         issued_at_ms: NOW,
         expires_at_ms: NOW + 86_400_000,

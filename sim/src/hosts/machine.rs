@@ -8,6 +8,7 @@ use comity_node::{
     founding::{ASSET_CODE, DomainKeys},
     home::Home,
     node::{Node, raft_id},
+    registry::profile::Profile,
 };
 use comity_proto::{
     amount::{AssetCode, AssetId},
@@ -98,6 +99,7 @@ impl HomeSeed {
                 .map(|(_, root, operator)| DomainKeys { root: root.clone(), operator: operator.clone() }),
             operator_token: "operator".to_owned(),
             admission_token: "admission".to_owned(),
+            profile: Profile::default(),
         }
     }
 }

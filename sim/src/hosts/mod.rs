@@ -126,6 +126,8 @@ impl Hosts {
             config.founders = founders.clone();
             // Witnessing is not simulated yet: its questions would be a part of every universe without a claim about them.
             config.witness_every_s = 0;
+            // Nor are domain cards, for the same reason.
+            config.card_every_s = 0;
             config.raft = raft;
             config.log = log;
             let seed = HomeSeed {

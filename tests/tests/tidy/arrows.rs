@@ -82,6 +82,8 @@ const ALLOWED: &[Allowed] = &[
             "indicatif",
             "serde",
             "serde_json",
+            // Canonical JSON (RFC 8785).
+            "serde_json_canonicalizer",
             "directories",
             "ureq",
             "tracing",
