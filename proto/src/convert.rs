@@ -9,6 +9,7 @@ pub(crate) mod command;
 mod escrow;
 mod gossip;
 mod identity;
+mod members;
 mod relay;
 mod settlement;
 mod task;

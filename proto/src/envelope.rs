@@ -65,11 +65,13 @@ pub enum Context {
     Invitation,
     /// A peer has checked that a checkpoint extends the last one that it saw.
     Cosignature,
+    /// A node could not be reached.
+    Suspicion,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 21] = [
+    pub const ALL: [Context; 22] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -91,6 +93,7 @@ impl Context {
         Context::TreatyNotice,
         Context::Invitation,
         Context::Cosignature,
+        Context::Suspicion,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -117,6 +120,7 @@ impl Context {
             Context::TreatyNotice => "comity/v1/treaty-notice",
             Context::Invitation => "comity/v1/invitation",
             Context::Cosignature => "comity/v1/cosignature",
+            Context::Suspicion => "comity/v1/suspicion",
         }
     }
 }

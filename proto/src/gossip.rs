@@ -34,6 +34,79 @@ pub struct Heartbeat {
     pub certificate: Bytes,
 }
 
+/// A node could not be reached by its signer, nor through others that the signer asked. Context
+/// [`crate::envelope::Context::Suspicion`]; signed by a node's key. Any later heartbeat of the suspect refutes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// The node that did not answer.
+    pub suspect: PublicKey,
+    /// Of the newest heartbeat of the suspect that the signer knew.
+    pub sequence: u64,
+    /// Who says so; equals the signing key.
+    pub by: PublicKey,
+}
+
+/// One message between neighbours about who lives. Not signed: the connection is authenticated, and words that are
+/// passed on are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// Are you there?
+    Ping {
+        /// Of the receiver's newest heartbeat that the sender knows.
+        sequence: u64,
+        /// Somebody suspects the receiver since that heartbeat.
+        suspected: bool,
+    },
+    /// Yes.
+    Pong {
+        /// Of the newest heartbeat of the one that answers.
+        sequence: u64,
+    },
+    /// Does that node answer you?
+    Reach {
+        /// Whom to ask.
+        node: PublicKey,
+    },
+    /// The answer to it.
+    Reached {
+        /// Whether it answered.
+        answers: bool,
+    },
+    /// Whom do you know, in order of key, after this one? `None` asks from the beginning.
+    Ask {
+        /// The last one already seen.
+        after: Option<PublicKey>,
+    },
+    /// One page of the answer.
+    Page {
+        /// At most [`crate::limits::MEMBERS_PER_PAGE_MAX`], ascending by node.
+        items: Vec<MemberDigest>,
+        /// Nothing comes after the last one.
+        complete: bool,
+    },
+    /// Send me what you know of these: at most [`crate::limits::MEMBERS_PER_REPLY_MAX`].
+    Want {
+        /// Nodes.
+        nodes: Vec<PublicKey>,
+    },
+    /// Envelopes of heartbeats and suspicions.
+    Words {
+        /// At most [`crate::limits::MEMBER_WORDS_MAX`].
+        words: Vec<Bytes>,
+    },
+}
+
+/// What a node knows of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberDigest {
+    /// Which.
+    pub node: PublicKey,
+    /// Of its newest heartbeat.
+    pub sequence: u64,
+    /// How many suspicions are known since then.
+    pub suspicions: u32,
+}
+
 /// First message on a connection, both ways. Not signed: the connection is authenticated by the node key, and
 /// `certificate` must name that key.
 #[derive(Clone, Debug, PartialEq, Eq)]

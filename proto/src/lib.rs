@@ -17,7 +17,7 @@
 //! | [`settlement`] | two-phase commit between domains |
 //! | [`entry`] | what stands in the replicated log |
 //! | [`identity`], [`session`] | certificates, rosters, genesis, joining, sessions |
-//! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, hello, repair |
+//! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, suspicions, hello, repair |
 //! | [`task`] | work between agents, and the demand for its payment |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
 //!

@@ -210,6 +210,18 @@ pub const CARDS_PER_REPLY_MAX: usize = 64;
 pub const REPAIR_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Payload of a heartbeat with addresses and certificate.
 pub const HEARTBEAT_BYTES_MAX: usize = 6 * 1_024;
+/// Payload of a suspicion: two keys and a number.
+pub const SUSPICION_BYTES_MAX: usize = 128;
+/// Suspicions of one member that are kept and passed on.
+pub const SUSPICIONS_MAX: usize = 8;
+/// Members in one page of a list.
+pub const MEMBERS_PER_PAGE_MAX: usize = 1_024;
+/// Members that are asked for at once.
+pub const MEMBERS_PER_REPLY_MAX: usize = 64;
+/// Envelopes in one answer: a heartbeat and all suspicions of each.
+pub const MEMBER_WORDS_MAX: usize = MEMBERS_PER_REPLY_MAX * (SUSPICIONS_MAX + 1);
+/// Any message between neighbours about who lives.
+pub const MEMBERS_BYTES_MAX: usize = 640 * 1_024;
 /// A hello with certificate, roster and addresses.
 pub const HELLO_BYTES_MAX: usize = 8 * 1_024;
 
@@ -263,6 +275,17 @@ const _: () = {
         "the longest heartbeat fits"
     );
     assert!(ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + 256 <= JOIN_BYTES_MAX, "the longest join request fits");
+    assert!(
+        MEMBERS_PER_REPLY_MAX
+            * (HEARTBEAT_BYTES_MAX
+                + SUSPICIONS_MAX * (SUSPICION_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 4)
+                + ENVELOPE_OVERHEAD_BYTES
+                + 4)
+            + 16
+            <= MEMBERS_BYTES_MAX,
+        "the longest words about members fit"
+    );
+    assert!(MEMBERS_PER_PAGE_MAX * 56 + 16 <= MEMBERS_BYTES_MAX, "a page of members fits");
     assert!(
         HEARTBEAT_BYTES_MAX + AGENT_STRING_BYTES_MAX + ROSTER_BYTES_MAX <= HELLO_BYTES_MAX,
         "the longest hello fits"

@@ -92,16 +92,25 @@ pub(super) fn id(context: &Context) -> Result<(), ServiceError> {
     Ok(())
 }
 
+/// The last characters of a key: the first ones are the same for all.
+fn short(key: &str) -> &str {
+    key.get(key.len().saturating_sub(8)..).unwrap_or_default()
+}
+
 /// `members`
 pub(super) fn members(context: &Context) -> Result<(), ServiceError> {
     let answer: Value = context.client.get("/api/v1/members")?;
     context.output.show(&answer, |answer| {
         let rows = answer["members"].as_array().into_iter().flatten().map(|member| {
             let text = |name| field(member, name);
-            let heard = format!("{:.1} s ago", member["last_heard_ms"].as_u64().unwrap_or(0) as f64 / 1000.0);
-            vec![text("node"), text("domain_name"), text("state"), text("standing"), heard, text("address")]
+            let seconds = |name: &str| format!("{:.1} s", member[name].as_u64().unwrap_or(0) as f64 / 1000.0);
+            let accusers = member["suspected_by"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let suspected_by = accusers.map(short).collect::<Vec<_>>().join(" ");
+            let (since, quiet) = (seconds("since_ms"), seconds("last_heard_ms"));
+            let (node, domain) = (text("node"), text("domain_name"));
+            vec![node, domain, text("state"), since, quiet, suspected_by, text("standing"), text("address")]
         });
-        table(&["NODE", "DOMAIN", "STATE", "STANDING", "LAST HEARD", "ADDRESS"], rows)
+        table(&["NODE", "DOMAIN", "STATE", "FOR", "QUIET FOR", "SUSPECTED BY", "STANDING", "ADDRESS"], rows)
     });
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use libp2p::StreamProtocol;
 
-use comity_proto::limits::{REPAIR_BYTES_MAX, TREATY_PUSH_BYTES_MAX};
+use comity_proto::limits::{MEMBERS_BYTES_MAX, REPAIR_BYTES_MAX, TREATY_PUSH_BYTES_MAX};
 
 use super::limits::{FRAME_MAX_BYTES, FRAME_OVERHEAD_BYTES};
 use super::standing::Standing;
@@ -31,11 +31,13 @@ pub enum Class {
     Join,
     /// What domains tell each other about their treaty; the first word comes from a stranger.
     Treaty,
+    /// Who lives: pings, questions to helpers, and repair of the table of members.
+    Members,
 }
 
 impl Class {
     /// All classes, in a fixed order.
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; 9] = [
         Class::Raft,
         Class::Forward,
         Class::Snapshot,
@@ -44,6 +46,7 @@ impl Class {
         Class::Repair,
         Class::Join,
         Class::Treaty,
+        Class::Members,
     ];
 
     /// Position in [`Class::ALL`].
@@ -62,6 +65,7 @@ impl Class {
             Class::Repair => "/comity/repair/1",
             Class::Join => "/comity/join/1",
             Class::Treaty => "/comity/treaty/1",
+            Class::Members => "/comity/members/1",
         })
     }
 
@@ -73,6 +77,7 @@ impl Class {
             Class::Repair => REPAIR_BYTES_MAX,
             Class::Join => JOIN_BODY_MAX_BYTES,
             Class::Treaty => TREATY_PUSH_BYTES_MAX,
+            Class::Members => MEMBERS_BYTES_MAX,
         }
     }
 
@@ -81,7 +86,7 @@ impl Class {
         match self {
             Class::Raft | Class::Forward | Class::Snapshot => standing.is_own(),
             Class::Settlement | Class::Tasks => standing.is_known(),
-            Class::Repair | Class::Join | Class::Treaty => true,
+            Class::Repair | Class::Join | Class::Treaty | Class::Members => true,
         }
     }
 }
@@ -97,6 +102,7 @@ impl std::fmt::Display for Class {
             Class::Repair => "repair",
             Class::Join => "join",
             Class::Treaty => "treaty",
+            Class::Members => "members",
         })
     }
 }

@@ -54,10 +54,10 @@ pub struct MeshConfig {
     pub gossip_heartbeat: Duration,
     /// Round-trip measurement.
     pub ping_every: Duration,
-    /// Our signed heartbeat to the members topic.
+    /// Our signed heartbeat to the members topic, in a small mesh.
     pub heartbeat_every: Duration,
-    /// A member without a heartbeat for so long is shown as unseen.
-    pub unseen_after: Duration,
+    /// A quiet neighbour is pinged so often; all other times of failure detection follow from it.
+    pub member_ping_every: Duration,
     /// Shortest and longest time between two repair rounds with one neighbour.
     pub repair_every: (Duration, Duration),
 }
@@ -87,7 +87,7 @@ impl MeshConfig {
             gossip_heartbeat: Duration::from_millis(700),
             ping_every: Duration::from_secs(15),
             heartbeat_every: super::limits::HEARTBEAT_EVERY,
-            unseen_after: Duration::from_millis(super::limits::UNSEEN_AFTER_MS),
+            member_ping_every: super::limits::PING_EVERY,
             repair_every: super::limits::REPAIR_EVERY,
         }
     }

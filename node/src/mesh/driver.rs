@@ -21,10 +21,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::behaviour::{MeshBehaviour, MeshBehaviourEvent};
 use super::dial::{AddressBook, Target};
 use super::limits::{CONNECTIONS_PENDING_OUT, HELLO_DEADLINE, OUTBOX_MESSAGES, SILENT_GOSSIP_AFTER, TICK};
+use super::members::Input;
 use super::shared::{MeshEvent, Neighbour, Shared, chance};
 use super::topics::Topic;
 use super::validate::Incoming;
-use super::{hello, peer, repair};
+use super::{hello, peer, repair, vigil};
 
 /// What other tasks ask of the swarm.
 pub(crate) enum Command {
@@ -58,7 +59,8 @@ pub(crate) struct Driver {
     pub(crate) dials: BTreeMap<ConnectionId, Target>,
     /// Published while nobody was subscribed, by digest: sent again when somebody is.
     pub(crate) outbox: BTreeMap<Hash, (Topic, Bytes)>,
-    pub(crate) heartbeat_every: Duration,
+    /// Our heartbeat has left at least once.
+    pub(crate) announced: bool,
     pub(crate) repair_every: (Duration, Duration),
 }
 
@@ -82,7 +84,7 @@ impl Driver {
                     tick = Box::pin(runtime::sleep(TICK).fuse());
                     self.on_tick();
                     if runtime::now() >= next_heartbeat {
-                        next_heartbeat = runtime::now() + self.heartbeat_every;
+                        next_heartbeat = runtime::now() + self.shared.members.lock().heartbeat_every();
                         self.heartbeat();
                     }
                 }
@@ -93,7 +95,9 @@ impl Driver {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Publish(topic, data) => self.publish(topic, data),
+            Command::Publish(topic, data) => {
+                self.publish(topic, data);
+            }
             Command::Verdict(id, source, verdict) => {
                 self.swarm.behaviour_mut().gossip.report_message_validation_result(&id, &source, verdict);
             }
@@ -139,11 +143,12 @@ impl Driver {
         let _ = runtime::timeout(Duration::from_secs(1), closing).await;
     }
 
-    fn publish(&mut self, topic: Topic, data: Bytes) {
+    /// Whether somebody takes it.
+    fn publish(&mut self, topic: Topic, data: Bytes) -> bool {
         match self.swarm.behaviour_mut().gossip.publish(topic.ident(), data.to_vec()) {
-            Ok(_) | Err(PublishError::Duplicate) => {}
+            Ok(_) | Err(PublishError::Duplicate) => return true,
             Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
-                // A heartbeat is stale by then; the next one comes by itself.
+                // A word about members is stale by then, and repair brings it.
                 if topic != Topic::Members && self.outbox.len() < OUTBOX_MESSAGES {
                     self.outbox.insert(Hash::of(&data), (topic, data));
                 }
@@ -153,11 +158,12 @@ impl Driver {
                 tracing::warn!(topic = topic.name(), %error, "a message could not be published");
             }
         }
+        false
     }
 
     fn heartbeat(&mut self) {
-        if let Some(beat) = super::membership::own_heartbeat(&self.shared) {
-            self.publish(Topic::Members, beat);
+        if let Some(beat) = super::membership::own_heartbeat(&self.shared, 0) {
+            self.announced |= self.publish(Topic::Members, beat);
         }
     }
 
@@ -297,6 +303,7 @@ impl Driver {
         }
         if established == 1 {
             self.score(peer);
+            vigil::feed(&self.shared, Input::Connected(key));
         }
         // Both ends of a simultaneous dial greet; a second hello in the same session changes nothing. On a later
         // connection a hello is due as well: the neighbour may have restarted while its old connection looks alive.
@@ -317,6 +324,7 @@ impl Driver {
         self.shared.judged.notify_waiters();
         self.book.disconnected(peer, runtime::now().as_ns(), chance());
         if let Some(neighbour) = gone {
+            vigil::feed(&self.shared, Input::Disconnected(neighbour.key));
             self.shared.tell(MeshEvent::NeighbourDown { node: neighbour.key });
         }
     }
@@ -364,8 +372,11 @@ impl Driver {
                 let (now, later) = waiting.into_iter().partition(|(_, (of, _))| *of == topic);
                 self.outbox = later;
                 let now: BTreeMap<Hash, (Topic, Bytes)> = now;
-                now.into_values().for_each(|(topic, data)| self.publish(topic, data));
-                if topic == Topic::Members {
+                for (topic, data) in now.into_values() {
+                    self.publish(topic, data);
+                }
+                // Later neighbours learn it by repair at their connect.
+                if topic == Topic::Members && !self.announced {
                     self.heartbeat();
                 }
             }

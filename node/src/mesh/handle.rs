@@ -150,8 +150,7 @@ impl MeshHandle {
 
     /// Nodes of the mesh by their heartbeats, our own among them.
     pub fn members(&self) -> Vec<Member> {
-        let unseen_after_ms = u64::try_from(self.shared().unseen_after.as_millis()).unwrap_or(u64::MAX);
-        self.shared().members.lock().list(runtime::wall_ms(), unseen_after_ms)
+        self.shared().members.lock().list()
     }
 
     /// The newest roster of a domain that we have seen: the exact signed bytes.
@@ -336,7 +335,7 @@ impl MeshHandle {
     /// Tells the mesh that we leave on purpose, then ends.
     pub async fn leave(&self) {
         self.shared().leaving.store(true, Ordering::Relaxed);
-        if let Some(beat) = own_heartbeat(self.shared()) {
+        if let Some(beat) = own_heartbeat(self.shared(), 0) {
             let _ = self.shared().commands.send(Command::Publish(Topic::Members, beat)).await;
         }
         self.shutdown().await;

@@ -92,10 +92,22 @@ pub const REPAIR_PAGES_PER_ROUND: usize = 32;
 
 /// Nodes in the membership table.
 pub const MEMBERS_TOTAL: usize = 2_000;
-/// Own heartbeat.
+/// Own heartbeat in a small mesh. Who lives is found out by pings; heartbeats carry what changes rarely.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
-/// No heartbeat for so long: unseen.
-pub const UNSEEN_AFTER_MS: u64 = 16_000;
+/// Between two heartbeats of anybody in a large mesh: all of them together take one signature check in that time.
+pub const HEARTBEATS_SPACING: Duration = Duration::from_millis(500);
+/// A quiet neighbour is pinged so often.
+pub const PING_EVERY: Duration = Duration::from_secs(1);
+/// Pings of one node in that time.
+pub const PINGS_PER_PERIOD: u64 = 16;
+/// A member that left or failed is shown for so long.
+pub const GONE_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
+/// Members that one round of repair asks a neighbour about at most, in pages.
+pub const MEMBER_PAGES_PER_ROUND: usize = 4;
+/// Neighbours that one node repairs its table with in one pause between repairs.
+pub const MEMBER_REPAIRS_AT_ONCE: u32 = 4;
+/// Members whose list is one load of repair; more are repaired more rarely.
+pub const MEMBERS_PER_REPAIR: usize = 250;
 
 /// The driver looks at dials, hellos, repairs and expiries so often.
 pub const TICK: Duration = Duration::from_millis(500);
@@ -126,6 +138,8 @@ const _: () = {
     assert!(REPAIR_PAGE <= proto::DIGESTS_MAX);
     assert!(REPAIR_PAGE * REPAIR_PAGES_PER_ROUND >= CARDS_TOTAL + DOMAIN_CARDS_TOTAL);
     assert!(STREAMS_IN_PER_PEER <= SUBSTREAMS_PER_CONNECTION);
-    // Three heartbeats may be lost before a member counts as unseen.
-    assert!(UNSEEN_AFTER_MS as u128 > 3 * HEARTBEAT_EVERY.as_millis());
+    assert!(MEMBER_PAGES_PER_ROUND * proto::MEMBERS_PER_PAGE_MAX >= MEMBERS_TOTAL);
+    // The driver's tick, which sends heartbeats, is finer than their spacing.
+    assert!(TICK.as_millis() <= HEARTBEATS_SPACING.as_millis());
+    assert!(PING_EVERY.as_millis() < HEARTBEAT_EVERY.as_millis());
 };

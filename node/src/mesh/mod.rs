@@ -1,8 +1,8 @@
 //! The mesh: how nodes of all domains find each other, tell each other about agents, and speak on private streams.
 //!
 //! ```text
-//! transport -> swarm (driver) -> hello -> standing -> streams: raft, forward, snapshot, settlement, tasks, repair
-//!                             -> gossip -> validate -> directory (cards), membership (heartbeats)
+//! transport -> swarm (driver) -> hello -> standing -> streams: raft, forward, snapshot, settlement, tasks, repair, members
+//!                             -> gossip -> validate -> directory (cards), membership (heartbeats, suspicions)
 //! ```
 //! | module | holds |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `hello`, [`certificate`], [`standing`], `roster` | what a neighbour is to us, and why |
 //! | [`class`], `frame`, [`rpc`], [`serve`], [`streams`] | long-lived streams per neighbour and class |
 //! | [`directory`], [`shelf`], `validate`, `repair`, [`store`] | cards: checked, kept, found, repaired |
-//! | [`membership`] | who was heard when |
+//! | [`membership`], `members`, `vigil` | heartbeats; who lives, as a pure machine; pings, accusations and repair for it |
 //! | [`handle`] | what the rest of the node may do with all this |
 //!
 //! Trust comes from keys that we pinned and from nothing that travels. Deliberately absent: the ledger and files (the
@@ -24,6 +24,7 @@ pub mod directory;
 pub mod frame;
 pub mod handle;
 pub mod limits;
+mod members;
 pub mod membership;
 pub mod peer;
 pub mod rpc;
@@ -47,6 +48,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod vigil;
 mod wire;
 
 pub use behaviour::SetupError;
@@ -56,7 +58,8 @@ pub use config::{Identity, MeshConfig};
 pub use directory::{CardRefused, Completeness, Found};
 pub use handle::{MeshHandle, NeighbourView, PublishError};
 pub use libp2p::Multiaddr;
-pub use membership::{Member, MemberState};
+pub use members::State as MemberState;
+pub use membership::Member;
 pub use raft_links::MeshLinks;
 pub use rpc::{Refusal, RpcError};
 pub use serve::{Caller, Handler};

@@ -20,6 +20,7 @@ use super::config::Identity;
 use super::directory::Directory;
 use super::driver::Command;
 use super::limits::{STANDING_WAIT, STREAMS_IN_PER_PEER};
+use super::members::State;
 use super::membership::Membership;
 use super::peer;
 use super::roster::Rosters;
@@ -53,6 +54,13 @@ pub enum MeshEvent {
         /// Its id.
         domain: DomainId,
     },
+    /// A member is held for something else than before.
+    Member {
+        /// Its node key.
+        node: PublicKey,
+        /// What it is held for now.
+        state: State,
+    },
     /// A newer roster of a pinned domain was seen.
     Roster {
         /// Its domain.
@@ -81,6 +89,10 @@ pub(crate) struct Neighbour {
     /// What the neighbour takes us for, in its words: a standing, or why our certificate was refused.
     pub(crate) takes_us_for: Option<String>,
     pub(crate) streams_in: Arc<AtomicUsize>,
+    /// Whether it was heard since the vigil looked last.
+    pub(crate) is_heard: bool,
+    /// When its table of members is next compared with ours.
+    pub(crate) next_members: Option<runtime::Instant>,
     pub(crate) next_repair: Option<runtime::Instant>,
     pub(crate) repairing: bool,
     /// Wall time of the last repair round that brought everything, ms since the Unix epoch.
@@ -103,6 +115,8 @@ impl Neighbour {
             boot: None,
             takes_us_for: None,
             streams_in: Arc::default(),
+            is_heard: true,
+            next_members: None,
             next_repair: None,
             repairing: false,
             repaired_ms: None,
@@ -135,7 +149,7 @@ pub(crate) struct Shared {
     pub(crate) control: libp2p_stream::Control,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<MeshEvent>,
-    pub(crate) unseen_after: Duration,
+    pub(crate) member_ping_every: Duration,
     /// Set once: from then on our heartbeats say that we leave.
     pub(crate) leaving: AtomicBool,
     /// Tasks that live as long as the mesh; ended by its end.
@@ -169,6 +183,14 @@ impl Shared {
         self.neighbours.lock().get(peer).map(|neighbour| neighbour.judged.standing.clone())
     }
 
+    /// Notes bytes of a neighbour that only it can have sent. Answers its standing; `None` when it is not connected.
+    pub(crate) fn heard(&self, peer: &PeerId) -> Option<Standing> {
+        let mut neighbours = self.neighbours.lock();
+        let neighbour = neighbours.get_mut(peer)?;
+        neighbour.is_heard = true;
+        Some(neighbour.judged.standing.clone())
+    }
+
     /// The neighbour's standing once its hello was judged, or what it is when that takes too long.
     pub(crate) async fn standing_when_judged(&self, peer: &PeerId) -> Option<Standing> {
         let judged = async {
@@ -188,7 +210,7 @@ impl Shared {
 
     /// The caller behind a stream, if its standing allows the class now.
     pub(crate) fn caller(&self, peer: &PeerId, permits: impl Fn(&Standing) -> bool) -> Result<Caller, String> {
-        let Some(standing) = self.standing(peer) else { return Err("not connected".to_owned()) };
+        let Some(standing) = self.heard(peer) else { return Err("not connected".to_owned()) };
         let Some(node) = peer::node_key(peer) else { return Err("no ed25519 node key".to_owned()) };
         if !permits(&standing) {
             return Err(match &standing {
@@ -246,6 +268,7 @@ impl Shared {
             let now = runtime::now();
             neighbour.judged_at.get_or_insert(now);
             neighbour.next_repair.get_or_insert(now);
+            neighbour.next_members.get_or_insert(now);
             if !changed {
                 return;
             }

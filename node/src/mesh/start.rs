@@ -21,12 +21,13 @@ use super::directory::Directory;
 use super::driver::Driver;
 use super::handle::MeshHandle;
 use super::limits::{COMMANDS_QUEUED, EVENTS_QUEUED, STORE_EVERY, VALIDATION_QUEUE};
+use super::membership::Membership;
 use super::roster::Rosters;
 use super::shared::Shared;
 use super::standing::Standing;
 use super::store::CardStore;
 use super::validate::{From, take_card};
-use super::{hello, peer, repair, streams, validate};
+use super::{hello, peer, repair, streams, validate, vigil};
 
 impl MeshHandle {
     /// Starts a mesh: listens, reads stored cards back, dials.
@@ -64,6 +65,8 @@ impl MeshHandle {
         hello::accept(&shared).expect(registered);
         streams::accept_all(&shared).expect(registered);
         shared.handlers.lock().insert(Class::Repair, repair::handler(&shared));
+        shared.handlers.lock().insert(Class::Members, vigil::handler(&shared));
+        shared.keep(vigil::run(shared.clone(), config.repair_every));
         shared.keep(validate::run(shared.clone(), validation_queue));
         if let Some(store) = config.store.clone() {
             shared.keep(store_changes(shared.clone(), store.clone()));
@@ -76,7 +79,7 @@ impl MeshHandle {
             book,
             dials: BTreeMap::new(),
             outbox: BTreeMap::new(),
-            heartbeat_every: config.heartbeat_every,
+            announced: false,
             repair_every: config.repair_every,
         };
         shared.keep(driver.run());
@@ -112,7 +115,7 @@ fn shared(
         task_handler: Mutex::default(),
         leaders: Mutex::default(),
         directory: Mutex::new(Directory::new(config.store.is_some())),
-        members: Mutex::default(),
+        members: Mutex::new(Membership::new(me, config)),
         rosters: Mutex::new(rosters),
         listening: Mutex::default(),
         advertise: config.advertise.clone(),
@@ -121,7 +124,7 @@ fn shared(
         control,
         commands,
         events: broadcast::channel(EVENTS_QUEUED).0,
-        unseen_after: config.unseen_after,
+        member_ping_every: config.member_ping_every,
         leaving: AtomicBool::new(false),
         tasks: Mutex::default(),
         judged: Notify::new(),

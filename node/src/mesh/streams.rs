@@ -122,7 +122,11 @@ pub(crate) async fn request(
     }
     let peer = peer::peer_id(&node).ok_or_else(|| RpcError::Unreachable("not a valid node key".to_owned()))?;
     permitted(shared, &peer, |standing| class.permits(standing))?;
-    link_to(shared, peer, class).call(body, deadline).await
+    let answer = link_to(shared, peer, class).call(body, deadline).await;
+    if matches!(answer, Ok(_) | Err(RpcError::Refused(_) | RpcError::NotPermitted(_))) {
+        shared.heard(&peer);
+    }
+    answer
 }
 
 /// A node may ask itself: callers need not know where the leader or an agent lives.

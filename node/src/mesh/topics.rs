@@ -7,7 +7,7 @@ use super::limits::{CARD_MAX_BYTES, DOMAIN_CARD_MAX_BYTES, HEARTBEAT_MAX_BYTES};
 /// A topic of the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// Heartbeats and leaves of nodes.
+    /// Heartbeats, leaves and suspicions of nodes.
     Members,
     /// Agent cards.
     Cards,

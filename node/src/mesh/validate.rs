@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use comity_proto::card::DomainCard;
-use comity_proto::envelope::Signed as _;
-use comity_proto::gossip::Heartbeat;
+use comity_proto::envelope::{Envelope, Signed as _};
+use comity_proto::gossip::{Heartbeat, Suspicion};
 use comity_proto::ids::{DomainId, PublicKey};
 use comity_runtime as runtime;
 use libp2p::PeerId;
@@ -17,12 +17,13 @@ use tokio::sync::mpsc;
 
 use super::directory::{CardRefused, Checked, check_agent, check_domain};
 use super::driver::Command;
+use super::members::{Output, State};
 use super::membership::{Heartbeaten, multiaddresses};
-use super::peer;
 use super::shared::{MeshEvent, Shared};
 use super::shelf::{Offer, Path};
 use super::store::CardKind;
 use super::topics::Topic;
+use super::{peer, vigil};
 
 /// A gossiped message that waits for its verdict.
 pub(crate) struct Incoming {
@@ -35,12 +36,17 @@ pub(crate) struct Incoming {
 /// Runs until the driver is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incoming>) {
     while let Some(message) = incoming.recv().await {
+        shared.heard(&message.source);
         let verdict = if message.data.len() > message.topic.max_bytes() {
             shared.count("gossip_too_large");
             MessageAcceptance::Reject
         } else {
             match message.topic {
-                Topic::Members => heartbeat(&shared, &message.data),
+                Topic::Members => match word(&shared, &message.data) {
+                    Ok(Some(_)) => MessageAcceptance::Accept,
+                    Ok(None) => MessageAcceptance::Ignore,
+                    Err(()) => MessageAcceptance::Reject,
+                },
                 Topic::Cards => card(&shared, CardKind::Agent, &message.data, &message.source),
                 Topic::DomainCards => card(&shared, CardKind::Domain, &message.data, &message.source),
             }
@@ -124,22 +130,48 @@ fn hear_roster_of(shared: &Shared, data: &Bytes) {
     }
 }
 
-fn heartbeat(shared: &Shared, data: &Bytes) -> MessageAcceptance {
-    let Ok(beat) = Heartbeat::open(data) else {
-        shared.count("heartbeat_malformed");
-        return MessageAcceptance::Reject;
-    };
-    let beat = beat.into_inner();
+/// A word about a member that was news to us.
+pub(crate) struct Word {
+    /// Whom it is about.
+    pub(crate) of: PublicKey,
+    /// It lives, and was held for something else.
+    pub(crate) is_return: bool,
+}
+
+/// Verifies a heartbeat or a suspicion and takes it. `None`: not news; counted inside when it was malformed.
+pub(crate) fn take_word(shared: &Arc<Shared>, data: &Bytes) -> Option<Word> {
+    word(shared, data).unwrap_or_default()
+}
+
+/// `Err`: the sender should have known better.
+fn word(shared: &Arc<Shared>, data: &Bytes) -> Result<Option<Word>, ()> {
+    let malformed = |_| shared.count("member_word_malformed");
+    let envelope = Envelope::parse(data, Heartbeat::PAYLOAD_BYTES_MAX, Heartbeat::LIMIT).map_err(malformed)?;
+    // An envelope does not say its kind, but no payload reads as both.
+    if Suspicion::decode(envelope.unverified_payload()).is_err() {
+        return Ok(heartbeat(shared, Heartbeat::open(data).map_err(malformed)?.into_inner(), data));
+    }
+    let said = Suspicion::open(data).map_err(malformed)?.into_inner();
+    let mut out = Vec::new();
+    let is_news = shared.members.lock().suspect(said, data.clone(), runtime::wall_ms(), &mut out);
+    vigil::act(shared, out);
+    Ok(is_news.then_some(Word { of: said.suspect, is_return: false }))
+}
+
+fn heartbeat(shared: &Arc<Shared>, beat: Heartbeat, data: &Bytes) -> Option<Word> {
     let (node, domain, leaving) = (beat.node, beat.domain, beat.leaving);
     let addresses = multiaddresses(&beat.addresses);
     let now_ms = runtime::wall_ms();
+    let mut out = Vec::new();
     let (heard, certified) = {
         let mut members = shared.members.lock();
-        let heard = members.hear(beat, &shared.trust(), now_ms);
+        let heard = members.hear((beat, data.clone()), &shared.trust(), now_ms, &mut out);
         (heard, members.is_certified(&node, &domain, now_ms))
     };
+    let is_return = out.iter().any(|output| matches!(output, Output::Changed { to: State::Alive, .. }));
+    vigil::act(shared, out);
     if heard != Heartbeaten::Newest {
-        return MessageAcceptance::Ignore;
+        return None;
     }
     let pinned = shared.trust().domains.contains_key(&domain);
     let proved = pinned && (certified || shared.rosters.lock().votes(&domain, &node));
@@ -150,5 +182,5 @@ fn heartbeat(shared: &Shared, data: &Bytes) -> MessageAcceptance {
             false => Command::Learn(peer, addresses),
         });
     }
-    MessageAcceptance::Accept
+    Some(Word { of: node, is_return })
 }

@@ -4,7 +4,7 @@ use super::{
     books::name_of,
     error::{Kind, ServiceError},
 };
-use crate::{mesh::MemberState, node::Node, service::commands::of_reject};
+use crate::{node::Node, service::commands::of_reject};
 use bytes::Bytes;
 use comity_proto::{
     amount::AssetCode,
@@ -26,7 +26,6 @@ pub const NOT_BUILT: &[&str] = &[
     "scrubbing",
     "custodial keys",
     "A2A, MCP and x402 doors",
-    "failure suspicion",
     "snapshot restore",
 ];
 
@@ -162,7 +161,7 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// A node that was heard.
+/// A node of the mesh.
 #[derive(Clone, Debug, Serialize)]
 pub struct MemberView {
     /// Its key.
@@ -171,30 +170,34 @@ pub struct MemberView {
     pub domain: DomainId,
     /// That domain as this one calls it.
     pub domain_name: String,
-    /// alive, unseen, left.
+    /// alive, suspect, left, failed.
     pub state: &'static str,
+    /// Time in this state, ms.
+    pub since_ms: u64,
+    /// Nodes that could not reach it, while nothing refutes them.
+    pub suspected_by: Vec<PublicKey>,
+    /// Of its newest heartbeat; a higher one refutes every suspicion.
+    pub sequence: u64,
     /// What its certificate makes it to us.
     pub standing: &'static str,
-    /// Since it was heard last, ms.
+    /// Since its last sign of life, ms.
     pub last_heard_ms: u64,
     /// Where it says it listens.
     pub address: Option<String>,
 }
 
-/// Nodes that were heard.
+/// Nodes of the mesh, those that left or failed among them.
 pub fn members(node: &Node) -> Vec<MemberView> {
-    let now_ms = comity_runtime::wall_ms();
     let view = |member: crate::mesh::Member| MemberView {
         node: member.node,
         domain: member.domain,
         domain_name: node.replica().read_stale(|ledger, _| name_of(ledger, &member.domain)),
-        state: match member.state {
-            MemberState::Alive => "alive",
-            MemberState::Unseen => "unseen",
-            MemberState::Left => "left",
-        },
+        state: member.state.name(),
+        since_ms: member.since_ms,
+        suspected_by: member.suspected_by,
+        sequence: member.sequence,
         standing: member.standing.name(),
-        last_heard_ms: now_ms.saturating_sub(member.last_heard_ms),
+        last_heard_ms: member.quiet_ms,
         address: member.addresses.first().cloned(),
     };
     node.mesh().members().into_iter().map(view).collect()

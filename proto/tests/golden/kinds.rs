@@ -40,6 +40,8 @@ pub(crate) fn all() -> Vec<Kind> {
         entry_item(),
         hello(),
         repair(),
+        crate::members::suspicion(),
+        crate::members::members(),
         task_event(),
         relay::question(),
         relay::answer(),

@@ -7,6 +7,7 @@
 mod cases;
 mod extremes;
 mod kinds;
+mod members;
 mod relay;
 mod samples;
 mod treaties;

@@ -186,6 +186,9 @@ pub struct ScaleArgs {
     /// Cards published, one after the other.
     #[arg(long, default_value_t = 10)]
     pub cards: usize,
+    /// Nodes that die without a word afterwards, one after the other; 0: only cards are measured.
+    #[arg(long, default_value_t = 3)]
+    pub deaths: usize,
     /// Draws graph and links.
     #[arg(long, default_value_t = 1, value_parser = seed)]
     pub seed: u64,

@@ -161,7 +161,7 @@ pub const WAITING: &[Waiting] = &[
     waiting("treaty-race", Message, "both operators change the treaty at once", "operators among the clients of the simulator"),
     waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "exports and licences"),
     waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "exports and licences"),
-    waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "membership by suspicion"),
+    waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
     waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
     waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
     waiting("two-decisions", Byzantine, "an origin tells two participants different outcomes",

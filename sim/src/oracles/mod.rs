@@ -8,6 +8,7 @@ mod books;
 mod clients;
 mod consensus;
 mod evidence;
+mod membership;
 mod money;
 mod progress;
 mod settlement;
@@ -160,6 +161,7 @@ pub fn all() -> Vec<Box<dyn Oracle>> {
     all.extend(money::all());
     all.extend(clients::all());
     all.extend(evidence::all());
+    all.extend(membership::all());
     all.push(Box::new(books::Books::default()));
     all.push(Box::new(agreement::Agreement::default()));
     all.extend(progress::all());

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use comity_node::{
     founding::DomainKeys,
     home::voter,
-    mesh::{Identity, MeshConfig, MeshEvent, MeshHandle, Multiaddr, Relation, Trust, TrustedDomain, peer, secured},
+    mesh::{
+        Identity, MemberState, MeshConfig, MeshEvent, MeshHandle, Multiaddr, Relation, Trust, TrustedDomain, peer,
+        secured,
+    },
 };
 use comity_proto::{
     ids::{AgentId, PublicKey},
@@ -31,6 +34,15 @@ const VOTERS: usize = 3;
 /// When a card arrived at a host.
 type Arrivals = BTreeMap<AgentId, BTreeMap<HostId, TimeNs>>;
 
+/// A node holds a member for something else than before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) at: TimeNs,
+    pub(super) eyes: HostId,
+    pub(super) of: PublicKey,
+    pub(super) state: MemberState,
+}
+
 /// All nodes.
 #[derive(Clone)]
 pub(super) struct Nodes {
@@ -42,11 +54,14 @@ pub(super) struct Nodes {
     dials: Arc<Vec<Vec<usize>>>,
     running: Arc<Mutex<BTreeMap<HostId, MeshHandle>>>,
     arrivals: Arc<Mutex<Arrivals>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Whether members watch each other.
+    is_watched: bool,
 }
 
 impl Nodes {
     /// Makes them all; none runs.
-    pub(super) fn new(universe: &Universe, network: &Network, graph: &Graph, loss: f64) -> Nodes {
+    pub(super) fn new(universe: &Universe, network: &Network, graph: &Graph, (loss, is_watched): (f64, bool)) -> Nodes {
         let _operator = runtime::enter(universe.world(0));
         let keys = DomainKeys::fresh();
         let secrets: Vec<SecretKey> = graph.dials.iter().map(|_| comity_node::founding::fresh_key()).collect();
@@ -73,6 +88,8 @@ impl Nodes {
             dials: Arc::new(graph.dials.clone()),
             running: Arc::default(),
             arrivals: Arc::default(),
+            seen: Arc::default(),
+            is_watched,
         }
     }
 
@@ -85,9 +102,15 @@ impl Nodes {
             let mut events = mesh.events();
             nodes.running.lock().insert(host, mesh);
             while let Ok(event) = events.recv().await {
-                if let MeshEvent::AgentCard { agent } = event {
-                    let now = nodes.universe.now();
-                    nodes.arrivals.lock().entry(agent).or_default().entry(host).or_insert(now);
+                let at = nodes.universe.now();
+                match event {
+                    MeshEvent::AgentCard { agent } => {
+                        nodes.arrivals.lock().entry(agent).or_default().entry(host).or_insert(at);
+                    }
+                    MeshEvent::Member { node, state } => {
+                        nodes.seen.lock().push(Seen { at, eyes: host, of: node, state });
+                    }
+                    _ => {}
                 }
             }
         });
@@ -119,8 +142,11 @@ impl Nodes {
         config.advertise = vec![format!("/ip4/{}/tcp/1", address_of(host)).parse().ok()?];
         config.bootstrap = self.dials[host as usize].iter().map(|other| multiaddr(*other as HostId)).collect();
         config.expected_nodes = self.secrets.len();
-        config.heartbeat_every = RARELY;
-        config.repair_every = (RARELY, RARELY);
+        // Cards are spread by gossip alone; members repair their tables as they do anywhere.
+        if !self.is_watched {
+            (config.heartbeat_every, config.member_ping_every) = (RARELY, RARELY);
+            config.repair_every = (RARELY, RARELY);
+        }
         match MeshHandle::start(config).await {
             Ok(mesh) => Some(mesh),
             Err(error) => {
@@ -148,6 +174,16 @@ impl Nodes {
     /// When a card arrived where.
     pub(super) fn arrivals(&self, agent: &AgentId) -> BTreeMap<HostId, TimeNs> {
         self.arrivals.lock().get(agent).cloned().unwrap_or_default()
+    }
+
+    /// What members were held for, and when that changed.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().clone()
+    }
+
+    /// The key of a host.
+    pub(super) fn key(&self, host: HostId) -> PublicKey {
+        self.secrets[host as usize].public()
     }
 
     /// The domain's id.

@@ -1,4 +1,4 @@
-//! Publishes cards one after the other and writes down when they arrived where.
+//! Publishes cards one after the other and writes down when they arrived where; then lets nodes die.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +15,12 @@ use comity_proto::{
 use comity_runtime as runtime;
 use serde::Serialize;
 
-use super::{curves::quantile, graph::Graph, nodes::Nodes};
+use super::{
+    curves::quantile,
+    deaths::{self, Detection},
+    graph::Graph,
+    nodes::Nodes,
+};
 use crate::{
     net::{LinkProfile, Network},
     world::{Chance, HostId, Policy, Stuck, TimeNs, Universe},
@@ -27,6 +32,8 @@ const OBSERVER: HostId = 1_000_000;
 const ARRIVE: Duration = Duration::from_secs(10);
 /// Then gossip has so long to build its mesh.
 const SETTLE: Duration = Duration::from_secs(20);
+/// How long the quiet mesh is weighed.
+const QUIET: Duration = Duration::from_secs(10);
 /// Time that each card has to arrive.
 const WINDOW: Duration = Duration::from_secs(3);
 /// How long a node that is taken away stays away.
@@ -50,6 +57,8 @@ pub struct Options {
     pub churn: f64,
     /// Cards published.
     pub cards: usize,
+    /// Nodes that die afterwards, one after the other; 0: members do not watch each other at all.
+    pub deaths: usize,
 }
 
 /// What was seen.
@@ -84,8 +93,10 @@ pub struct Report {
     /// Gossip bytes on the wire by bytes that would carry each card once to each node. Idle traffic of an equal time is
     /// taken off; multiplexing, encryption and control messages are in it.
     pub copies: f64,
-    /// Failure detection: absent until members are suspected.
-    pub failure_detection: Option<f64>,
+    /// Bytes per second on one connection, both directions, while nothing happens.
+    pub idle_bytes_per_neighbour: f64,
+    /// How deaths became known; absent where nobody was let die.
+    pub failure_detection: Option<Detection>,
     /// Virtual time, ms.
     pub virtual_ms: u64,
     /// Fingerprint of the run.
@@ -100,7 +111,7 @@ pub fn run(options: Options) -> Result<Report, Stuck> {
     let universe = Universe::new(options.seed, Policy::Random);
     let network = Network::new(&universe, LinkProfile::default());
     let graph = Graph::draw(options.nodes, options.dials, options.links_us, &mut universe.chance("graph"));
-    let nodes = Nodes::new(&universe, &network, &graph, options.loss);
+    let nodes = Nodes::new(&universe, &network, &graph, (options.loss, options.deaths > 0));
     let told = universe.run(OBSERVER, measure(nodes, options))?;
     Ok(report(options, &graph, &universe, told))
 }
@@ -119,6 +130,7 @@ struct Told {
     neighbours: f64,
     quiet_bytes: u64,
     busy_bytes: u64,
+    detection: Option<Detection>,
 }
 
 async fn measure(nodes: Nodes, options: Options) -> Told {
@@ -130,19 +142,22 @@ async fn measure(nodes: Nodes, options: Options) -> Told {
     runtime::sleep(SETTLE).await;
     let neighbours = nodes.connections() as f64 / options.nodes.max(1) as f64;
     let before = nodes.network.totals().0;
-    runtime::sleep(WINDOW).await;
+    runtime::sleep(QUIET).await;
     let quiet_bytes = nodes.network.totals().0 - before;
     if options.churn > 0.0 {
         runtime::spawn(churn(nodes.clone(), options));
         runtime::sleep(SETTLE).await;
     }
-    let mut told = Told { spreads: Vec::new(), card_bytes: 0, neighbours, quiet_bytes, busy_bytes: 0 };
+    let mut told = Told { spreads: Vec::new(), card_bytes: 0, neighbours, quiet_bytes, busy_bytes: 0, detection: None };
     for _ in 0..options.cards {
         let before = nodes.network.totals().0;
         if let Some(spread) = publish(&nodes, &mut chance, &mut told.card_bytes).await {
             told.spreads.push(spread);
         }
         told.busy_bytes += nodes.network.totals().0 - before;
+    }
+    if options.deaths > 0 {
+        told.detection = Some(deaths::watch(&nodes, options.deaths, &mut chance).await);
     }
     told
 }
@@ -216,7 +231,8 @@ fn report(options: Options, graph: &Graph, universe: &Universe, told: Told) -> R
     arrivals_ms.sort_by(f64::total_cmp);
     fastest_ms.sort_by(f64::total_cmp);
     let once = (told.card_bytes * arrivals_ms.len()).max(1) as f64;
-    let idle = told.quiet_bytes * told.spreads.len() as u64;
+    let idle = told.quiet_bytes as f64 / QUIET.as_secs_f64();
+    let idle_in_windows = idle * WINDOW.as_secs_f64() * told.spreads.len() as f64;
     let (p99_ms, fastest_p99_ms) = (quantile(&arrivals_ms, 0.99), quantile(&fastest_ms, 0.99));
     Report {
         options,
@@ -229,8 +245,10 @@ fn report(options: Options, graph: &Graph, universe: &Universe, told: Told) -> R
         max_ms: quantile(&arrivals_ms, 1.0),
         fastest_p99_ms,
         by_fastest: p99_ms / fastest_p99_ms.max(f64::MIN_POSITIVE),
-        copies: told.busy_bytes.saturating_sub(idle) as f64 / once,
-        failure_detection: None,
+        copies: (told.busy_bytes as f64 - idle_in_windows).max(0.0) / once,
+        // Each connection was counted at both ends.
+        idle_bytes_per_neighbour: idle * 2.0 / (told.neighbours * options.nodes as f64).max(1.0),
+        failure_detection: told.detection,
         virtual_ms: universe.now() / 1_000_000,
         digest: format!("{:016x}", universe.digest()),
         arrivals_ms,

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use super::support::*;
 use crate::mesh::certificate::judge;
 use crate::mesh::limits::CLOCK_SKEW_MS;
-use crate::mesh::{Class, Identity, MemberState, Refused, Relation, RpcError, Standing};
+use crate::mesh::{Class, Identity, Refused, Relation, RpcError, Standing};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -169,35 +169,5 @@ fn a_standing_ends_with_its_certificate_and_with_our_trust() {
         assert_eq!(standing(&a, &b), "stranger", "the treaty is gone");
         let settled = a.settle(beta.id, Bytes::new(), SECOND).await;
         assert!(matches!(settled, Err(RpcError::Unreachable(_))), "{settled:?}");
-    });
-}
-
-#[test]
-fn members_are_alive_then_left_when_they_say_so_and_unseen_when_they_are_silent() {
-    run(async {
-        let alpha = domain(1);
-        let ours = trust(&[(&alpha, Relation::Own)]);
-        let quick = |seed: u8| {
-            let mut config = config(&key(seed), alpha.identity(&key(seed)), ours.clone());
-            config.heartbeat_every = Duration::from_millis(200);
-            config.unseen_after = Duration::from_millis(1_500);
-            config
-        };
-        let a = start(quick(11)).await;
-        let b = start_at(quick(12), &a.listening()).await;
-        let c = start_at(quick(13), &a.listening()).await;
-        let state = |of: &crate::mesh::MeshHandle| {
-            let node = of.node();
-            a.members().into_iter().find(|member| member.node == node).map(|member| member.state)
-        };
-        until("b alive", SOON, || state(&b) == Some(MemberState::Alive)).await;
-        until("c alive", SOON, || state(&c) == Some(MemberState::Alive)).await;
-        b.leave().await;
-        until("b left", SOON, || state(&b) == Some(MemberState::Left)).await;
-        let silent = c.node();
-        drop(c);
-        let silent_state = || a.members().into_iter().find(|member| member.node == silent).map(|member| member.state);
-        until("c unseen", SOON, || silent_state() == Some(MemberState::Unseen)).await;
-        assert_eq!(state(&b), Some(MemberState::Left), "a leave is remembered as one");
     });
 }

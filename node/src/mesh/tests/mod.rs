@@ -2,6 +2,7 @@
 
 mod cards;
 mod hello;
+mod members;
 mod restart;
 mod streams;
 mod support;
