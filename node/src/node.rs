@@ -17,7 +17,7 @@ use crate::{
         principal::Tokens,
         relay,
     },
-    settle::{inbound, outbox},
+    settle::{budget::Budgets, inbound, outbox},
     signer::Signer,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::{desk::Desk, serve},
@@ -58,6 +58,7 @@ pub struct Node {
     join: JoinDesk,
     memory: Arc<Memory>,
     shown: Shown,
+    budgets: Budgets,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -128,7 +129,19 @@ impl Node {
         let join = JoinDesk::default();
         let memory = Memory::on(disk.clone());
         let shown = Shown::new(home.profile.clone());
-        let node = Arc::new(Node { home, replica, mesh, desk, tokens, join, memory, shown, disk, _data: data });
+        let node = Arc::new(Node {
+            home,
+            replica,
+            mesh,
+            desk,
+            tokens,
+            join,
+            memory,
+            shown,
+            budgets: Budgets::default(),
+            disk,
+            _data: data,
+        });
         node.serve_mesh();
         comity_runtime::spawn(found(node.clone()));
         comity_runtime::spawn(watch_trust(node.clone()));
@@ -148,13 +161,28 @@ impl Node {
         Ok(node)
     }
 
-    fn serve_mesh(self: &Arc<Node>) {
-        let replica = self.replica.clone();
+    /// Takes settlement batches of peers, from now on.
+    pub(crate) fn serve_settlement(self: &Arc<Node>) {
+        let node = self.clone();
         let hold_votes = Duration::from_millis(self.home.config.hold_votes_ms);
         self.mesh.serve(
             Class::Settlement,
-            Arc::new(move |_caller, envelope| Box::pin(inbound::take(replica.clone(), envelope, hold_votes))),
+            Arc::new(move |caller, envelope| {
+                let node = node.clone();
+                Box::pin(async move {
+                    inbound::take(node.replica.clone(), &node.budgets, caller, envelope, hold_votes).await
+                })
+            }),
         );
+    }
+
+    /// Partners that are not heard for a while, because what they said changed nothing, again and again; and for how long.
+    pub(crate) fn not_heard(&self) -> Vec<(DomainId, Duration)> {
+        self.budgets.not_heard(comity_runtime::now())
+    }
+
+    fn serve_mesh(self: &Arc<Node>) {
+        self.serve_settlement();
         let node = self.clone();
         self.mesh.serve(
             Class::Tasks,

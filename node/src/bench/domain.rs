@@ -110,6 +110,11 @@ impl BenchDomain {
         AssetId { issuer: self.keys.domain(), code }
     }
 
+    /// The roster in force: its envelope.
+    pub(super) fn roster(&self) -> bytes::Bytes {
+        self.roster.clone()
+    }
+
     /// Flushes and bytes of all its disks.
     pub(super) fn disks(&self) -> DiskCount {
         let all = self.nodes.iter().map(|node| node.disk_stats());

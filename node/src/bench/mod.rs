@@ -14,6 +14,7 @@ mod domain;
 pub mod driver;
 mod escrow;
 mod idle;
+mod isolation;
 mod place;
 #[cfg(unix)]
 pub mod postgres;

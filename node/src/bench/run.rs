@@ -28,6 +28,8 @@ pub enum BenchCommand {
     Idle(IdleFlags),
     /// Round trips of an unchanged poll of the domain card.
     Card(CardFlags),
+    /// Latency of local escrows while a partner is well, silent, or says nonsense without pause.
+    Isolation(IsolationFlags),
 }
 
 /// How to measure.
@@ -71,6 +73,20 @@ pub struct CardFlags {
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     pub polls: u64,
     /// The node's disk goes into a new directory below this one, removed at the end.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How to measure a bad partner.
+#[derive(Args, Clone, Debug)]
+pub struct IsolationFlags {
+    /// Counted seconds of each run.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Runs of each behaviour, in turns; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub rounds: u64,
+    /// Disks go into new directories below this one, removed at the end. It must not be in memory.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -128,13 +144,14 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
     match &command {
         BenchCommand::Idle(flags) => return idle(flags, json).await,
         BenchCommand::Card(flags) => return card(flags, json).await,
+        BenchCommand::Isolation(flags) => return isolation(flags, json).await,
         BenchCommand::Escrow(_) | BenchCommand::Transfer(_) => {}
     }
     let measured = async {
         match &command {
             BenchCommand::Escrow(flags) => escrow(flags).await,
             BenchCommand::Transfer(flags) => transfer(flags).await,
-            BenchCommand::Idle(_) | BenchCommand::Card(_) => Ok(Vec::new()),
+            BenchCommand::Idle(_) | BenchCommand::Card(_) | BenchCommand::Isolation(_) => Ok(Vec::new()),
         }
     };
     let comparisons = tokio::select! {
@@ -168,6 +185,17 @@ async fn card(flags: &CardFlags, json: bool) -> Result<(), BenchError> {
         println!("{}", polls.document());
     } else {
         println!("{}", polls.sentence());
+    }
+    Ok(())
+}
+
+async fn isolation(flags: &IsolationFlags, json: bool) -> Result<(), BenchError> {
+    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let measured = super::isolation::measure(&folder, (flags.seconds, flags.rounds), &progress).await?;
+    if json {
+        println!("{}", measured.document());
+    } else {
+        print!("{}", measured.sentences());
     }
     Ok(())
 }

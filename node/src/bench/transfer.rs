@@ -34,6 +34,20 @@ impl Target for Transfers<'_> {
     type Client = Sender;
 
     async fn clients(&self, count: usize) -> Result<Vec<Sender>, BenchError> {
+        let mut senders = self.unconnected(count).await?;
+        connect(senders.first_mut()).await?;
+        Ok(senders)
+    }
+
+    async fn disks(&self) -> Option<DiskCount> {
+        let (a, b) = (self.payer.disks(), self.payee.disks());
+        Some(DiskCount { syncs: a.syncs + b.syncs, bytes: a.bytes + b.bytes })
+    }
+}
+
+impl Transfers<'_> {
+    /// Payers and payees, before anything is known of the way between them.
+    pub(super) async fn unconnected(&self, count: usize) -> Result<Vec<Sender>, BenchError> {
         let leader = self.payer.leader()?;
         let closings = Closings::watch(&leader);
         let payers = self.payer.agents(count, true).await?;
@@ -51,13 +65,7 @@ impl Target for Transfers<'_> {
                 closings: closings.clone(),
             });
         }
-        connect(senders.first_mut()).await?;
         Ok(senders)
-    }
-
-    async fn disks(&self) -> Option<DiskCount> {
-        let (a, b) = (self.payer.disks(), self.payee.disks());
-        Some(DiskCount { syncs: a.syncs + b.syncs, bytes: a.bytes + b.bytes })
     }
 }
 
@@ -77,12 +85,24 @@ pub(super) struct Sender {
     closings: Closings,
 }
 
-impl Client for Sender {
-    async fn call(&mut self) -> Result<u64, BenchError> {
+impl Sender {
+    fn payment(&self) -> (TransferId, crate::signer::SignedBatch) {
         let transfer_id = fresh_transfer_id();
         let verb =
             Verb::Transfer { transfer_id, to: self.to, asset: self.asset, amount: 1_000, memo: self.memo.clone() };
-        let batch = self.payer.sign(verb, comity_runtime::wall_ms());
+        (transfer_id, self.payer.sign(verb, comity_runtime::wall_ms()))
+    }
+
+    /// Begins a payment and waits for nothing but that.
+    pub(super) async fn begin(&mut self) {
+        let (_, batch) = self.payment();
+        let _refused = commands::submit(&self.node, batch.envelope, &batch.request_id.to_string()).await;
+    }
+}
+
+impl Client for Sender {
+    async fn call(&mut self) -> Result<u64, BenchError> {
+        let (transfer_id, batch) = self.payment();
         let closed = self.closings.expect(transfer_id);
         commands::submit(&self.node, batch.envelope, &batch.request_id.to_string()).await?;
         match comity_runtime::timeout(CLOSED_WITHIN, closed).await {

@@ -74,12 +74,23 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("replicas", format!("{} voters, {} learners", text("voters"), text("learners"))),
             ("log", format!("applied {} of {}", text("applied_index"), text("last_index"))),
             ("in doubt", format!("{} transfers", text("in_doubt"))),
+            ("not heard", not_heard(answer)),
             ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
             ("not built", not_built.join("; ")),
         ];
         lines.map(|(name, text)| format!("{name:<10} {text}\n")).concat()
     });
     Ok(())
+}
+
+/// Partners whose settlement words are refused for a while.
+fn not_heard(answer: &Value) -> String {
+    let partners = answer["not_heard"].as_array().into_iter().flatten().map(|partner| {
+        let seconds = partner["for_ms"].as_u64().unwrap_or(0).div_ceil(1_000);
+        format!("{} for {seconds} s: what it said changed nothing, again and again", field(partner, "domain"))
+    });
+    let partners: Vec<String> = partners.collect();
+    if partners.is_empty() { "nobody".to_owned() } else { partners.join("; ") }
 }
 
 /// `id`

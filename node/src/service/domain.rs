@@ -115,6 +115,8 @@ pub struct StatusView {
     pub founded: bool,
     /// Transfers that are not finished here.
     pub in_doubt: usize,
+    /// Partners that are not heard for a while: what they said changed nothing, again and again.
+    pub not_heard: Vec<NotHeard>,
     /// Connected nodes.
     pub neighbours: usize,
     /// Agent cards known.
@@ -123,6 +125,15 @@ pub struct StatusView {
     pub failed: Option<String>,
     /// Parts that this program does not have yet.
     pub not_built: &'static [&'static str],
+}
+
+/// A partner that is not heard.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotHeard {
+    /// Which.
+    pub domain: DomainId,
+    /// For so long, ms.
+    pub for_ms: u64,
 }
 
 /// What this node knows now, without asking anybody.
@@ -144,6 +155,11 @@ pub fn status(node: &Node) -> StatusView {
         stamp_ms,
         founded,
         in_doubt,
+        not_heard: node
+            .not_heard()
+            .into_iter()
+            .map(|(domain, left)| NotHeard { domain, for_ms: left.as_millis() as u64 })
+            .collect(),
         neighbours: node.mesh().neighbours().len(),
         cards: node.mesh().agent_card_count(),
         failed: raft.failed,

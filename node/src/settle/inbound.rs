@@ -3,32 +3,65 @@
 //! Nothing is judged here: the ledger of every replica judges the signature, the roster and each message. Who delivers a
 //! batch does not matter, only who signed it.
 
-use crate::mesh::Refusal;
+use super::budget::Budgets;
+use crate::mesh::{Caller, Refusal};
 use bytes::Bytes;
+use comity_ledger::Outcome;
 use comity_proto::{
     entry::EntryItem,
     envelope::{Envelope, Signed as _},
+    limits::SETTLEMENT_BATCH_MAX,
     planted::{Plant, planted},
     settlement::{SettlementBatch, SettlementMessage},
 };
-use comity_replica::Replica;
+use comity_replica::{Replica, SubmitError, SubmitReply};
 use std::time::Duration;
 
 /// How long a batch waits here for a leader: the sender's other nodes may be better off, and its places are few.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// Answers a peer once its batch is applied: then it was heard for good.
-pub(crate) async fn take(replica: Replica, envelope: Bytes, hold_votes: Duration) -> Result<Bytes, Refusal> {
+/// Answers a peer once its batch is applied: then it was heard for good. A peer whose words change nothing, again and
+/// again, is not heard for a while; whoever delivers a batch pays for it.
+pub(crate) async fn take(
+    replica: Replica,
+    budgets: &Budgets,
+    caller: Caller,
+    envelope: Bytes,
+    hold_votes: Duration,
+) -> Result<Bytes, Refusal> {
+    // Only nodes of domains that are known may speak in this class.
+    let partner = caller.domain.ok_or_else(|| Refusal("nobody knows your domain".to_owned()))?;
+    if let Err(left) = budgets.hears(partner, comity_runtime::now()) {
+        let seconds = left.as_secs().saturating_add(1);
+        return Err(Refusal(format!(
+            "settlement_budget: too much of what you said changed nothing; nothing is taken for {seconds} s, then say it again"
+        )));
+    }
     if !hold_votes.is_zero() && carries_a_vote(&envelope) {
         comity_runtime::sleep(hold_votes).await;
     }
     if planted(Plant::LeakTask) {
         (0..8).for_each(|_| drop(comity_runtime::spawn(std::future::pending::<()>())));
     }
-    match comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope))).await {
+    let taken = comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope))).await;
+    if let Ok(taken) = &taken
+        && budgets.wasted(partner, wasted_words(taken), comity_runtime::now())
+    {
+        tracing::warn!(%partner, "its settlement words change nothing, again and again: it is not heard for a while");
+    }
+    match taken {
         Ok(Ok(_applied)) => Ok(Bytes::new()),
         Ok(Err(error)) => Err(Refusal(error.to_string())),
         Err(comity_runtime::Elapsed) => Err(Refusal("no leader in time; another node may know one".to_owned())),
+    }
+}
+
+/// Words that changed nothing; what is no batch at all counts as a full one.
+fn wasted_words(taken: &Result<SubmitReply, SubmitError>) -> u64 {
+    match taken {
+        Ok(reply) => reply.outcomes.iter().filter(|outcome| **outcome != Outcome::Applied).count() as u64,
+        Err(SubmitError::Refused(_)) => SETTLEMENT_BATCH_MAX as u64,
+        Err(_) => 0,
     }
 }
 

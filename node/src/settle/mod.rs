@@ -3,7 +3,9 @@
 //! The ledger decides and remembers; this module only carries. Saying a thing twice is harmless, forgetting it is mended
 //! by asking the ledger again, so nothing here is stored.
 
+pub(crate) mod budget;
 pub mod inbound;
+mod lanes;
 pub mod outbox;
 mod retry;
 pub mod speech;

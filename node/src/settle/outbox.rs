@@ -1,9 +1,12 @@
 //! Says what the ledger owes: at once when an entry owes something new, again with pauses while it stays unanswered.
 //!
 //! Only the leader speaks; a new leader asks its ledger for everything unanswered. Messages to one peer share a batch and
-//! a signature, and a few batches are under way at once; what does not fit waits for the next look at the ledger.
+//! a signature and go by a lane of their own; what does not fit waits for the next look at the ledger.
 
-use super::speech::{self, LOOK, Said, Speech, WAITING};
+use super::{
+    lanes::{Carry, Lanes},
+    speech::{self, LOOK, Said, Speech, WAITING},
+};
 use crate::mesh::MeshHandle;
 use comity_ledger::settlement::{Owed, OwedMessage};
 use comity_proto::{
@@ -14,13 +17,8 @@ use comity_proto::{
     settlement::{SettlementBatch, SettlementMessage},
 };
 use comity_replica::Replica;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, broadcast::error::RecvError, mpsc};
-
-/// Batches under way at once, all peers together.
-const UNDER_WAY: usize = 32;
-/// How long a peer has to take a batch into its log.
-const DEADLINE: Duration = Duration::from_secs(5);
+use std::{collections::BTreeSet, time::Duration};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 /// What the outbox works with.
 #[derive(Clone)]
@@ -47,7 +45,7 @@ pub(crate) async fn run(outbox: Outbox) {
             }
         }
     });
-    let places = Arc::new(Semaphore::new(UNDER_WAY));
+    let mut lanes = Lanes::new(outbox.clone());
     let mut speech = Speech::new(Box::new(chance));
     let mut reached = BTreeSet::new();
     let mut look_at = comity_runtime::now() + LOOK;
@@ -64,18 +62,11 @@ pub(crate) async fn run(outbox: Outbox) {
             Ok(None) => break,
             Err(comity_runtime::Elapsed) => {
                 look_at = comity_runtime::now() + LOOK;
-                outbox.hurry_those_who_came(&mut reached, &mut speech);
+                outbox.hurry_those_who_came(&mut reached, &mut speech, &lanes);
                 outbox.due(&mut speech)
             }
         };
-        for (peer, messages) in said {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
-            let outbox = outbox.clone();
-            comity_runtime::spawn(async move {
-                outbox.say(peer, messages).await;
-                drop(place);
-            });
-        }
+        said.into_iter().for_each(|(peer, messages)| lanes.say(peer, messages));
     }
     listener.abort();
 }
@@ -88,11 +79,19 @@ fn chance() -> u8 {
 
 impl Outbox {
     /// A pause that grew while a peer was away must not keep a transfer in doubt after it is back.
-    fn hurry_those_who_came(&self, reached: &mut BTreeSet<(DomainId, PublicKey)>, speech: &mut Speech) {
+    fn hurry_those_who_came(
+        &self,
+        reached: &mut BTreeSet<(DomainId, PublicKey)>,
+        speech: &mut Speech,
+        lanes: &Lanes<Outbox>,
+    ) {
         let neighbours = self.mesh.neighbours();
         let now: BTreeSet<_> =
             neighbours.iter().filter_map(|other| Some((other.standing.domain()?, other.node))).collect();
-        now.difference(reached).for_each(|(domain, _)| speech.hurry(*domain));
+        for (domain, _) in now.difference(reached) {
+            speech.hurry(*domain);
+            lanes.close(domain);
+        }
         *reached = now;
     }
 
@@ -105,7 +104,17 @@ impl Outbox {
         speech.due(owed, comity_runtime::now())
     }
 
-    async fn say(&self, peer: DomainId, owed: Vec<OwedMessage>) {
+    async fn message(&self, owed: OwedMessage) -> Option<SettlementMessage> {
+        let evidence = match speech::evidence_for(&owed) {
+            Some(digest) => self.replica.evidence(&digest).await.ok().flatten(),
+            None => None,
+        };
+        speech::message(owed, evidence)
+    }
+}
+
+impl Carry for Outbox {
+    async fn carry(&self, peer: DomainId, owed: Vec<OwedMessage>, deadline: Duration) -> bool {
         let mut messages = Vec::with_capacity(owed.len());
         for message in owed {
             messages.extend(self.message(message).await);
@@ -114,20 +123,14 @@ impl Outbox {
             .replica
             .read_stale(|ledger, _| ledger.domain().map(|domain| (domain.incarnation, domain.roster.clone())))
         else {
-            return;
+            return false;
         };
         let batch = SettlementBatch { from: self.domain, to: peer, incarnation, roster, messages };
         let envelope = batch.seal(&self.key);
-        if let Err(error) = self.mesh.settle(peer, envelope, DEADLINE).await {
+        let taken = self.mesh.settle(peer, envelope, deadline).await;
+        if let Err(error) = &taken {
             tracing::debug!(%peer, %error, "a settlement batch was not taken; it will be said again");
         }
-    }
-
-    async fn message(&self, owed: OwedMessage) -> Option<SettlementMessage> {
-        let evidence = match speech::evidence_for(&owed) {
-            Some(digest) => self.replica.evidence(&digest).await.ok().flatten(),
-            None => None,
-        };
-        speech::message(owed, evidence)
+        taken.is_ok()
     }
 }

@@ -1,0 +1,164 @@
+//! One lane per peer: whoever does not answer holds up nobody else.
+//!
+//! A lane has a queue and places of its own. After a few failures in a row its breaker opens: one batch at a time tries
+//! the way, and what would have waited behind it is dropped. Nothing is lost by that: the ledger still owes it, and the
+//! next look at the ledger says it again.
+
+use comity_ledger::settlement::OwedMessage;
+use comity_proto::ids::DomainId;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Semaphore, mpsc};
+
+/// Batches under way to one peer at once.
+const UNDER_WAY: usize = 16;
+/// Batches that wait for a place; more are left for the next look at the ledger.
+const QUEUED: usize = 256;
+/// Failures in a row that open the breaker.
+const OPENS_AFTER: u32 = 3;
+/// How long a peer has to take a batch into its log.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The same while the breaker is open. Short: a peer that is back soon must not wait for the end of a long attempt.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Carries one batch to a peer.
+pub(super) trait Carry: Clone + Send + Sync + 'static {
+    /// Says it within the deadline; whether the peer took it.
+    fn carry(
+        &self,
+        peer: DomainId,
+        messages: Vec<OwedMessage>,
+        deadline: Duration,
+    ) -> impl Future<Output = bool> + Send;
+}
+
+struct Lane {
+    queue: mpsc::Sender<Vec<OwedMessage>>,
+    failures: Arc<AtomicU32>,
+}
+
+/// All lanes of one speaker.
+pub(super) struct Lanes<C> {
+    carrier: C,
+    lanes: BTreeMap<DomainId, Lane>,
+}
+
+impl<C: Carry> Lanes<C> {
+    pub(super) fn new(carrier: C) -> Lanes<C> {
+        Lanes { carrier, lanes: BTreeMap::new() }
+    }
+
+    /// Queues a batch. Never waits: a full lane drops it.
+    pub(super) fn say(&mut self, peer: DomainId, messages: Vec<OwedMessage>) {
+        let carrier = &self.carrier;
+        let lane = self.lanes.entry(peer).or_insert_with(|| {
+            let (queue, queued) = mpsc::channel(QUEUED);
+            let failures = Arc::new(AtomicU32::new(0));
+            comity_runtime::spawn(run(carrier.clone(), peer, queued, failures.clone()));
+            Lane { queue, failures }
+        });
+        let _full = lane.queue.try_send(messages);
+    }
+
+    /// The peer can be reached again: its breaker closes.
+    pub(super) fn close(&self, peer: &DomainId) {
+        self.lanes.get(peer).iter().for_each(|lane| lane.failures.store(0, Ordering::Relaxed));
+    }
+}
+
+/// Runs until its speaker is gone.
+async fn run<C: Carry>(
+    carrier: C,
+    peer: DomainId,
+    mut queued: mpsc::Receiver<Vec<OwedMessage>>,
+    failures: Arc<AtomicU32>,
+) {
+    let places = Arc::new(Semaphore::new(UNDER_WAY));
+    while let Some(messages) = queued.recv().await {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        if failures.load(Ordering::Relaxed) >= OPENS_AFTER {
+            drop(place);
+            let taken = carrier.carry(peer, messages, TRIAL_DEADLINE).await;
+            note(&failures, taken);
+            if !taken {
+                while queued.try_recv().is_ok() {}
+            }
+            continue;
+        }
+        let (carrier, failures) = (carrier.clone(), failures.clone());
+        comity_runtime::spawn(async move {
+            note(&failures, carrier.carry(peer, messages, DEADLINE).await);
+            drop(place);
+        });
+    }
+}
+
+fn note(failures: &AtomicU32, taken: bool) {
+    if taken {
+        failures.store(0, Ordering::Relaxed);
+    } else {
+        failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comity_proto::{ids::TransferId, settlement::Acknowledge};
+    use parking_lot::Mutex;
+
+    const DEAD: DomainId = DomainId([1; 32]);
+    const WELL: DomainId = DomainId([2; 32]);
+
+    /// A dead peer takes nothing and lets the caller wait for the whole deadline, until it is mended.
+    #[derive(Clone, Default)]
+    struct Carrier(Arc<Mutex<(u32, u32, bool)>>);
+
+    impl Carry for Carrier {
+        async fn carry(&self, peer: DomainId, _: Vec<OwedMessage>, deadline: Duration) -> bool {
+            let mended = self.0.lock().2;
+            if peer == DEAD && !mended {
+                self.0.lock().0 += 1;
+                comity_runtime::sleep(deadline).await;
+                return false;
+            }
+            self.0.lock().1 += 1;
+            true
+        }
+    }
+
+    fn words() -> Vec<OwedMessage> {
+        vec![OwedMessage::Acknowledge(Acknowledge { transfer: TransferId([1; 16]), commit: true })]
+    }
+
+    #[test]
+    fn a_silent_peer_holds_up_nobody_and_is_tried_one_batch_at_a_time() {
+        crate::runtime::tests_world().block_on(async {
+            let carrier = Carrier::default();
+            let mut lanes = Lanes::new(carrier.clone());
+            (0..1_000).for_each(|_| lanes.say(DEAD, words()));
+            let begun = comity_runtime::now();
+            (0..200).for_each(|_| lanes.say(WELL, words()));
+            while carrier.0.lock().1 < 200 {
+                assert!(begun.elapsed() < Duration::from_secs(2), "the well peer waits for the silent one");
+                comity_runtime::sleep(Duration::from_millis(1)).await;
+            }
+            // All places are taken until the first deadline, then one trial at a time.
+            comity_runtime::sleep(DEADLINE + TRIAL_DEADLINE / 2).await;
+            assert_eq!(carrier.0.lock().0, 17, "16 at once, then one on trial");
+            carrier.0.lock().2 = true;
+            comity_runtime::sleep(TRIAL_DEADLINE).await;
+            lanes.say(DEAD, words());
+            lanes.say(DEAD, words());
+            comity_runtime::sleep(Duration::from_millis(50)).await;
+            assert!(carrier.0.lock().1 >= 202, "it is heard again: {:?}", carrier.0.lock());
+        });
+    }
+}
