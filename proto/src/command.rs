@@ -246,4 +246,9 @@ pub enum Verb {
         /// Envelope of this domain's notice.
         notice: Bytes,
     },
+    /// Operator: ends a transfer that waits for an origin whose log is lost, by that domain's own signed word.
+    ResolveTransfer {
+        /// Envelope of the origin's verdict.
+        verdict: Bytes,
+    },
 }

@@ -67,11 +67,13 @@ pub enum Context {
     Cosignature,
     /// A node could not be reached.
     Suspicion,
+    /// How a transfer ended, said by hand.
+    TransferVerdict,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 22] = [
+    pub const ALL: [Context; 23] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -91,6 +93,7 @@ impl Context {
         Context::KeyAttestation,
         Context::Treaty,
         Context::TreatyNotice,
+        Context::TransferVerdict,
         Context::Invitation,
         Context::Cosignature,
         Context::Suspicion,
@@ -118,6 +121,7 @@ impl Context {
             Context::KeyAttestation => "comity/v1/key-attestation",
             Context::Treaty => "comity/v1/treaty",
             Context::TreatyNotice => "comity/v1/treaty-notice",
+            Context::TransferVerdict => "comity/v1/transfer-verdict",
             Context::Invitation => "comity/v1/invitation",
             Context::Cosignature => "comity/v1/cosignature",
             Context::Suspicion => "comity/v1/suspicion",

@@ -156,6 +156,8 @@ pub const EXPOSURE_CAPS_MAX: usize = 64;
 pub const TREATY_BYTES_MAX: usize = 12 * 1_024;
 /// Payload of a notice about a treaty: two ids and a reason.
 pub const NOTICE_BYTES_MAX: usize = 1_024;
+/// Payload of a verdict about a transfer: four ids and a reason.
+pub const VERDICT_BYTES_MAX: usize = 1_024;
 /// Payload of an invitation: carried by hand, so it must fit a message.
 pub const INVITATION_BYTES_MAX: usize = 2 * 1_024;
 /// Nodes that an invitation names.

@@ -5,10 +5,14 @@
 use crate::{
     amount::AssetId,
     command::Party,
+    envelope::{Signed as _, Verified},
     ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
+    reject::Reject,
+    text::Reason,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
+use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 
 /// Payload of an envelope in context [`crate::envelope::Context::Settlement`].
@@ -182,4 +186,57 @@ pub struct BackingAnswer {
     pub transfer: TransferId,
     /// `None`: the recipient is credited. Else why not, as an outcome code; the reserve stays where it is.
     pub refusal: Option<u16>,
+}
+
+/// How the text of a verdict begins.
+pub const VERDICT_PREFIX: &str = "cmverdict1";
+
+/// How a transfer ended, said by hand to a participant that waits for an origin whose log is lost. Context
+/// [`crate::envelope::Context::TransferVerdict`]; signed by the **root key** of the origin, since none of its voters can
+/// speak for a log that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferVerdict {
+    /// Whose transfer it is: who says this.
+    pub origin: DomainId,
+    /// Which participant may act on it.
+    pub to: DomainId,
+    /// Its id at the origin.
+    pub transfer: TransferId,
+    /// Digest of the prepare that was voted on.
+    pub content: Hash,
+    /// Commit or abort.
+    pub commit: bool,
+    /// For people of both sides.
+    pub reason: Reason,
+}
+
+impl TransferVerdict {
+    /// The text that is carried by hand.
+    pub fn text(envelope: &Bytes) -> String {
+        let mut text = String::from(VERDICT_PREFIX);
+        text.push_str(&BASE32_NOPAD.encode(envelope).to_ascii_lowercase());
+        text
+    }
+
+    /// The envelope in a text. A wrong letter that still decodes is `bad_signature` when it is opened.
+    ///
+    /// # Errors
+    /// `bad_text`.
+    pub fn envelope(text: &str) -> Result<Bytes, Reject> {
+        let bad = Reject::BadText { field: "verdict" };
+        let most = crate::limits::VERDICT_BYTES_MAX.saturating_mul(2);
+        let body = text.trim().strip_prefix(VERDICT_PREFIX).filter(|body| body.len() <= most).ok_or(bad)?;
+        if body.bytes().any(|letter| letter.is_ascii_uppercase()) {
+            return Err(bad);
+        }
+        BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map(Bytes::from).map_err(|_| bad)
+    }
+
+    /// Reads the text and checks its signature.
+    ///
+    /// # Errors
+    /// `bad_text`, or what is wrong with the envelope.
+    pub fn parse(text: &str) -> Result<Verified<TransferVerdict>, Reject> {
+        TransferVerdict::open(&TransferVerdict::envelope(text)?)
+    }
 }

@@ -149,9 +149,21 @@ impl Federation {
     /// # Panics
     /// When they are not ready in time.
     pub fn start() -> Federation {
+        Federation::holding_votes(0)
+    }
+
+    /// As [`Federation::trading`], and alpha hears every vote only after its deadline.
+    pub fn with_votes_held() -> Federation {
+        let federation = Federation::holding_votes(600_000);
+        federation.equip();
+        federation
+    }
+
+    /// Votes wait for so long, ms, before the payer's domain takes them in.
+    fn holding_votes(ms: u64) -> Federation {
         super::world();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let plan = Plan::make(dir.path(), &free_addresses(Plan::ADDRESSES), now_ms(), 0)
+        let plan = Plan::make(dir.path(), &free_addresses(Plan::ADDRESSES), now_ms(), ms)
             .unwrap_or_else(|error| panic!("{error}"));
         let domains = plan.domains.map(|mut plan| {
             let mut nodes: Vec<Node> = plan.nodes.drain(..).map(Node::of).collect();
@@ -166,12 +178,16 @@ impl Federation {
     /// Six nodes, a treaty, and money in both treasuries and faucets.
     pub fn trading() -> Federation {
         let federation = Federation::start();
-        let [alpha, beta] = &federation.domains;
+        federation.equip();
+        federation
+    }
+
+    fn equip(&self) {
+        let [alpha, beta] = &self.domains;
         for (own, peer) in [(alpha, beta), (beta, alpha)] {
             own.trust(peer, 1_000_000_000_000);
             own.issue(1_000_000_000_000, 100_000_000_000);
         }
-        federation
     }
 
     /// All nodes.

@@ -22,6 +22,7 @@
 //! | [`record`], [`dues`] | what is remembered |
 //! | `origin`, `participant` | the two parts |
 //! | [`across`] | two participants: what passes between issuer and recipient's domain |
+//! | `resolve` | an operator ends a transfer by the other side's signed word |
 //! | `payout` | shares that an escrow owes to agents of other domains |
 //! | `sweep` | what referrers of other domains have earned |
 //! | [`owed`] | what must be said, derived from the records |
@@ -37,6 +38,7 @@ mod participant;
 mod payout;
 mod reads;
 pub mod record;
+mod resolve;
 mod sweep;
 
 use crate::{

@@ -288,6 +288,36 @@ pub enum TransferCommand {
         #[arg(long)]
         in_doubt: bool,
     },
+    /// Say by hand how a transfer of this domain ended, for a participant that waits because our log is lost.
+    Verdict(VerdictArgs),
+    /// End a transfer that is in doubt here by its origin's verdict.
+    Resolve {
+        /// What the origin's operator handed over.
+        verdict: String,
+    },
+}
+
+/// Flags of `transfer verdict`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("end").required(true))]
+pub struct VerdictArgs {
+    /// The transfer's whole id.
+    pub id: String,
+    /// Id of the participant's domain.
+    #[arg(long, value_name = "DOMAIN")]
+    pub to: String,
+    /// Digest of what was asked, as `transfer show` prints it there.
+    #[arg(long, value_name = "HASH")]
+    pub content: String,
+    /// It was committed.
+    #[arg(long, group = "end")]
+    pub commit: bool,
+    /// It was aborted.
+    #[arg(long, group = "end")]
+    pub abort: bool,
+    /// For the people of both sides.
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// `escrow …`

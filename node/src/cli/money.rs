@@ -11,7 +11,7 @@ use comity_proto::{
     ids::TransferId,
     text::{Memo, Name},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The refusal of a text that is none.
 pub(super) fn bad_text(what: &str, text: &str) -> ServiceError {
@@ -106,15 +106,42 @@ pub(super) fn transfer(context: &Context, command: &TransferCommand) -> Result<(
         }
         TransferCommand::Show { id } => {
             let answer: Value = context.client.get(&format!("/api/v1/transfers/{id}"))?;
-            context.output.show(&answer, |answer| transfers(&domain, std::slice::from_ref(answer)));
+            context.output.show(&answer, |answer| {
+                format!("{}{}", transfers(&domain, std::slice::from_ref(answer)), by_hand(&domain, answer))
+            });
         }
         TransferCommand::List { in_doubt } => {
             let answer: Value = context.client.get(&format!("/api/v1/transfers?in_doubt={in_doubt}"))?;
             let rows = answer["transfers"].as_array().cloned().unwrap_or_default();
             context.output.show(&answer, |_| transfers(&domain, &rows));
         }
+        TransferCommand::Verdict(args) => {
+            let body = json!({ "to": args.to, "content": args.content, "commit": args.commit, "reason": args.reason });
+            let answer: Value = context.client.post(&format!("/api/v1/transfers/{}/verdict", args.id), &body)?;
+            context.output.show(&answer, |answer| {
+                format!("{}\nthe other operator runs\n  comity transfer resolve VERDICT", field(answer, "verdict"))
+            });
+        }
+        TransferCommand::Resolve { verdict } => {
+            let answer: Value = context.client.post("/api/v1/transfers/resolve", &json!({ "verdict": verdict }))?;
+            done(context, &answer);
+        }
     }
     Ok(())
+}
+
+/// What can be done about a promise whose origin is gone for good.
+fn by_hand(domain: &DomainView, transfer: &Value) -> String {
+    if transfer["side"] != "participant" || transfer["finished"] == true {
+        return String::new();
+    }
+    format!(
+        "it ends when its origin answers; if that domain's log is lost for good, its operator can say how it ended:\n  \
+         comity transfer verdict {} --to {} --content {} --commit|--abort --reason WHY\n",
+        field(transfer, "transfer"),
+        domain.domain,
+        field(transfer, "content")
+    )
 }
 
 fn transfers(domain: &DomainView, rows: &[Value]) -> String {

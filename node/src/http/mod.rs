@@ -11,6 +11,7 @@ mod registry;
 mod routes;
 mod stopping;
 mod tasks;
+mod verdicts;
 
 use crate::{
     node::Node,

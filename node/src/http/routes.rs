@@ -41,6 +41,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/escrows/{escrow}", get(escrow))
         .route("/api/v1/transfers", get(transfers))
         .route("/api/v1/transfers/{transfer}", get(transfer))
+        .merge(super::verdicts::all())
         .route("/api/v1/cards", post(publish_card))
         .route("/api/v1/cards/{agent}", get(card))
         .route("/api/v1/discover", get(discover))

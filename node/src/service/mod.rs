@@ -11,6 +11,7 @@ pub mod principal;
 pub mod registry;
 pub mod relay;
 pub mod trades;
+pub mod verdicts;
 pub mod view;
 pub mod witness;
 pub mod work;

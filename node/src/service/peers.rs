@@ -39,7 +39,7 @@ pub fn words(fingerprint: &Hash) -> String {
     (0..WORDS).map(word).collect::<Vec<_>>().join(" ")
 }
 
-fn keys(node: &Node) -> Result<&DomainKeys, ServiceError> {
+pub(super) fn keys(node: &Node) -> Result<&DomainKeys, ServiceError> {
     node.home().domain_keys.as_ref().ok_or_else(|| {
         let detail = "this node does not hold the domain's root key, so it cannot sign a treaty";
         ServiceError::new(Kind::Forbidden, "no_domain_key", detail, "ask the node that founded the domain")

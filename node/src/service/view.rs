@@ -151,6 +151,8 @@ pub struct TransferView {
     pub finished: bool,
     /// What would move it on; null when finished.
     pub waits_for: Option<String>,
+    /// Digest of what was asked: what a verdict by hand names.
+    pub content: comity_proto::ids::Hash,
     /// Ledger ms since the begin or the vote.
     pub age_ms: u64,
     /// The receiver's fee, once fixed.

@@ -6,15 +6,16 @@
 use super::{asset, narrow, need, party, put};
 use crate::{
     envelope::{Context, Signed},
-    ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
+    ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
     limits as l,
     reject::{Reject, within},
     scan,
     settlement::{
         Acknowledge, Backing, BackingAnswer, Decision, Prepare, Query, SettlementBatch, SettlementMessage,
-        SettlementRefusal, Source, Vote,
+        SettlementRefusal, Source, TransferVerdict, Vote,
     },
     strict::{self, array},
+    text::Reason,
     wire::{self, settlement_message::Message as Wire},
 };
 use bytes::Bytes;
@@ -63,6 +64,42 @@ impl Signed for SettlementBatch {
             }
         }
         Ok(batch)
+    }
+}
+
+impl Signed for TransferVerdict {
+    const CONTEXT: Context = Context::TransferVerdict;
+    const PAYLOAD_BYTES_MAX: usize = l::VERDICT_BYTES_MAX;
+    const LIMIT: &'static str = "verdict_bytes";
+
+    fn encode(&self) -> Bytes {
+        let verdict = wire::TransferVerdict {
+            origin: put(&self.origin.0),
+            to: put(&self.to.0),
+            transfer: put(&self.transfer.0),
+            content: put(&self.content.0),
+            commit: self.commit,
+            reason: self.reason.as_str().into(),
+        };
+        verdict.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<TransferVerdict, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        let verdict: wire::TransferVerdict = strict::decode(payload)?;
+        Ok(TransferVerdict {
+            origin: DomainId(array(&verdict.origin, "origin")?),
+            to: DomainId(array(&verdict.to, "to")?),
+            transfer: transfer(&verdict.transfer)?,
+            content: Hash(array(&verdict.content, "content")?),
+            commit: verdict.commit,
+            reason: Reason::new(&verdict.reason)?,
+        })
+    }
+
+    /// The root key of the domain that says it.
+    fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
+        if DomainId::of_key(key) == self.origin { Ok(()) } else { Err(Reject::WrongSigner) }
     }
 }
 

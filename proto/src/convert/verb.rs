@@ -8,7 +8,8 @@ use crate::{
     amount::AssetCode,
     command::Verb,
     ids::{AgentId, EscrowId, Hash, PublicKey, TransferId},
-    reject::Reject,
+    limits as l,
+    reject::{Reject, within},
     strict::array,
     text::{GroupLabel, Memo, Name, Nickname, ReferralCode},
     wire::{self, command::Verb as Wire},
@@ -92,6 +93,7 @@ impl From<&Verb> for Wire {
             | Verb::ProposeTreaty { .. }
             | Verb::ApproveTreaty { .. }
             | Verb::ChangeTreaty { .. } => treaty_verb(verb),
+            Verb::ResolveTransfer { verdict } => Wire::ResolveTransfer(verdict.clone()),
         }
     }
 }
@@ -153,6 +155,10 @@ impl TryFrom<Wire> for Verb {
             }
             Wire::InvitePeer(_) | Wire::ProposeTreaty(_) | Wire::ApproveTreaty(_) | Wire::ChangeTreaty(_) => {
                 return read_treaty(verb);
+            }
+            Wire::ResolveTransfer(verdict) => {
+                within(verdict.len(), l::VERDICT_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES, "verdict_bytes")?;
+                Verb::ResolveTransfer { verdict }
             }
         })
     }

@@ -49,6 +49,7 @@ pub(crate) fn all() -> Vec<Kind> {
         relay::cosignature(),
     ];
     all.extend(crate::treaties::all());
+    all.push(crate::verdicts::kind());
     all
 }
 

@@ -11,6 +11,7 @@ mod members;
 mod relay;
 mod samples;
 mod treaties;
+mod verdicts;
 
 use bytes::Bytes;
 use comity_proto::reject::Reject;

@@ -203,7 +203,7 @@ pub(crate) fn referred_batch() -> CommandBatch {
 }
 
 pub(crate) fn operator_batch() -> CommandBatch {
-    let verbs = operator_verbs().into_iter().chain(crate::treaties::verbs());
+    let verbs = operator_verbs().into_iter().chain(crate::treaties::verbs()).chain([crate::verdicts::verb()]);
     batch(Actor::Operator, verbs.collect())
 }
 

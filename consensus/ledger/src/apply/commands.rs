@@ -184,6 +184,7 @@ impl Ledger {
                 self.approve_treaty(document, countersigned, &roster, out)
             }
             Verb::ChangeTreaty { notice } => self.change_treaty(notice, out),
+            Verb::ResolveTransfer { verdict } => self.resolve_transfer(&verdict, out),
             _ => Err(Outcome::NotAuthorised),
         }
     }

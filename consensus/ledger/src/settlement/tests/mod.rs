@@ -8,4 +8,5 @@ mod random;
 mod rules;
 mod statements;
 mod three;
+mod verdicts;
 mod world;
