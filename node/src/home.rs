@@ -9,7 +9,7 @@
 //! | `domain.pub` | the domain's root key | |
 //! | `roster` | the roster known at the start | |
 //! | `genesis` | founding node only | |
-//! | `domain.key`, `operator.key` | founding node only | yes |
+//! | `domain.key`, `operator.key` | founding node only; the former may be sealed with a passphrase | yes |
 //! | `api.token`, `admission.token` | who may use the doors | yes |
 //! | `agents/NAME.key` | keys of local agents, used by the command line | yes |
 //! | `disk/` | log, vote, snapshots, events | |
@@ -17,6 +17,7 @@
 use crate::{
     config::{CONFIG_FILE, Config},
     founding::{DomainKeys, first_policy, fresh_key},
+    keyring::sealed,
     registry::profile::{PROFILE_FILE, Profile},
     service::{
         error::{Kind, ServiceError},
@@ -34,6 +35,9 @@ use comity_proto::{
 use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
 
+/// The root key's file: plain, or sealed with a passphrase.
+pub const ROOT_FILE: &str = "domain.key";
+
 /// Everything a node is started with.
 pub struct Home {
     /// The data directory.
@@ -50,8 +54,10 @@ pub struct Home {
     pub roster: Bytes,
     /// Envelope of the genesis, on the founding node.
     pub genesis: Option<Bytes>,
-    /// The domain's secrets, on the founding node.
+    /// The domain's secrets, on the founding node; `None` there too while the root key is sealed.
     pub domain_keys: Option<DomainKeys>,
+    /// The file of a root key that is sealed with a passphrase.
+    pub sealed_root: Option<Bytes>,
     /// Opens the doors for the operator.
     pub operator_token: String,
     /// Lets newcomers register.
@@ -105,6 +111,7 @@ impl Home {
             roster,
             genesis: Some(genesis),
             domain_keys: Some(keys),
+            sealed_root: None,
             operator_token: fresh_token(),
             admission_token: fresh_token(),
             profile: Profile::default(),
@@ -129,6 +136,7 @@ impl Home {
             roster,
             genesis: None,
             domain_keys: None,
+            sealed_root: None,
             operator_token: fresh_token(),
             admission_token: fresh_token(),
             profile: Profile::default(),
@@ -161,7 +169,10 @@ impl Home {
             self.put("genesis", genesis, Access::Public)?;
         }
         if let Some(keys) = &self.domain_keys {
-            self.put_key("domain.key", &keys.root)?;
+            match &self.sealed_root {
+                Some(sealed) => self.put(ROOT_FILE, sealed, Access::Secret)?,
+                None => self.put_key(ROOT_FILE, &keys.root)?,
+            }
             self.put_key("operator.key", &keys.operator)?;
         }
         self.put("api.token", self.operator_token.as_bytes(), Access::Secret)?;
@@ -177,7 +188,10 @@ impl Home {
         let config = text(dir, CONFIG_FILE)?;
         let domain_key = text(dir, "domain.pub")?;
         let domain_key = domain_key.trim().parse().map_err(|error| broken(dir, "domain.pub", &error))?;
-        let domain_keys = match (key_if_any(dir, "domain.key")?, key_if_any(dir, "operator.key")?) {
+        let root = files::read_secret(&dir.join(ROOT_FILE)).map_err(io)?;
+        let sealed_root = root.filter(|file| sealed::is_sealed(file)).map(Bytes::from);
+        let root = if sealed_root.is_some() { None } else { key_if_any(dir, ROOT_FILE)? };
+        let domain_keys = match (root, key_if_any(dir, "operator.key")?) {
             (Some(root), Some(operator)) => Some(DomainKeys { root, operator }),
             _ => None,
         };
@@ -190,6 +204,7 @@ impl Home {
             roster: bytes(dir, "roster")?,
             genesis: files::read(&dir.join("genesis")).map_err(io)?.map(Bytes::from),
             domain_keys,
+            sealed_root,
             operator_token: secret_text(dir, "api.token")?,
             admission_token: secret_text(dir, "admission.token")?,
             profile: match files::read(&dir.join(PROFILE_FILE)).map_err(io)? {
@@ -197,6 +212,62 @@ impl Home {
                 None => Profile::default(),
             },
         })
+    }
+
+    /// Seals the root key, to be written by [`Home::save`].
+    ///
+    /// # Errors
+    /// Without the memory that it costs.
+    pub fn seal(&mut self, passphrase: &str) -> Result<(), ServiceError> {
+        if let Some(keys) = &self.domain_keys {
+            let text = sealed::seal(&keys.root, passphrase).map_err(|closed| bad_directory(closed.to_string()))?;
+            self.sealed_root = Some(text.into());
+        }
+        Ok(())
+    }
+
+    /// Opens a sealed root key for the life of this process.
+    ///
+    /// # Errors
+    /// `wrong_passphrase` and the other names of [`sealed::Closed`].
+    pub fn unseal(&mut self, passphrase: &str) -> Result<(), ServiceError> {
+        let Some(file) = &self.sealed_root else { return Ok(()) };
+        let root = sealed::open(file, passphrase).map_err(|closed| {
+            let next = "give the passphrase with which it was sealed, or start without one";
+            ServiceError::new(Kind::Refused, closed.code(), format!("{ROOT_FILE}: {closed}"), next)
+        })?;
+        if root.public() != self.domain_key {
+            return Err(bad_directory(format!("{ROOT_FILE} holds the root key of another domain")));
+        }
+        let operator = key_if_any(&self.dir, "operator.key")?;
+        self.domain_keys = operator.map(|operator| DomainKeys { root, operator });
+        Ok(())
+    }
+
+    /// `plain`, `sealed`, `open` (sealed, and opened in this process) or `absent`.
+    pub fn root_state(&self) -> &'static str {
+        match (&self.domain_keys, &self.sealed_root) {
+            (Some(_), None) => "plain",
+            (Some(_), Some(_)) => "open",
+            (None, Some(_)) => "sealed",
+            (None, None) => "absent",
+        }
+    }
+
+    /// The refusal of what needs the root key: `root_key_sealed` or `no_domain_key`.
+    pub fn no_root_key(&self, cannot: &str) -> ServiceError {
+        match self.sealed_root {
+            Some(_) => {
+                let detail = format!("the root key is sealed in this node, so it cannot {cannot}");
+                let next = "start the node with its passphrase: --passphrase-file, COMITY_PASSPHRASE, or typed";
+                ServiceError::new(Kind::Forbidden, "root_key_sealed", detail, next)
+            }
+            None => {
+                let detail = format!("this node does not hold the domain's root key, so it cannot {cannot}");
+                let next = "ask the node that founded the domain";
+                ServiceError::new(Kind::Forbidden, "no_domain_key", detail, next)
+            }
+        }
     }
 
     fn put(&self, name: &str, bytes: &[u8], access: Access) -> Result<(), ServiceError> {

@@ -18,6 +18,7 @@ pub mod founding;
 pub mod home;
 pub mod http;
 pub mod join;
+pub mod keyring;
 pub mod mesh;
 pub mod node;
 pub mod registry;

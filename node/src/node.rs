@@ -36,6 +36,7 @@ use comity_proto::{
 use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 
 /// How often trust and roster are read again from the ledger, besides when an entry changes them.
@@ -59,6 +60,8 @@ pub struct Node {
     memory: Arc<Memory>,
     shown: Shown,
     budgets: Budgets,
+    /// Envelope of the certificate in use.
+    certificate: Mutex<Bytes>,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -128,7 +131,7 @@ impl Node {
         let desk = Arc::new(Desk::default());
         let join = JoinDesk::default();
         let memory = Memory::on(disk.clone());
-        let shown = Shown::new(home.profile.clone());
+        let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let node = Arc::new(Node {
             home,
             replica,
@@ -139,6 +142,7 @@ impl Node {
             memory,
             shown,
             budgets: Budgets::default(),
+            certificate,
             disk,
             _data: data,
         });
@@ -274,6 +278,14 @@ impl Node {
     /// What it shows of its domain.
     pub(crate) fn shown(&self) -> &Shown {
         &self.shown
+    }
+
+    /// Shows another certificate of the same node from now on, to every neighbour at once.
+    pub(crate) async fn show_certificate(&self, certificate: Bytes) {
+        *self.certificate.lock() = certificate.clone();
+        let roster = self.replica.read_stale(|ledger, _| ledger.domain().map(|domain| domain.roster.clone()));
+        let roster = roster.unwrap_or_else(|| self.home.roster.clone());
+        self.mesh.set_identity(Identity { domain: Some(self.domain()), certificate, roster }).await;
     }
 
     /// Its key: it signs what the node says for its domain.
@@ -438,7 +450,7 @@ async fn watch_trust(node: Arc<Node>) {
         }
         if let Some(roster) = roster.filter(|roster| *roster != shown.1) {
             shown.1 = roster.clone();
-            let certificate = node.home.certificate.clone();
+            let certificate = node.certificate.lock().clone();
             node.mesh.set_identity(Identity { domain: Some(node.domain()), certificate, roster }).await;
         }
         // Whatever was applied may have been a treaty; a lagging listener looks at the next tick.

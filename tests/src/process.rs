@@ -37,7 +37,7 @@ impl Process {
     fn with(args: &[&str], log: &Path, output: File, errors: File) -> Process {
         let mut command = Command::new(super::binary::comity());
         // What the person who runs the tests has set must not decide what they prove.
-        for name in ["COMITY_DATA", "COMITY_API", "COMITY_TOKEN"] {
+        for name in ["COMITY_DATA", "COMITY_API", "COMITY_TOKEN", "COMITY_PASSPHRASE", "COMITY_PASSPHRASE_FILE"] {
             command.env_remove(name);
         }
         command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args);

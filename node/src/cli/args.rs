@@ -2,12 +2,14 @@
 
 mod card;
 mod dev;
+mod keyring;
 mod ledger;
 mod peer;
 
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
+pub use keyring::{KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
 pub use peer::{PeerChange, PeerCommand};
 use std::path::PathBuf;
@@ -47,6 +49,9 @@ pub enum Command {
     Members,
     /// A one-use token with which another machine joins this domain.
     JoinToken(JoinTokenArgs),
+    /// Root key and certificates: sealing, renewal, certifying without a network.
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
     /// The replicas of this domain.
     #[command(subcommand)]
     Raft(RaftCommand),
@@ -102,6 +107,9 @@ pub struct InitArgs {
     /// Mesh address.
     #[arg(long, default_value = crate::config::MESH_DEFAULT)]
     pub mesh: std::net::SocketAddr,
+    /// Seals the root key of a new domain; opens the one that is there.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
 }
 
 /// Flags of `up`.

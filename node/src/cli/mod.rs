@@ -8,6 +8,7 @@ mod card;
 pub mod client;
 pub mod context;
 mod escrow;
+mod keyring;
 mod ledger;
 mod money;
 mod node;
@@ -59,6 +60,7 @@ fn run(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<ExitCode, Service
         Command::Audit(AuditCommand::Accuse { one, other, file }) => {
             audit::accuse(one, other, file, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
         }
+        Command::Keyring(command) => keyring::keyring(cli, command).map(|()| ExitCode::SUCCESS),
         Command::Card(CardCommand::Domain(DomainCardCommand::Verify(args))) => {
             card::verify(cli, args).map(|()| ExitCode::SUCCESS)
         }
@@ -95,7 +97,12 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Peer(command) => peer::peer(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
-        Command::Dev(_) | Command::DevAgent(_) | Command::Up(_) | Command::Init(_) | Command::Bench(_) => Ok(()),
+        Command::Dev(_)
+        | Command::DevAgent(_)
+        | Command::Up(_)
+        | Command::Init(_)
+        | Command::Bench(_)
+        | Command::Keyring(_) => Ok(()),
         Command::Audit(command) => witness::audit(context, command),
     }
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::{self, Config},
     home::Home,
+    keyring::passphrase,
     node::Node,
     service::error::ServiceError,
 };
@@ -17,8 +18,23 @@ use std::process::ExitCode;
 fn fresh_home(cli: &Cli, args: &InitArgs) -> Result<Home, ServiceError> {
     let dir = config::data_dir(cli.data.as_deref())?;
     let config = Config::alone(&args.domain, args.http, args.mesh);
-    let home = Home::alone(&dir, config, comity_runtime::wall_ms())?;
+    let mut home = Home::alone(&dir, config, comity_runtime::wall_ms())?;
+    // Nobody is asked at the start: whoever wants the root key sealed says so, then or later (`keyring encrypt`).
+    if args.passphrase.passphrase_file.is_some() || std::env::var_os(passphrase::VARIABLE).is_some() {
+        home.seal(&passphrase::choose(args.passphrase.passphrase_file.as_deref())?)?;
+    }
     home.save()?;
+    Ok(home)
+}
+
+/// A sealed root key is opened for this process, or stays closed when nothing is said: the node runs without it.
+fn unseal(mut home: Home, args: &InitArgs) -> Result<Home, ServiceError> {
+    if home.root_state() == "sealed" {
+        let question = "passphrase of the root key (empty: run without it): ";
+        if let Some(passphrase) = passphrase::find(args.passphrase.passphrase_file.as_deref(), question)? {
+            home.unseal(&passphrase)?;
+        }
+    }
     Ok(home)
 }
 
@@ -46,7 +62,7 @@ pub(super) async fn up(cli: &Cli, args: &UpArgs) -> Result<ExitCode, ServiceErro
     crate::telemetry::start(args.log_json);
     let dir = config::data_dir(cli.data.as_deref())?;
     let home = match (&args.join, Home::exists(&dir)) {
-        (_, true) => Home::load(&dir)?,
+        (_, true) => unseal(Home::load(&dir)?, &args.init)?,
         (Some(token), false) => {
             let config = Config::alone("joining", args.init.http, args.init.mesh);
             crate::join::join(&dir, config, token).await?
@@ -71,6 +87,7 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("node", text("node")),
             ("role", format!("{} in term {}", text("role"), text("term"))),
             ("leader", text("leader")),
+            ("root key", text("root_key")),
             ("replicas", format!("{} voters, {} learners", text("voters"), text("learners"))),
             ("log", format!("applied {} of {}", text("applied_index"), text("last_index"))),
             ("in doubt", format!("{} transfers", text("in_doubt"))),

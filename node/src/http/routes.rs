@@ -49,6 +49,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/ledger/statement/{peer}", get(statement))
         .route("/api/v1/ledger/events", get(events))
         .route("/api/v1/join-tokens", post(join_token))
+        .route("/api/v1/keyring/reload", post(reload_certificate))
         .route("/api/v1/raft", get(replicas))
         .route("/api/v1/raft/add", post(add_voter))
         .route("/api/v1/raft/remove", post(remove_replica))
@@ -222,6 +223,11 @@ async fn join_token(State(node): App, Caller(who): Caller, Body(body): Body<Hour
     who.require_operator()?;
     let (token, ends_ms) = crate::join::invite(&node, body.hours)?;
     Ok(Json(json!({ "token": token, "ends_ms": ends_ms })))
+}
+
+async fn reload_certificate(State(node): App, Caller(who): Caller) -> Answer<Value> {
+    who.require_operator()?;
+    Ok(Json(json!({ "serial": crate::service::keyring::reload(&node).await?.to_string() })))
 }
 
 async fn replicas(State(node): App, _: Caller) -> Json<Value> {

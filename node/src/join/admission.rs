@@ -42,12 +42,7 @@ pub(super) struct Admitted {
 /// `no_domain_key`, `too_many_invitations`.
 pub fn invite(node: &Node, hours: u32) -> Result<(String, u64), ServiceError> {
     if node.home().domain_keys.is_none() {
-        return Err(ServiceError::new(
-            Kind::Forbidden,
-            "no_domain_key",
-            "this node does not hold the domain's root key, so it cannot certify another one",
-            "ask the node that founded the domain",
-        ));
+        return Err(node.home().no_root_key("certify another node"));
     }
     let mut secret = [0; 32];
     comity_runtime::entropy(&mut secret);

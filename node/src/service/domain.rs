@@ -113,6 +113,8 @@ pub struct StatusView {
     pub stamp_ms: u64,
     /// Whether the genesis is applied.
     pub founded: bool,
+    /// The domain's root key on this node: plain, sealed, open (sealed, and opened in this process) or absent.
+    pub root_key: &'static str,
     /// Transfers that are not finished here.
     pub in_doubt: usize,
     /// Partners that are not heard for a while: what they said changed nothing, again and again.
@@ -154,6 +156,7 @@ pub fn status(node: &Node) -> StatusView {
         learners: raft.learners.len(),
         stamp_ms,
         founded,
+        root_key: node.home().root_state(),
         in_doubt,
         not_heard: node
             .not_heard()

@@ -6,6 +6,7 @@ pub mod cards;
 pub mod commands;
 pub mod domain;
 pub mod error;
+pub mod keyring;
 pub mod peers;
 pub mod principal;
 pub mod registry;

@@ -40,10 +40,7 @@ pub fn words(fingerprint: &Hash) -> String {
 }
 
 pub(super) fn keys(node: &Node) -> Result<&DomainKeys, ServiceError> {
-    node.home().domain_keys.as_ref().ok_or_else(|| {
-        let detail = "this node does not hold the domain's root key, so it cannot sign a treaty";
-        ServiceError::new(Kind::Forbidden, "no_domain_key", detail, "ask the node that founded the domain")
-    })
+    node.home().domain_keys.as_ref().ok_or_else(|| node.home().no_root_key("sign a treaty"))
 }
 
 async fn ask(node: &Node, verb: Verb) -> Result<(), ServiceError> {

@@ -174,6 +174,23 @@ pub fn append_to(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().create(true).append(true).open(path).map_err(|error| named(path, "open", &error))
 }
 
+/// Gives a small file another name, over whatever had it, durably.
+///
+/// # Errors
+/// The system's, with the path.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let renamed = fs::rename(from, to).and_then(|()| fs::File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all());
+    renamed.map_err(|error| named(from, "rename", &error))
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// The system's, with the path.
+pub fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).map_err(|error| named(path, "remove", &error))
+}
+
 /// Removes a directory with everything in it; nothing to remove is fine.
 pub fn remove_tree(dir: &Path) {
     let _gone_or_never_there = fs::remove_dir_all(dir);

@@ -5,3 +5,4 @@ pub mod cards;
 pub mod disk;
 pub mod files;
 pub mod layout;
+pub mod terminal;

@@ -97,6 +97,7 @@ impl HomeSeed {
             genesis: founding.map(|(genesis, ..)| genesis.clone()),
             domain_keys: founding
                 .map(|(_, root, operator)| DomainKeys { root: root.clone(), operator: operator.clone() }),
+            sealed_root: None,
             operator_token: "operator".to_owned(),
             admission_token: "admission".to_owned(),
             profile: Profile::default(),

@@ -82,6 +82,9 @@ const ALLOWED: &[Allowed] = &[
             "indicatif",
             "serde",
             "serde_json",
+            // The root key at rest.
+            "argon2",
+            "chacha20poly1305",
             // Canonical JSON (RFC 8785).
             "serde_json_canonicalizer",
             "directories",

@@ -1,0 +1,53 @@
+//! Words and flags of `keyring`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `keyring …`
+#[derive(Debug, Subcommand)]
+pub enum KeyringCommand {
+    /// Keys and certificates of this data directory.
+    Show,
+    /// Seal the domain's root key with a passphrase.
+    Encrypt(PassphraseArgs),
+    /// Write a request for this node's next certificate, to be carried to the machine with the root key.
+    Request {
+        /// Into this file. Default: printed.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Certify a request with the root key alone; needs no node and no network.
+    Certify {
+        /// What `keyring request` wrote.
+        request: PathBuf,
+        /// The file of the root key. Default: the one in the data directory.
+        #[arg(long, value_name = "FILE")]
+        root: Option<PathBuf>,
+        /// The passphrase of the root key.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+        /// Into this file. Default: printed.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Lay the next certificate beside the one in use.
+    Prepare {
+        /// What `keyring certify` wrote. Default: certified here, when the root key is here.
+        certificate: Option<PathBuf>,
+        /// The passphrase of the root key.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Put the prepared certificate in use; a running node shows it at once.
+    Activate,
+    /// Forget the certificate before the one in use.
+    Retire,
+}
+
+/// Where a passphrase is; else in COMITY_PASSPHRASE, else asked for.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PassphraseArgs {
+    /// A file that only its owner may read, with the passphrase of the root key.
+    #[arg(long, value_name = "FILE", env = "COMITY_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}

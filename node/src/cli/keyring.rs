@@ -1,0 +1,184 @@
+//! `keyring …`: on the data directory alone; a running node is only told to look again.
+
+use super::{
+    args::{Cli, KeyringCommand, PassphraseArgs},
+    context::Context,
+    output::{Output, field},
+};
+use crate::{
+    config,
+    home::Home,
+    keyring::{passphrase, renewal::Certificates, request, sealed},
+    service::error::{Kind, ServiceError},
+    storage::files::{self, Access, NewFile},
+};
+use comity_proto::{identity::NodeCertificate, keys::SecretKey, limits::DAY_MS};
+use serde_json::{Value, json};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+const OPEN: &str = "passphrase of the root key: ";
+
+pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), ServiceError> {
+    let output = Output { json: cli.json };
+    let dir = config::data_dir(cli.data.as_deref())?;
+    match command {
+        KeyringCommand::Show => show(&dir, output),
+        KeyringCommand::Encrypt(args) => encrypt(&dir, args, output),
+        KeyringCommand::Request { out } => {
+            let home = Home::load(&dir)?;
+            let text = request::ask(&home.node, home.domain(), comity_runtime::wall_ms());
+            hand_out(out.as_deref(), &text, &json!({ "request": text, "node": home.node.public() }), output)
+        }
+        KeyringCommand::Certify { request, root, passphrase, out } => {
+            let root = root_key(&root.clone().unwrap_or_else(|| dir.join("domain.key")), passphrase)?;
+            let asked = words_of(request)?;
+            let (text, node) = request::certify(&root, &asked, comity_runtime::wall_ms())?;
+            hand_out(out.as_deref(), &text, &json!({ "certificate": text, "node": node }), output)
+        }
+        KeyringCommand::Prepare { certificate, passphrase } => {
+            prepare(&dir, certificate.as_ref(), passphrase)?;
+            show(&dir, output)
+        }
+        KeyringCommand::Activate => {
+            Certificates::of(&dir)?.activate()?;
+            tell(cli)?;
+            show(&dir, output)
+        }
+        KeyringCommand::Retire => {
+            Certificates::of(&dir)?.retire()?;
+            show(&dir, output)
+        }
+    }
+}
+
+/// A running node shows the certificate in use from now on; one that does not run will when it starts.
+fn tell(cli: &Cli) -> Result<(), ServiceError> {
+    let told = Context::of(cli)?.client.post::<Value>("/api/v1/keyring/reload", &json!({}));
+    match told {
+        Err(error) if error.code == "node_unreachable" => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+fn prepare(dir: &Path, certificate: Option<&PathBuf>, args: &PassphraseArgs) -> Result<(), ServiceError> {
+    let home = Home::load(dir)?;
+    let now_ms = comity_runtime::wall_ms();
+    let text = match certificate {
+        Some(path) => words_of(path)?,
+        None => {
+            let root = root_key(&dir.join("domain.key"), args)?;
+            request::certify(&root, &request::ask(&home.node, home.domain(), now_ms), now_ms)?.0
+        }
+    };
+    Certificates::of(dir)?.prepare(&text, &home.domain_key, &home.node.public(), now_ms)
+}
+
+fn encrypt(dir: &Path, args: &PassphraseArgs, output: Output) -> Result<(), ServiceError> {
+    let path = dir.join("domain.key");
+    let file = key_file(&path)?;
+    if sealed::is_sealed(&file) {
+        let next = "start the node with its passphrase, or leave it so";
+        return Err(ServiceError::new(Kind::Conflict, "already_sealed", path.display().to_string(), next));
+    }
+    let root = crate::home::load_key(&path)?.ok_or_else(|| no_root(&path))?;
+    let passphrase = passphrase::choose(args.passphrase_file.as_deref())?;
+    let text = sealed::seal(&root, &passphrase).map_err(|closed| refused(&path, closed))?;
+    // What was written is opened before it takes the place of the only copy.
+    sealed::open(text.as_bytes(), &passphrase).map_err(|closed| refused(&path, closed))?;
+    files::write(&path, text.as_bytes(), Access::Secret).map_err(|error| unreadable(&error))?;
+    output.show(&json!({ "sealed": true, "key": root.public(), "file": path }), |answer| {
+        format!(
+            "sealed {}\nnext   start the node with the passphrase where it must certify, invite or sign treaties",
+            field(answer, "key")
+        )
+    });
+    Ok(())
+}
+
+fn root_key(path: &Path, args: &PassphraseArgs) -> Result<SecretKey, ServiceError> {
+    let file = key_file(path)?;
+    if !sealed::is_sealed(&file) {
+        return crate::home::load_key(path)?.ok_or_else(|| no_root(path));
+    }
+    let passphrase = passphrase::find(args.passphrase_file.as_deref(), OPEN)?.ok_or_else(|| {
+        let next = "name a file with --passphrase-file, set COMITY_PASSPHRASE, or run this in a terminal";
+        ServiceError::new(Kind::BadInput, "passphrase_missing", format!("{} is sealed", path.display()), next)
+    })?;
+    sealed::open(&file, &passphrase).map_err(|closed| refused(path, closed))
+}
+
+fn key_file(path: &Path) -> Result<Vec<u8>, ServiceError> {
+    files::read_secret(path).map_err(|error| unreadable(&error))?.ok_or_else(|| no_root(path))
+}
+
+fn no_root(path: &Path) -> ServiceError {
+    let detail = format!("there is no root key at {}", path.display());
+    let next = "run this on the machine that holds it, or name its file with --root";
+    ServiceError::new(Kind::NotFound, "no_domain_key", detail, next)
+}
+
+fn refused(path: &Path, closed: sealed::Closed) -> ServiceError {
+    let next = "nothing was tried with it; give the passphrase with which it was sealed";
+    ServiceError::new(Kind::Refused, closed.code(), format!("{}: {closed}", path.display()), next)
+}
+
+fn unreadable(error: &std::io::Error) -> ServiceError {
+    ServiceError::bad_input("bad_data_directory", error.to_string())
+}
+
+fn words_of(path: &Path) -> Result<String, ServiceError> {
+    let bytes = files::read(path).map_err(|error| ServiceError::bad_input("cannot_read", error.to_string()))?;
+    let bytes = bytes.ok_or_else(|| ServiceError::not_found("file", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+fn hand_out(out: Option<&Path>, text: &str, document: &Value, output: Output) -> Result<(), ServiceError> {
+    if let Some(path) = out {
+        let written = NewFile::create(path).and_then(|mut file| {
+            writeln!(file, "{text}")?;
+            file.finish()
+        });
+        written.map_err(|error| ServiceError::bad_input("cannot_write", error.to_string()))?;
+    }
+    output.show(document, |document| match out {
+        Some(path) => format!("for node {}: {}", field(document, "node"), path.display()),
+        None => text.to_owned(),
+    });
+    Ok(())
+}
+
+fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
+    let home = Home::load(dir)?;
+    let certificates = Certificates::of(dir)?;
+    let view = |certificate: &NodeCertificate| {
+        json!({
+            "serial": certificate.serial, "not_before_ms": certificate.not_before_ms,
+            "not_after_ms": certificate.not_after_ms,
+        })
+    };
+    let document = json!({
+        "domain": home.domain(), "root_key": home.domain_key, "root": home.root_state(), "node_key": home.node.public(),
+        "certificate": view(&certificates.in_use), "next": certificates.next.as_ref().map(view),
+        "before": certificates.before.as_ref().map(view),
+    });
+    output.show(&document, |document| {
+        let now_ms = comity_runtime::wall_ms();
+        let line = |name: &str| {
+            let certificate = &document[name];
+            let days = certificate["not_after_ms"].as_u64()?.saturating_sub(now_ms) / DAY_MS;
+            Some(format!("{name:<12} serial {}, {days} days left\n", field(certificate, "serial")))
+        };
+        format!(
+            "domain       {}\nroot key     {} ({})\nnode key     {}\n{}",
+            field(document, "domain"),
+            field(document, "root_key"),
+            field(document, "root"),
+            field(document, "node_key"),
+            ["certificate", "next", "before"].into_iter().filter_map(line).collect::<String>()
+        )
+    });
+    Ok(())
+}
