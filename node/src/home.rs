@@ -3,6 +3,7 @@
 //! | file | what | secret |
 //! |---|---|---|
 //! | `config.toml` | addresses, timing, founders | |
+//! | `revocations` | certificates of the domain that are taken back | |
 //! | `card.toml` | what the operator adds to the domain card | |
 //! | `node.key` | the node's identity | yes |
 //! | `node.cert` | certificate by the domain | |
@@ -17,7 +18,7 @@
 use crate::{
     config::{CONFIG_FILE, Config},
     founding::{DomainKeys, first_policy, fresh_key},
-    keyring::sealed,
+    keyring::{revocation::REVOCATIONS_FILE, sealed},
     registry::profile::{PROFILE_FILE, Profile},
     service::{
         error::{Kind, ServiceError},
@@ -62,6 +63,8 @@ pub struct Home {
     pub operator_token: String,
     /// Lets newcomers register.
     pub admission_token: String,
+    /// Envelope of the list of revoked certificates, as this node knew it at the start.
+    pub revocations: Option<Bytes>,
     /// What the operator adds to the domain card, as this node knew it at the start.
     pub profile: Profile,
 }
@@ -114,6 +117,7 @@ impl Home {
             sealed_root: None,
             operator_token: fresh_token(),
             admission_token: fresh_token(),
+            revocations: None,
             profile: Profile::default(),
         })
     }
@@ -139,6 +143,7 @@ impl Home {
             sealed_root: None,
             operator_token: fresh_token(),
             admission_token: fresh_token(),
+            revocations: None,
             profile: Profile::default(),
         }
     }
@@ -207,6 +212,7 @@ impl Home {
             sealed_root,
             operator_token: secret_text(dir, "api.token")?,
             admission_token: secret_text(dir, "admission.token")?,
+            revocations: files::read(&dir.join(REVOCATIONS_FILE)).map_err(io)?.map(Bytes::from),
             profile: match files::read(&dir.join(PROFILE_FILE)).map_err(io)? {
                 Some(text) => Profile::parse(&String::from_utf8_lossy(&text))?,
                 None => Profile::default(),

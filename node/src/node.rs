@@ -7,6 +7,7 @@ use crate::{
     address,
     home::Home,
     join::JoinDesk,
+    keyring::revocation::Revoked,
     mesh::{
         Caller, CardStore, Class, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Refusal, Relation, Trust,
         TrustedDomain,
@@ -62,6 +63,7 @@ pub struct Node {
     budgets: Budgets,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
+    revoked: Mutex<Revoked>,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -132,6 +134,7 @@ impl Node {
         let join = JoinDesk::default();
         let memory = Memory::on(disk.clone());
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
+        let revoked = revoked_at_start(&home);
         let node = Arc::new(Node {
             home,
             replica,
@@ -143,6 +146,7 @@ impl Node {
             shown,
             budgets: Budgets::default(),
             certificate,
+            revoked,
             disk,
             _data: data,
         });
@@ -280,6 +284,11 @@ impl Node {
         &self.shown
     }
 
+    /// Certificates that their domains have taken back.
+    pub(crate) fn revoked(&self) -> &Mutex<Revoked> {
+        &self.revoked
+    }
+
     /// Shows another certificate of the same node from now on, to every neighbour at once.
     pub(crate) async fn show_certificate(&self, certificate: Bytes) {
         *self.certificate.lock() = certificate.clone();
@@ -311,6 +320,14 @@ impl Node {
         self.mesh.leave().await;
         self.replica.shutdown().await;
     }
+}
+
+fn revoked_at_start(home: &Home) -> Mutex<Revoked> {
+    let mut revoked = Revoked::default();
+    if let Some(list) = &home.revocations {
+        revoked.offer(&home.domain(), list);
+    }
+    Mutex::new(revoked)
 }
 
 fn cannot(part: &str, error: &dyn std::fmt::Display) -> ServiceError {
@@ -444,6 +461,7 @@ async fn watch_trust(node: Arc<Node>) {
             }
             (trust, ledger.domain().map(|domain| domain.roster.clone()))
         });
+        let trust = Trust { revoked: node.revoked.lock().all(), ..trust };
         if trust != shown.0 {
             node.mesh.set_trust(trust.clone());
             shown.0 = trust;

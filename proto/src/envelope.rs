@@ -69,11 +69,13 @@ pub enum Context {
     Suspicion,
     /// How a transfer ended, said by hand.
     TransferVerdict,
+    /// Node certificates that a domain takes back.
+    Revocations,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 23] = [
+    pub const ALL: [Context; 24] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -97,6 +99,7 @@ impl Context {
         Context::Invitation,
         Context::Cosignature,
         Context::Suspicion,
+        Context::Revocations,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -125,6 +128,7 @@ impl Context {
             Context::Invitation => "comity/v1/invitation",
             Context::Cosignature => "comity/v1/cosignature",
             Context::Suspicion => "comity/v1/suspicion",
+            Context::Revocations => "comity/v1/revocations",
         }
     }
 }

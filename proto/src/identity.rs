@@ -52,6 +52,18 @@ pub struct Roster {
     pub voters: Vec<PublicKey>,
 }
 
+/// Node certificates that a domain takes back before their end. Context [`crate::envelope::Context::Revocations`]; signed
+/// by the domain's root key. The highest epoch counts and lists them all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocations {
+    /// The domain.
+    pub domain: DomainId,
+    /// Counts up with each list.
+    pub epoch: u64,
+    /// 1 to [`crate::limits::REVOKED_MAX`] serials, ascending, each once.
+    pub serials: Vec<u64>,
+}
+
 /// How a domain begins: the first item of its log. Context [`crate::envelope::Context::Genesis`]; signed by the domain's
 /// root key.
 #[derive(Clone, Debug, PartialEq, Eq)]

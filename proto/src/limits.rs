@@ -187,6 +187,10 @@ pub const CERTIFICATE_BYTES_MAX: usize = 512;
 pub const JOIN_BYTES_MAX: usize = 6 * 1_024;
 /// Payload of a genesis, which carries a roster and a policy.
 pub const GENESIS_BYTES_MAX: usize = 8 * 1_024;
+/// Certificates that a domain lists as taken back: only those whose time is not over anyway.
+pub const REVOKED_MAX: usize = 64;
+/// Payload of such a list.
+pub const REVOCATIONS_BYTES_MAX: usize = 1_024;
 /// Longest validity of a node certificate.
 pub const CERTIFICATE_VALID_MAX_MS: u64 = 10 * YEAR_MS;
 /// Bytes of a session nonce.
@@ -265,6 +269,7 @@ const _: () = {
         "seven queries fit into one batch"
     );
     assert!(ROSTER_MAX * (32 + 2) + 64 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
+    assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");
     assert!(ROSTER_MAX % 2 == 1, "an even number of voters tolerates no more than one fewer");
     assert!(CARDS_PER_REPLY_MAX * (CARD_BYTES_MAX + 8) <= REPAIR_BYTES_MAX, "a repair reply fits");
     assert!(DIGESTS_MAX * 96 <= REPAIR_BYTES_MAX, "a digest list fits");

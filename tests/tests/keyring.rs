@@ -4,6 +4,7 @@ use comity_tests::{
     PATIENCE,
     cli::{ask, try_ask},
     single::Single,
+    slowness::Slowness,
     wait_for,
 };
 use serde_json::Value;
@@ -11,7 +12,11 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+/// Within this a revocation is heeded everywhere while connected, on a machine whose cores are free.
+const HEEDED_WITHIN: Duration = Duration::from_secs(2);
 
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
@@ -133,4 +138,57 @@ fn a_root_key_away_from_the_network_certifies_a_running_node_which_nobody_stops_
     ask(&guest.dir, &["keyring", "retire"]);
     assert_eq!(try_ask(&guest.dir, &["keyring", "retire"]).refusal(), "nothing_to_retire");
     assert_eq!(try_ask(&guest.dir, &["keyring", "prepare", &made]).refusal(), "certificate_older");
+}
+
+/// What a node takes another one for.
+fn standing(at: &Single, of: &Single) -> String {
+    let key = of.home().node.public().to_string();
+    let members = ask(&at.dir, &["members"]);
+    let member = members["members"].as_array().expect("members").iter().find(|member| member["node"] == key).cloned();
+    member.map(|member| text(&member, "standing")).unwrap_or_default()
+}
+
+#[test]
+fn a_revoked_certificate_makes_its_holder_a_stranger_until_it_shows_another_one() {
+    let (founder, globex) = (Single::up(), Single::up());
+    let token = text(&ask(&founder.dir, &["peer", "invite", "--cap", "1000"]), "token");
+    ask(&globex.dir, &["peer", "accept", &token, "--cap", "500"]);
+    ask(&founder.dir, &["peer", "approve", &globex.domain().to_string()]);
+    let token = text(&ask(&founder.dir, &["join-token"]), "token");
+    let mut guest = Single::nothing();
+    guest.start(&["--join", &token]);
+    guest.wait_until_founded();
+    let both = || (standing(&founder, &guest), standing(&globex, &guest));
+    let known = ("own".to_owned(), "peer".to_owned());
+    wait_for("the guest, known to both", PATIENCE, || (both() == known).then_some(()));
+
+    let taken = serial(&guest, "certificate").expect("a serial").to_string();
+    let own = serial(&founder, "certificate").expect("a serial").to_string();
+    let revoke = |at: &Single, serial: &str, reason: &str| {
+        try_ask(&at.dir, &["keyring", "revoke", serial, "--reason", reason]).refusal().to_owned()
+    };
+    assert_eq!(revoke(&founder, &taken, " "), "reason_missing");
+    assert_eq!(revoke(&founder, &own, "by mistake"), "own_certificate");
+    assert_eq!(revoke(&guest, &own, "revenge"), "no_domain_key");
+
+    let slowness = Slowness::measure();
+    let begun = Instant::now();
+    assert_eq!(revoke(&founder, &taken, "the machine was stolen"), "");
+    let strange = ("stranger".to_owned(), "stranger".to_owned());
+    wait_for("the revocation at both", PATIENCE, || (both() == strange).then_some(()));
+    let (heeded, slow) = (begun.elapsed(), slowness.factor());
+    println!("revocation heeded by domain and peer within {:.2} s, machine slower by {slow:.1}", heeded.as_secs_f64());
+    assert!(heeded < HEEDED_WITHIN.mul_f64(slow), "after {heeded:?}, machine slower by {slow:.1}");
+    assert_eq!(revoke(&founder, &taken, "again"), "already_revoked");
+    let shown = ask(&founder.dir, &["keyring", "show"]);
+    assert_eq!(shown["revoked"][0].to_string(), taken);
+
+    // The machine was found: its key is certified again, under another serial.
+    let request = word(&guest.dir.join("request"));
+    let certificate = word(&founder.dir.join("certificate"));
+    ask(&guest.dir, &["keyring", "request", "--out", &request]);
+    ask(&founder.dir, &["keyring", "certify", &request, "--out", &certificate]);
+    ask(&guest.dir, &["keyring", "prepare", &certificate]);
+    ask(&guest.dir, &["keyring", "activate"]);
+    wait_for("the guest, known again", PATIENCE, || (both() == known).then_some(()));
 }

@@ -7,8 +7,14 @@ use super::{
 };
 use crate::{
     config,
-    home::Home,
-    keyring::{passphrase, renewal::Certificates, request, sealed},
+    home::{Home, ROOT_FILE},
+    keyring::{
+        passphrase,
+        renewal::Certificates,
+        request,
+        revocation::{self, REVOCATIONS_FILE},
+        sealed,
+    },
     service::error::{Kind, ServiceError},
     storage::files::{self, Access, NewFile},
 };
@@ -33,7 +39,7 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
             hand_out(out.as_deref(), &text, &json!({ "request": text, "node": home.node.public() }), output)
         }
         KeyringCommand::Certify { request, root, passphrase, out } => {
-            let root = root_key(&root.clone().unwrap_or_else(|| dir.join("domain.key")), passphrase)?;
+            let root = root_key(&root.clone().unwrap_or_else(|| dir.join(ROOT_FILE)), passphrase)?;
             let asked = words_of(request)?;
             let (text, node) = request::certify(&root, &asked, comity_runtime::wall_ms())?;
             hand_out(out.as_deref(), &text, &json!({ "certificate": text, "node": node }), output)
@@ -44,19 +50,40 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
         }
         KeyringCommand::Activate => {
             Certificates::of(&dir)?.activate()?;
-            tell(cli)?;
+            tell(cli, None)?;
             show(&dir, output)
         }
         KeyringCommand::Retire => {
             Certificates::of(&dir)?.retire()?;
             show(&dir, output)
         }
+        KeyringCommand::Revoke { serial, reason, root, passphrase } => {
+            if reason.trim().is_empty() {
+                return Err(ServiceError::bad_input("reason_missing", "say why: it is logged"));
+            }
+            let root = root_key(&root.clone().unwrap_or_else(|| dir.join(ROOT_FILE)), passphrase)?;
+            revoke(&dir, *serial, &root)?;
+            tell(cli, Some(reason))?;
+            show(&dir, output)
+        }
     }
 }
 
-/// A running node shows the certificate in use from now on; one that does not run will when it starts.
-fn tell(cli: &Cli) -> Result<(), ServiceError> {
-    let told = Context::of(cli)?.client.post::<Value>("/api/v1/keyring/reload", &json!({}));
+fn revoke(dir: &Path, serial: u64, root: &SecretKey) -> Result<(), ServiceError> {
+    let home = Home::load(dir)?;
+    if Certificates::of(dir)?.in_use.serial == serial {
+        let detail = format!("serial {serial} is the certificate that this node shows");
+        let next = "prepare and activate another one first, or run this on another voter";
+        return Err(ServiceError::new(Kind::Conflict, "own_certificate", detail, next));
+    }
+    let before = revocation::read(&home.domain(), home.revocations.as_ref())?;
+    let list = revocation::add(root, home.domain(), before, serial)?;
+    files::write(&dir.join(REVOCATIONS_FILE), &list, Access::Public).map_err(|error| unreadable(&error))
+}
+
+/// A running node looks again; one that does not run will when it starts.
+fn tell(cli: &Cli, reason: Option<&str>) -> Result<(), ServiceError> {
+    let told = Context::of(cli)?.client.post::<Value>("/api/v1/keyring/reload", &json!({ "reason": reason }));
     match told {
         Err(error) if error.code == "node_unreachable" => Ok(()),
         other => other.map(|_| ()),
@@ -69,7 +96,7 @@ fn prepare(dir: &Path, certificate: Option<&PathBuf>, args: &PassphraseArgs) -> 
     let text = match certificate {
         Some(path) => words_of(path)?,
         None => {
-            let root = root_key(&dir.join("domain.key"), args)?;
+            let root = root_key(&dir.join(ROOT_FILE), args)?;
             request::certify(&root, &request::ask(&home.node, home.domain(), now_ms), now_ms)?.0
         }
     };
@@ -77,7 +104,7 @@ fn prepare(dir: &Path, certificate: Option<&PathBuf>, args: &PassphraseArgs) -> 
 }
 
 fn encrypt(dir: &Path, args: &PassphraseArgs, output: Output) -> Result<(), ServiceError> {
-    let path = dir.join("domain.key");
+    let path = dir.join(ROOT_FILE);
     let file = key_file(&path)?;
     if sealed::is_sealed(&file) {
         let next = "start the node with its passphrase, or leave it so";
@@ -163,6 +190,7 @@ fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
         "domain": home.domain(), "root_key": home.domain_key, "root": home.root_state(), "node_key": home.node.public(),
         "certificate": view(&certificates.in_use), "next": certificates.next.as_ref().map(view),
         "before": certificates.before.as_ref().map(view),
+        "revoked": revocation::read(&home.domain(), home.revocations.as_ref())?.map_or(Vec::new(), |list| list.serials),
     });
     output.show(&document, |document| {
         let now_ms = comity_runtime::wall_ms();
@@ -177,8 +205,14 @@ fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
             field(document, "root_key"),
             field(document, "root"),
             field(document, "node_key"),
-            ["certificate", "next", "before"].into_iter().filter_map(line).collect::<String>()
+            ["certificate", "next", "before"].into_iter().filter_map(line).collect::<String>() + &revoked(document)
         )
     });
     Ok(())
+}
+
+fn revoked(document: &Value) -> String {
+    let serials = document["revoked"].as_array().into_iter().flatten().map(ToString::to_string);
+    let serials: Vec<String> = serials.collect();
+    if serials.is_empty() { String::new() } else { format!("revoked      serials {}\n", serials.join(", ")) }
 }

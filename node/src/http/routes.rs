@@ -225,9 +225,16 @@ async fn join_token(State(node): App, Caller(who): Caller, Body(body): Body<Hour
     Ok(Json(json!({ "token": token, "ends_ms": ends_ms })))
 }
 
-async fn reload_certificate(State(node): App, Caller(who): Caller) -> Answer<Value> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reload {
+    reason: Option<String>,
+}
+
+async fn reload_certificate(State(node): App, Caller(who): Caller, Body(body): Body<Reload>) -> Answer<Value> {
     who.require_operator()?;
-    Ok(Json(json!({ "serial": crate::service::keyring::reload(&node).await?.to_string() })))
+    let serial = crate::service::keyring::reload(&node, body.reason.as_deref()).await?;
+    Ok(Json(json!({ "serial": serial.to_string() })))
 }
 
 async fn replicas(State(node): App, _: Caller) -> Json<Value> {

@@ -8,6 +8,7 @@
 //! | `operator`, `peers` | what the operator chose to say | yes |
 //! | `supply` | per asset; null where the figure is not this domain's to know | |
 //! | `checkpoint` | head of the event log, signed; null where this node may not sign one | |
+//! | `revocations` | node certificates taken back: a list signed by the root key, null while there is none | |
 //! | `roster`, `sequence`, `issued_at_ms`, `expires_at_ms` | of this edition | |
 //! | `version`, `signatures` | hash of the above, and the proof | |
 
@@ -22,8 +23,17 @@ use serde_json::{Value, json};
 /// Form of the document.
 pub const SCHEMA: &str = "comity/registry-card/1";
 /// What the version does not cover.
-pub const MOVING: [&str; 8] =
-    ["supply", "checkpoint", "roster", "sequence", "issued_at_ms", "expires_at_ms", "version", "signatures"];
+pub const MOVING: [&str; 9] = [
+    "supply",
+    "checkpoint",
+    "roster",
+    "revocations",
+    "sequence",
+    "issued_at_ms",
+    "expires_at_ms",
+    "version",
+    "signatures",
+];
 /// What every node of this program does for other domains.
 const CAPABILITIES: [&str; 6] =
     ["escrow", "transfer.two-phase", "treaty", "task.relay", "audit.checkpoint", "audit.cosignature"];
@@ -150,6 +160,8 @@ pub(super) fn finished(
         document["checkpoint"] = checkpoint(ledger, node.key());
         Some(())
     })?;
+    let revocations = node.revoked().lock().list_of(&node.domain());
+    document["revocations"] = revocations.map(|list| BASE64.encode(&list)).into();
     document["sequence"] = sequence.into();
     document["issued_at_ms"] = issued_at_ms.into();
     document["expires_at_ms"] = expires_at_ms.into();

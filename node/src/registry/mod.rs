@@ -20,6 +20,6 @@ pub mod profile;
 mod show;
 mod verify;
 
-pub(crate) use show::not_made_yet;
 pub use show::{Rendered, Shown, tend};
+pub(crate) use show::{not_made_yet, votes};
 pub use verify::{Judged, Wrong, is_carried_by, verify};

@@ -8,8 +8,10 @@ use super::{
     document::{self, finished},
     json::{self, canonical},
     profile::{PROFILE_FILE, Profile},
+    verify::revocations,
 };
 use crate::{
+    keyring::revocation::REVOCATIONS_FILE,
     mesh::{MeshEvent, PublishError},
     node::Node,
     service::error::{Kind, ServiceError},
@@ -19,7 +21,7 @@ use bytes::Bytes;
 use comity_proto::{
     card::DomainCard,
     envelope::Signed as _,
-    ids::{Hash, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     limits::DAY_MS,
 };
 use comity_runtime as runtime;
@@ -51,6 +53,7 @@ struct Current {
     roster: Bytes,
     issued_at_ms: u64,
     edition: u64,
+    revocations: Bytes,
     served: Arc<Rendered>,
 }
 
@@ -117,10 +120,16 @@ impl Shown {
         Ok(())
     }
 
+    /// Looks now: something was decided at this node.
+    pub(crate) async fn look(&self, node: &Node) {
+        self.step(node).await;
+    }
+
     /// Reads what is known, and signs the next card if it is due here.
     async fn step(&self, node: &Node) {
         let _making = self.making.lock().await;
         self.read_keys(node);
+        hear_revocations(node, &node.domain()).await;
         if let Some(newer) = self.read_card(node)
             && let Err(error) = self.keep(node, newer).await
         {
@@ -162,6 +171,7 @@ impl Shown {
             roster: card.roster.clone(),
             issued_at_ms: card.issued_at_ms,
             edition: words.edition,
+            revocations: revocations(&document, &node.domain()).unwrap_or_default(),
             served: Arc::new(Rendered { etag: format!("W/\"{version}\""), bytes: card.document.clone() }),
             version,
         });
@@ -174,8 +184,11 @@ impl Shown {
             let state = self.state.lock();
             (state.profile.clone(), state.card.clone())
         };
-        let edited = known.as_ref().is_none_or(|card| card.edition < profile.edition);
-        if !votes(node) || !(edited && profile.edition > 0 || *node.replica().leads().borrow()) {
+        let edited = known.as_ref().is_none_or(|card| card.edition < profile.edition) && profile.edition > 0;
+        // Ours is never older than that of a card which we have heard.
+        let revocations = node.revoked().lock().list_of(&node.domain()).unwrap_or_default();
+        let revoked = known.as_ref().is_some_and(|card| card.revocations != revocations);
+        if !votes(node) || !(edited || revoked || *node.replica().leads().borrow()) {
             return None;
         }
         let stable = document::stable(node, &profile)?;
@@ -187,6 +200,7 @@ impl Shown {
         let stands = known.as_ref().is_some_and(|card| {
             stable["version"] == card.version
                 && card.roster == roster
+                && !revoked
                 && now_ms < card.issued_at_ms.saturating_add(every_ms)
         });
         if stands {
@@ -205,13 +219,28 @@ impl Shown {
     }
 }
 
+/// Takes over the list of revoked certificates in a domain's newest card, and keeps that of the own domain.
+async fn hear_revocations(node: &Node, domain: &DomainId) {
+    let Some(entry) = node.mesh().domain_card(domain) else { return };
+    let document = json::parse(&entry.card.get().document).unwrap_or_default();
+    let Ok(list) = revocations(&document, domain) else { return };
+    if !list.is_empty() && node.revoked().lock().offer(domain, &list) && *domain == node.domain() {
+        let path = node.home().dir.join(REVOCATIONS_FILE);
+        let written = runtime::run_blocking(move || files::write(&path, &list, Access::Public)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::warn!("the list of revoked certificates is not kept here; the card brings it again");
+        }
+    }
+}
+
 /// The refusal before there is a card.
 pub(crate) fn not_made_yet() -> ServiceError {
     let detail = "no card of this domain was made or heard yet; `card_every_s = 0` in config.toml makes none";
     ServiceError::new(Kind::Unavailable, "card_not_made_yet", detail, "ask again once the domain has a leader")
 }
 
-fn votes(node: &Node) -> bool {
+/// Whether the roster in force names this node.
+pub(crate) fn votes(node: &Node) -> bool {
     let own = node.key().public();
     node.replica().read_stale(|ledger, _| ledger.domain().is_some_and(|domain| domain.voters.contains(&own)))
 }
@@ -250,15 +279,20 @@ pub async fn tend(node: Arc<Node>) {
         return;
     }
     let mut heard = node.mesh().events();
-    let own = MeshEvent::DomainCard { domain: node.domain() };
+    let own = node.domain();
+    hear_all(&node).await;
     loop {
         node.shown().step(&node).await;
         let news = async {
             loop {
                 match heard.recv().await {
-                    Ok(event) if event == own => return true,
+                    Ok(MeshEvent::DomainCard { domain }) if domain == own => return true,
+                    Ok(MeshEvent::DomainCard { domain }) => hear_revocations(&node, &domain).await,
                     Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => return true,
+                    Err(RecvError::Lagged(_)) => {
+                        hear_all(&node).await;
+                        return true;
+                    }
                     Err(RecvError::Closed) => return false,
                 }
             }
@@ -266,5 +300,12 @@ pub async fn tend(node: Arc<Node>) {
         if let Ok(false) = runtime::timeout(LOOK, news).await {
             return;
         }
+    }
+}
+
+/// After a start, and after events were lost.
+async fn hear_all(node: &Node) {
+    for entry in node.mesh().domain_cards() {
+        hear_revocations(node, &entry.card.get().domain).await;
     }
 }

@@ -10,10 +10,11 @@ use super::{
     document::{PolicyView, SCHEMA, version_of},
     json::{self, BadJson, canonical},
 };
+use bytes::Bytes;
 use comity_proto::{
     card::DomainCard,
     envelope::{Signed as _, Verified},
-    identity::Roster,
+    identity::{Revocations, Roster},
     ids::{DomainId, PublicKey},
     jws,
     limits::CARD_VALID_MAX_MS,
@@ -48,6 +49,9 @@ pub enum Wrong {
     /// The roster is not signed by the domain's root key.
     #[error("the roster in the card is not signed by the domain's root key")]
     BadRoster,
+    /// The list of revoked certificates is not signed by the domain's root key.
+    #[error("the list of revoked certificates is not signed by the domain's root key")]
+    BadRevocations,
     /// The key that signed belongs to nobody of the domain.
     #[error("signed by {0}, which is neither the root key nor a voter of the roster")]
     SignerNotOfDomain(String),
@@ -81,6 +85,7 @@ impl Wrong {
             Wrong::Header(_) => "bad_header",
             Wrong::NotTheDomainsKey => "not_the_domains_key",
             Wrong::BadRoster => "bad_roster",
+            Wrong::BadRevocations => "bad_revocations",
             Wrong::SignerNotOfDomain(_) => "signer_not_of_domain",
             Wrong::BadSignature => "bad_signature",
             Wrong::WrongHash(_) => "wrong_hash",
@@ -154,6 +159,7 @@ pub fn verify(bytes: &[u8], domain: &DomainId) -> Result<Judged, Wrong> {
     let mut payload = document.clone();
     payload.as_object_mut().and_then(|members| members.remove("signatures"));
     jws::check(&signer, &signature, &canonical(&payload)).map_err(|_| Wrong::BadSignature)?;
+    revocations(&document, domain)?;
     hashes(&document)?;
     let (issued_at_ms, expires_at_ms) = (number(&document, "issued_at_ms")?, number(&document, "expires_at_ms")?);
     if expires_at_ms.checked_sub(issued_at_ms).is_none_or(|life| life > CARD_VALID_MAX_MS) {
@@ -238,6 +244,18 @@ fn roster(document: &Value, domain: &DomainId, root: &PublicKey) -> Result<Verif
     let bytes = BASE64.decode(text(document, "roster")?.as_bytes()).map_err(|_| Wrong::BadRoster)?;
     let roster = Roster::open(&bytes.into()).map_err(|_| Wrong::BadRoster)?;
     if roster.get().domain == *domain && roster.key() == root { Ok(roster) } else { Err(Wrong::BadRoster) }
+}
+
+/// The list of taken back certificates in a card that holds; empty while there is none.
+pub(super) fn revocations(document: &Value, domain: &DomainId) -> Result<Bytes, Wrong> {
+    if document["revocations"].is_null() {
+        return Ok(Bytes::new());
+    }
+    let text = document["revocations"].as_str().ok_or(Wrong::BadRevocations)?;
+    let bytes = BASE64.decode(text.as_bytes()).map(Bytes::from).map_err(|_| Wrong::BadRevocations)?;
+    // Opening it proves that the key which signed hashes to the domain that it names.
+    let list = Revocations::open(&bytes).map_err(|_| Wrong::BadRevocations)?;
+    if list.get().domain == *domain { Ok(bytes) } else { Err(Wrong::BadRevocations) }
 }
 
 fn hashes(document: &Value) -> Result<(), Wrong> {

@@ -153,6 +153,27 @@ fn an_edited_card_another_domains_and_a_damaged_one_are_named() {
 }
 
 #[test]
+fn a_list_of_revoked_certificates_is_the_root_keys_word_only() {
+    let acme = acme();
+    let other = SecretKey::from_seed(&[9; 32]);
+    let list = |root: &SecretKey| {
+        let domain = DomainId::of_key(&root.public());
+        BASE64.encode(&Revocations { domain, epoch: 1, serials: vec![4] }.seal(root))
+    };
+    let with = |list: Value| {
+        let mut card = acme.unsigned();
+        card["revocations"] = list;
+        signed(card, &acme.voter)
+    };
+    let version = |card: &Value| acme.judge(card).unwrap().version;
+    assert_eq!(version(&with(list(&acme.keys.root).into())), version(&acme.card()), "it moves under one version");
+    let by_voter = Revocations { domain: acme.keys.domain(), epoch: 1, serials: vec![4] }.seal(&acme.voter);
+    for wrong in [list(&other).into(), BASE64.encode(&by_voter).into(), "AA==".into(), "?".into(), 4.into()] {
+        assert_eq!(acme.refused(&with(wrong)), "bad_revocations");
+    }
+}
+
+#[test]
 fn an_older_card_and_a_second_one_of_a_sequence_take_no_place() {
     let acme = acme();
     let of = |sequence: u64, contact: &str| {

@@ -16,7 +16,7 @@ use comity_proto::{
 use comity_replica::{MembershipError, Role};
 use data_encoding::BASE64;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that this program does not have yet: told, never passed over.
 pub const NOT_BUILT: &[&str] = &[
@@ -207,6 +207,9 @@ pub struct MemberView {
 
 /// Nodes of the mesh, those that left or failed among them.
 pub fn members(node: &Node) -> Vec<MemberView> {
+    // A connection is judged again whenever trust changes, a heartbeat only when it brings another certificate.
+    let connected: BTreeMap<PublicKey, &'static str> =
+        node.mesh().neighbours().into_iter().map(|neighbour| (neighbour.node, neighbour.standing.name())).collect();
     let view = |member: crate::mesh::Member| MemberView {
         node: member.node,
         domain: member.domain,
@@ -215,7 +218,7 @@ pub fn members(node: &Node) -> Vec<MemberView> {
         since_ms: member.since_ms,
         suspected_by: member.suspected_by,
         sequence: member.sequence,
-        standing: member.standing.name(),
+        standing: connected.get(&member.node).copied().unwrap_or(member.standing.name()),
         last_heard_ms: member.quiet_ms,
         address: member.addresses.first().cloned(),
     };

@@ -1,31 +1,57 @@
-//! The certificate that this node shows.
+//! The certificate that this node shows, and those that its domain takes back: read again after a command changed them.
 
 use super::error::{Kind, ServiceError};
-use crate::{keyring::renewal, node::Node, storage::files};
+use crate::{
+    keyring::{renewal, revocation},
+    node::Node,
+    registry::votes,
+    storage::files,
+};
 use bytes::Bytes;
 use comity_proto::{envelope::Signed as _, identity::NodeCertificate};
 
-/// Reads the certificate in use from the data directory again and shows it. Answers its serial.
+async fn read(node: &Node, name: &str) -> Result<Option<Bytes>, ServiceError> {
+    let path = node.home().dir.join(name);
+    let read = comity_runtime::run_blocking(move || files::read(&path)).await;
+    let read = read.unwrap_or_else(|_| Err(std::io::Error::other("the work was not done")));
+    read.map(|bytes| bytes.map(Bytes::from)).map_err(|error| {
+        ServiceError::new(Kind::Internal, "bad_data_directory", error.to_string(), "mend what it names, try again")
+    })
+}
+
+/// Shows the certificate in use, and tells the mesh of every certificate that is taken back. Answers the serial shown.
 ///
 /// # Errors
-/// `bad_certificate` for one that is not this node's by its domain's root key; then the one before is shown on.
-pub async fn reload(node: &Node) -> Result<u64, ServiceError> {
-    let path = node.home().dir.join(renewal::IN_USE);
-    let bad = |detail: String| {
+/// `bad_certificate` for one that is not this node's by its domain's root key; `not_a_voter` where nobody would hear of
+/// revocations from this node, which itself heeds them.
+pub async fn reload(node: &Node, reason: Option<&str>) -> Result<u64, ServiceError> {
+    let serial = reload_certificate(node).await?;
+    let Some(list) = read(node, revocation::REVOCATIONS_FILE).await? else { return Ok(serial) };
+    if !node.revoked().lock().offer(&node.domain(), &list) {
+        return Ok(serial);
+    }
+    tracing::info!(reason, "certificates are taken back");
+    if !votes(node) {
+        let detail = "this node heeds the list, but the roster does not name it, so no card that it signs can carry it";
+        let next = "it is told to others as soon as this node votes: `comity raft list`";
+        return Err(ServiceError::new(Kind::Conflict, "not_a_voter", detail, next));
+    }
+    node.shown().look(node).await;
+    Ok(serial)
+}
+
+async fn reload_certificate(node: &Node) -> Result<u64, ServiceError> {
+    let bad = |detail: &str| {
         let next = "prepare and activate a certificate: comity keyring prepare";
         ServiceError::new(Kind::Conflict, "bad_certificate", detail, next)
     };
-    let read = comity_runtime::run_blocking(move || files::read(&path)).await;
-    let read = read.unwrap_or_else(|_| Err(std::io::Error::other("the work was not done")));
-    let bytes = read.map_err(|error| bad(error.to_string()))?.map(Bytes::from);
-    let bytes = bytes.ok_or_else(|| bad("there is none".to_owned()))?;
-    let certificate = NodeCertificate::open(&bytes).map_err(|reject| bad(reject.to_string()))?;
+    let bytes = read(node, renewal::IN_USE).await?.ok_or_else(|| bad("there is none"))?;
+    let certificate = NodeCertificate::open(&bytes).map_err(|reject| bad(&reject.to_string()))?;
     let said = certificate.get();
     if *certificate.key() != node.home().domain_key || said.node != node.key().public() {
-        return Err(bad("it is another node's, or by another root key".to_owned()));
+        return Err(bad("it is another node's, or by another root key"));
     }
     let serial = said.serial;
     node.show_certificate(bytes).await;
-    tracing::info!(serial, "another certificate is shown");
     Ok(serial)
 }

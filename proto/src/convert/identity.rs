@@ -4,7 +4,7 @@ use super::{narrow, need, put};
 use crate::{
     amount::AssetCode,
     envelope::{Context, Signed},
-    identity::{Genesis, JoinRequest, KeyAttestation, NodeCertificate, Roles, Roster},
+    identity::{Genesis, JoinRequest, KeyAttestation, NodeCertificate, Revocations, Roles, Roster},
     ids::{AgentId, DomainId, Hash, PublicKey},
     limits as l,
     reject::{Reject, within},
@@ -94,6 +94,34 @@ impl Signed for Roster {
             return Err(Reject::OutOfRange { field: "voters" });
         }
         Ok(roster)
+    }
+
+    fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
+        root_key(&self.domain, key)
+    }
+}
+
+impl Signed for Revocations {
+    const CONTEXT: Context = Context::Revocations;
+    const PAYLOAD_BYTES_MAX: usize = l::REVOCATIONS_BYTES_MAX;
+    const LIMIT: &'static str = "revocations_bytes";
+
+    fn encode(&self) -> Bytes {
+        let wire = wire::Revocations { domain: put(&self.domain.0), epoch: self.epoch, serials: self.serials.clone() };
+        wire.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<Revocations, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        let wire: wire::Revocations = strict::decode(payload)?;
+        within(wire.serials.len(), l::REVOKED_MAX, "revoked")?;
+        if wire.serials.is_empty() {
+            return Err(Reject::Missing { field: "serials" });
+        }
+        if !wire.serials.is_sorted_by(|a, b| a < b) {
+            return Err(Reject::OutOfRange { field: "serials" });
+        }
+        Ok(Revocations { domain: DomainId(array(&wire.domain, "domain")?), epoch: wire.epoch, serials: wire.serials })
     }
 
     fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {

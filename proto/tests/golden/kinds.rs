@@ -13,7 +13,7 @@ use comity_proto::{
     envelope::{Context, Signed as _, seal},
     escrow::{EscrowTerms, Payee},
     gossip::{CardDigest, Hello, Repair},
-    identity::{Genesis, JoinRequest, NodeCertificate, Roster},
+    identity::{Genesis, JoinRequest, NodeCertificate, Revocations, Roster},
     ids::Hash,
     limits as l,
     settlement::{Query, SettlementMessage},
@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<Kind> {
         settlement(),
         node_certificate(),
         roster(),
+        revocations(),
         genesis(),
         join_request(),
         signed("session", vec![("session", s::session(), secret(s::PAYER))], (1, "agent")),
@@ -275,6 +276,19 @@ fn roster() -> Kind {
         ("too-many-voters", sealed(sorted), "too_large", Some("roster")),
         ("voters-out-of-order", sealed(vec![high, low]), "out_of_range", Some("voters")),
         ("voter-twice", sealed(vec![low, low]), "out_of_range", Some("voters")),
+    ])
+}
+
+fn revocations() -> Kind {
+    let root = || secret(s::ALPHA);
+    let of = |serials| Revocations { domain: s::domain(s::ALPHA), epoch: 2, serials };
+    let sealed = |serials| of(serials).seal(&root());
+    signed("revocations", vec![("two", of(vec![3, 1_700_000_000_000]), root())], (1, "domain")).refusing(vec![
+        ("nothing-revoked", sealed(vec![]), "missing_field", Some("serials")),
+        ("too-many", sealed((1..=65).collect()), "too_large", Some("revoked")),
+        ("out-of-order", sealed(vec![3, 2]), "out_of_range", Some("serials")),
+        ("twice", sealed(vec![3, 3]), "out_of_range", Some("serials")),
+        ("by-a-node", of(vec![3]).seal(&secret(s::NODE)), "wrong_signer", None),
     ])
 }
 

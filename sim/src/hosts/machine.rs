@@ -100,6 +100,7 @@ impl HomeSeed {
             sealed_root: None,
             operator_token: "operator".to_owned(),
             admission_token: "admission".to_owned(),
+            revocations: None,
             profile: Profile::default(),
         }
     }

@@ -42,6 +42,20 @@ pub enum KeyringCommand {
     Activate,
     /// Forget the certificate before the one in use.
     Retire,
+    /// Take a certificate back before its end, at a voter: whoever shows it is a stranger to every node of the mesh.
+    Revoke {
+        /// Its serial.
+        serial: u64,
+        /// Why; logged.
+        #[arg(long)]
+        reason: String,
+        /// The file of the root key. Default: the one in the data directory.
+        #[arg(long, value_name = "FILE")]
+        root: Option<PathBuf>,
+        /// The passphrase of the root key.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
 }
 
 /// Where a passphrase is; else in COMITY_PASSPHRASE, else asked for.
