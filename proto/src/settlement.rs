@@ -108,6 +108,13 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Whether it pays what was promised before, by an escrow or to a referrer: a treaty that drains lets it through.
+    pub const fn is_owed(&self) -> bool {
+        matches!(self, Source::Escrow { .. } | Source::Referral { .. })
+    }
+}
+
 /// A promise (yes) or a refusal with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {

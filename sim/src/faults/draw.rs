@@ -1,6 +1,6 @@
 //! Which faults a seed draws.
 
-use super::{Fault, KINDS, Keep, Part, State, When, Who};
+use super::{FINAL, Fault, KINDS, Keep, Part, State, When, Who};
 use crate::{
     adversary::Play,
     plan::PlannedFault,
@@ -13,7 +13,8 @@ pub fn draw(seed: u64, scenario: &Scenario) -> Vec<PlannedFault> {
     let chaos = &scenario.chaos;
     let mut chance = Chance::stream(seed, "faults");
     let allowed = KINDS.iter().map(|kind| kind.name);
-    let allowed = allowed.filter(|kind| chaos.kinds.is_empty() || chaos.kinds.iter().any(|own| own == kind));
+    let usual = |kind: &str| chaos.kinds.is_empty() && !FINAL.contains(&kind);
+    let allowed = allowed.filter(|kind| usual(kind) || chaos.kinds.iter().any(|own| own == kind));
     let on: Vec<&str> = allowed.filter(|_| chance.ratio(chaos.share)).collect();
     let from = scenario.phases.warm_s * 1_000;
     let to = from + scenario.phases.chaos_s * 1_000;
@@ -225,6 +226,21 @@ impl Drawing {
         })
     }
 
+    /// Between two domains; with one domain nobody is there to part from.
+    fn of_treaties(&mut self, kind: &str) -> Fault {
+        let domains = self.sizes.len();
+        let domain = self.domain();
+        if domains < 2 {
+            return Fault::Idle {};
+        }
+        let peer = (domain + 1 + self.chance.below(domains as u64 - 1) as usize) % domains;
+        match kind {
+            "treaty-suspended" => Fault::SuspendTreaty { domain, peer, both: false },
+            "treaty-race" => Fault::SuspendTreaty { domain, peer, both: true },
+            _ => Fault::DrainTreaty { domain, peer },
+        }
+    }
+
     /// Kinds of people and members; the last of the table's kinds.
     fn of_people(&mut self, kind: &str) -> Fault {
         if let Some(play) = Play::named(kind) {
@@ -236,6 +252,7 @@ impl Drawing {
             "remove-voter" => Fault::RemoveVoter { host },
             "snapshot" => Fault::Snapshot { host: host.into() },
             "churn" => Fault::Churn { domain: self.domain(), every_ms: self.chance.between(1_000, 5_000) },
+            "treaty-suspended" | "treaty-race" | "unpeer-in-doubt" => self.of_treaties(kind),
             "burst" => Fault::Burst { factor: self.chance.between(3, 20) as u32 },
             "hot-account" => Fault::HotAccount {},
             "idle" => Fault::Idle {},
@@ -266,7 +283,8 @@ mod tests {
         let plans = (1..=60).map(|seed| crate::plan::Plan::draw(seed, &scenario));
         let drawn: std::collections::BTreeSet<&str> =
             plans.flat_map(|plan| plan.faults.iter().map(PlannedFault::kind).collect::<Vec<_>>()).collect();
-        let never: Vec<&str> = KINDS.iter().map(|kind| kind.name).filter(|name| !drawn.contains(name)).collect();
+        let usual = KINDS.iter().map(|kind| kind.name).filter(|name| !FINAL.contains(name));
+        let never: Vec<&str> = usual.filter(|name| !drawn.contains(name)).collect();
         assert!(never.is_empty(), "{never:?}");
     }
 

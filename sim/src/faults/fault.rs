@@ -198,6 +198,17 @@ pub enum Fault {
         domain: usize,
         every_ms: u64,
     },
+    SuspendTreaty {
+        domain: usize,
+        peer: usize,
+        /// The peer's operator does the same at the same moment.
+        #[serde(default)]
+        both: bool,
+    },
+    DrainTreaty {
+        domain: usize,
+        peer: usize,
+    },
     Burst {
         factor: u32,
     },
@@ -312,6 +323,9 @@ impl Fault {
             Fault::RemoveVoter { .. } => "remove-voter",
             Fault::Snapshot { .. } => "snapshot",
             Fault::Churn { .. } => "churn",
+            Fault::SuspendTreaty { both: false, .. } => "treaty-suspended",
+            Fault::SuspendTreaty { both: true, .. } => "treaty-race",
+            Fault::DrainTreaty { .. } => "unpeer-in-doubt",
             Fault::Burst { .. } => "burst",
             Fault::HotAccount {} => "hot-account",
             Fault::Idle {} => "idle",

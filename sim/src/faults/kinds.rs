@@ -130,11 +130,17 @@ pub const KINDS: &[Kind] = &[
     kind("remove-voter", Membership, "a voter is removed while it runs, then joins again as another node", "operator"),
     kind("snapshot", Membership, "a snapshot is made now, and the log behind it purged", "replica"),
     kind("churn", Membership, "whoever leads a domain stands still until another one leads, again and again", "executor"),
+    kind("treaty-suspended", Membership, "an operator suspends a treaty, and resumes it later", "operator"),
+    kind("treaty-race", Membership, "both operators suspend their treaty at once, and resume it at once", "operator"),
+    kind("unpeer-in-doubt", Membership, "an operator drains a treaty for good while transfers are in doubt", "operator"),
     kind("burst", Load, "many times the load", "workload"),
     kind("hot-account", Load, "everybody pays one account", "workload"),
     kind("idle", Load, "nobody asks for anything", "workload"),
     kind("silence", Load, "agents do not answer: escrows run into their deadlines", "workload"),
 ];
+
+/// Kinds that nothing takes back and that end trade for good: they happen only where a scenario names them.
+pub const FINAL: [&str; 1] = ["unpeer-in-doubt"];
 
 /// A kind that cannot be done yet.
 #[derive(Clone, Copy, Debug)]
@@ -156,9 +162,6 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 /// Kinds that wait for a part of the node.
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
-    waiting("unpeer-in-doubt", Membership, "an operator ends a treaty while transfers are in doubt",
-        "operators among the clients of the simulator"),
-    waiting("treaty-race", Message, "both operators change the treaty at once", "operators among the clients of the simulator"),
     waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "exports and licences"),
     waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "exports and licences"),
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),

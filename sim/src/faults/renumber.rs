@@ -19,7 +19,7 @@ pub(crate) enum Number {
 /// Fields of faults that hold a host's number, or several.
 const HOSTS: [&str; 8] = ["host", "from", "to", "one", "other", "bridge", "clog", "free"];
 /// Fields of faults that hold a domain's number.
-const DOMAINS: [&str; 2] = ["domain", "leader_of"];
+const DOMAINS: [&str; 3] = ["domain", "peer", "leader_of"];
 
 impl Number {
     /// What the field `key` of a fault's `members` holds; `None` when it holds something else.
@@ -49,7 +49,7 @@ impl Fault {
         let mut value = serde_json::to_value(self).ok()?;
         let members = value.as_object_mut()?;
         renumber(members, &number)?;
-        for (one, other) in [("from", "to"), ("one", "other")] {
+        for (one, other) in [("from", "to"), ("one", "other"), ("domain", "peer")] {
             if members.get(one).is_some_and(|one| members.get(other) == Some(one)) {
                 return None;
             }

@@ -10,6 +10,7 @@ use comity_node::{
     founding::fresh_key,
     join,
     mesh::{peer, secured},
+    service::peers::{self, Change},
 };
 use comity_runtime::disk::memory::MemoryDisk;
 use futures::channel::oneshot;
@@ -23,6 +24,25 @@ const AGAIN: Duration = Duration::from_millis(500);
 const HOURS: u32 = 1;
 
 impl Hosts {
+    /// The operator of `domain` changes what it does under the treaty with `peer`, at the node that holds the root key.
+    /// Whether the ledger answered: it may refuse, as when somebody drained what is to be suspended. A node that is away,
+    /// or dies meanwhile, has told nobody anything.
+    pub async fn change_treaty(&self, domain: usize, peer: usize, change: Change) -> bool {
+        let (founder, peer) = {
+            let domains = self.domains();
+            let (Some(own), Some(other)) = (domains.get(domain), domains.get(peer)) else { return false };
+            (own.hosts[0], other.id())
+        };
+        let Some(node) = self.node(founder) else { return false };
+        let (done, told) = oneshot::channel();
+        self.universe.spawn_on(founder, async move {
+            let changed = peers::change(&node, peer, change, "as the operator sees fit").await;
+            let answered = changed.map_or_else(|error| error.code == "wrong_state", |_| true);
+            let _nobody_waits = done.send(answered);
+        });
+        matches!(told.await, Ok(true))
+    }
+
     /// Gives a host an empty disk and a new name in its domain; it must be down. Ends when its node has been started
     /// again, which needs a majority of the others and the founding node; goes on trying until then. Must be awaited on
     /// the observer's host. False when it cannot be: the host is its domain's only one, or holds the root key.

@@ -16,6 +16,7 @@ ready![
     "coordinator-crash",
     "participant-crash",
     "three-domain-across",
+    "unpeer-in-doubt",
     "slow-disk",
     "torn-disk",
     "clock-chaos",

@@ -24,7 +24,7 @@ use super::{
 use crate::{outcome::Outcome, state::Ledger};
 use comity_proto::{
     ids::{DomainId, Hash, TransferId},
-    settlement::{Backing, BackingAnswer, Prepare},
+    settlement::{Backing, BackingAnswer, Prepare, Source},
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +107,8 @@ impl Ledger {
     }
 
     /// A new transfer across needs a treaty between each two of the three: this is ours with the third.
-    pub(super) fn may_trade_with_third(&self, third: &DomainId, back: bool) -> Result<(), Outcome> {
-        self.may_trade(third, back).map_err(|refusal| match refusal {
+    pub(super) fn may_transfer_with_third(&self, third: &DomainId, source: &Source, back: bool) -> Result<(), Outcome> {
+        self.may_transfer(third, source, back).map_err(|refusal| match refusal {
             Outcome::PeerNotTrusted => Outcome::NoTreatyPath,
             other => other,
         })

@@ -72,7 +72,7 @@ impl Ledger {
         if peer == home {
             return Err(Outcome::WrongDomain);
         }
-        self.may_trade(&peer, begin.asset.issuer == peer)?;
+        self.may_transfer(&peer, &begin.source, begin.asset.issuer == peer)?;
         let prepare = Prepare {
             transfer: begin.transfer,
             origin: home,
@@ -83,7 +83,7 @@ impl Ledger {
             decide_by_ms: now_ms.saturating_add(self.decide_within_ms()),
         };
         if prepare.is_across() {
-            self.may_trade_with_third(&begin.asset.issuer, true)?;
+            self.may_transfer_with_third(&begin.asset.issuer, &begin.source, true)?;
         }
         let open = |peer| self.settlement.peers.get(&peer).map_or(0, |state| state.queues.outgoing_open.len());
         if prepare.participants().any(|peer| open(peer) >= OPEN_TRANSFERS_PER_PEER_MAX) {

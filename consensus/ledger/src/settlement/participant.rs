@@ -122,9 +122,9 @@ impl Ledger {
         if prepare.amount == 0 {
             return Err(Outcome::AmountZero);
         }
-        self.may_trade(&origin, prepare.asset.issuer == home)?;
+        self.may_transfer(&origin, &prepare.source, prepare.asset.issuer == home)?;
         if let Some(third) = self.third_of(prepare) {
-            self.may_trade_with_third(&third, false)?;
+            self.may_transfer_with_third(&third, &prepare.source, false)?;
         }
         let open = self.settlement.peers.get(&origin).map_or(0, |state| state.queues.incoming_open.len());
         if open >= OPEN_TRANSFERS_PER_PEER_MAX {

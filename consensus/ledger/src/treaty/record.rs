@@ -6,6 +6,7 @@ use bytes::Bytes;
 use comity_proto::{
     ids::{DomainId, Hash, PublicKey},
     limits::REDEMPTION_MS,
+    settlement::Source,
     text::{Endpoint, Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyStanding},
 };
@@ -248,6 +249,15 @@ impl Ledger {
             _ if suspended || self.contradicted(peer) => Err(Outcome::TreatySuspended),
             TreatyStanding::Draining if !(back && treaty.redeems(self.head.stamp_ms)) => Err(Outcome::TreatyDraining),
             _ => Ok(()),
+        }
+    }
+
+    /// The same for a transfer: what an escrow or a referrer was promised before a drain is still paid during it and
+    /// after it, or an escrow would keep for ever what its payee has earned.
+    pub(crate) fn may_transfer(&self, peer: &DomainId, source: &Source, back: bool) -> Result<(), Outcome> {
+        match self.may_trade(peer, back) {
+            Err(Outcome::TreatyDraining) if source.is_owed() => Ok(()),
+            answer => answer,
         }
     }
 

@@ -230,7 +230,8 @@ impl Ledger {
         if known { Ok(()) } else { Err(Outcome::PolicyChanged) }
     }
 
-    /// A draining treaty without open transfers is drained: from here on paper only goes back.
+    /// A draining treaty without open transfers and owed shares is drained: from here on paper goes back, and what an
+    /// escrow that is still open comes to owe is paid.
     pub(crate) fn note_drained(&mut self, out: &mut Out) {
         let peers = &self.settlement.peers;
         let open = |peer: &DomainId| {
@@ -242,7 +243,13 @@ impl Ledger {
             treaty.drained_ms.is_none() && treaty.agreed.is_some() && treaty.standing() == TreatyStanding::Draining
         };
         let done = self.head.treaties.values().filter(drains).map(|treaty| treaty.peer);
-        let done: Vec<DomainId> = done.filter(|peer| !open(peer)).collect();
+        let owed = |peer: &DomainId| {
+            let mut payouts = self.settlement.payouts.iter();
+            let mut accruals = self.settlement.accruals.iter();
+            payouts.any(|(_, payout)| payout.recipient.domain == *peer)
+                || accruals.any(|(_, accrual)| accrual.referrer.domain == *peer)
+        };
+        let done: Vec<DomainId> = done.filter(|peer| !open(peer) && !owed(peer)).collect();
         let now_ms = self.head.stamp_ms;
         for peer in done {
             if let Some(treaty) = self.head.treaties.get_mut(&peer) {

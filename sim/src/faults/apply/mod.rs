@@ -7,6 +7,7 @@ mod process;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod treaties;
 
 use std::{future::Future, sync::Arc};
 
@@ -96,6 +97,8 @@ impl Act {
                 self.snapshot(host)
             }
             F::Churn { domain, every_ms } => self.churn(domain, every_ms),
+            F::SuspendTreaty { domain, peer, both } => self.suspend_treaty(domain, peer, both),
+            F::DrainTreaty { domain, peer } => self.drain_treaty(domain, peer),
             F::Burst { .. } | F::HotAccount {} | F::Idle {} | F::Silence {} => Some(self.mood(fault)),
         }
     }

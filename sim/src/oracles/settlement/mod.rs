@@ -6,6 +6,7 @@ mod doubt;
 mod in_time;
 mod once;
 mod promises;
+mod treaties;
 mod votes;
 
 use comity_proto::ids::{DomainId, TransferId};
@@ -21,6 +22,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         in_time::oracle(),
         credited::oracle(),
         doubt::oracle(),
+        Box::new(treaties::Treaties::default()),
     ]
 }
 

@@ -1,0 +1,55 @@
+//! What operators do about treaties, while money is on its way.
+
+use std::time::Duration;
+
+use comity_node::service::peers::Change;
+
+use super::{Act, Undo, nothing};
+use crate::hosts::Hosts;
+
+/// Before an operator whose node was away tries again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+impl Act {
+    /// One side suspends, or both at once; each resumes when the fault ends.
+    pub(super) fn suspend_treaty(self, domain: usize, peer: usize, both: bool) -> Option<Undo> {
+        let sides = self.sides(domain, peer)?;
+        let sides: Vec<(usize, usize)> = sides.into_iter().take(if both { 2 } else { 1 }).collect();
+        let hosts = self.hosts.clone();
+        let doing = {
+            let (hosts, sides) = (hosts.clone(), sides.clone());
+            async move {
+                let all = sides.into_iter().map(|side| until_done(hosts.clone(), side, Change::Suspend));
+                futures::future::join_all(all).await;
+            }
+        };
+        Some(Act::meanwhile(doing, move || {
+            for side in sides {
+                comity_runtime::spawn(until_done(hosts.clone(), side, Change::Resume));
+            }
+        }))
+    }
+
+    /// One side takes part no more, for good.
+    pub(super) fn drain_treaty(self, domain: usize, peer: usize) -> Option<Undo> {
+        let [side, _] = self.sides(domain, peer)?;
+        comity_runtime::spawn(until_done(self.hosts.clone(), side, Change::Drain));
+        Some(nothing())
+    }
+
+    fn sides(&self, domain: usize, peer: usize) -> Option<[(usize, usize); 2]> {
+        let known = self.hosts.domains().len();
+        (domain != peer && domain < known && peer < known).then_some([(domain, peer), (peer, domain)])
+    }
+}
+
+async fn until_done(hosts: Hosts, (domain, peer): (usize, usize), change: Change) {
+    while !hosts.change_treaty(domain, peer, change).await {
+        comity_runtime::sleep(AGAIN).await;
+    }
+    hosts.mark(match change {
+        Change::Resume => "operator:resumed",
+        Change::Drain => "operator:drained",
+        _ => "operator:suspended",
+    });
+}
