@@ -5,13 +5,14 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     command::Verb,
     envelope::Signed as _,
+    export::{Audience, ExportRule},
     identity::{Genesis, NodeCertificate, Roles, Roster},
     ids::{DomainId, Hash, PublicKey},
     keys::SecretKey,
     limits::{SECOND_MS, SUPPLY_MAX, YEAR_MS},
     policy::Policy,
     reject::Reject,
-    text::Nickname,
+    text::{Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyParty},
 };
 
@@ -128,6 +129,15 @@ impl KnownDomain<'_> {
         let asset = AssetId { issuer: other.keys.domain(), code: AssetCode::new(ASSET_CODE)? };
         let (key, nickname) = (self.keys.root.public(), Nickname::new(self.nickname)?);
         Ok(TreatyParty { key, nickname, caps: vec![ExposureCap { asset, cap }], policy: self.policy })
+    }
+
+    /// How its operator lets the agents of `peer` and its own see and hire each other.
+    ///
+    /// # Errors
+    /// A reason that is none.
+    pub fn admits(&self, peer: &KnownDomain<'_>) -> Result<Verb, Reject> {
+        let rule = ExportRule::all(Audience::Peer(peer.keys.domain()));
+        Ok(Verb::ChangeExport { rule, withdrawn: false, reason: Reason::new("they work together")? })
     }
 
     /// The first treaty with `peer`, signed by both, as this side brings it into its ledger. Each accepts so much of the

@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod bench;
+mod boundary;
 pub mod cli;
 pub mod config;
 pub mod dev;

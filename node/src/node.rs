@@ -4,7 +4,7 @@
 //! executes effects last. Stopping goes the other way round.
 
 use crate::{
-    address,
+    address, boundary,
     home::Home,
     join::JoinDesk,
     keyring::revocation::Revoked,
@@ -28,6 +28,7 @@ use bytes::Bytes;
 use comity_proto::{
     command::{Command, Verb},
     entry::EntryItem,
+    export::Exports,
     ids::{DomainId, Hash, PublicKey, RequestId},
     keys::SecretKey,
     relay::{Answer, Question},
@@ -38,7 +39,7 @@ use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often trust and roster are read again from the ledger, besides when an entry changes them.
 const TRUST_EVERY: Duration = Duration::from_millis(250);
@@ -178,6 +179,9 @@ impl Node {
             Arc::new(move |caller, envelope| {
                 let node = node.clone();
                 Box::pin(async move {
+                    if let Some(over) = inbound::over_licence(&node.mesh, &caller, &envelope) {
+                        return Err(Refusal(over.name().to_owned()));
+                    }
                     inbound::take(node.replica.clone(), &node.budgets, caller, envelope, hold_votes).await
                 })
             }),
@@ -216,17 +220,20 @@ impl Node {
             }),
         );
         let node = self.clone();
-        self.mesh.serve_tasks(Arc::new(move |caller, stream| {
-            let (desk, mesh) = (node.desk.clone(), node.mesh.clone());
-            Box::pin(serve::serve(desk, mesh, node.domain(), caller, stream))
-        }));
+        self.mesh.serve_tasks(Arc::new(move |caller, stream| Box::pin(serve::serve(node.clone(), caller, stream))));
     }
 
     async fn answer(&self, caller: Caller, body: Bytes) -> Result<Bytes, Refusal> {
         match Question::decode(&body) {
             Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk.is_here(agent)).encode()),
             Ok(Question::IsHere(_)) => Err(Refusal("asked inside one domain only".to_owned())),
-            Ok(Question::Commands(envelope)) => Ok(relay::record(self, envelope).await.encode()),
+            Ok(Question::Commands(envelope)) => {
+                if let Some(peer) = caller.domain.filter(|_| !caller.own) {
+                    let events = relay::commands_in(&envelope);
+                    self.mesh.admit(&peer, events).map_err(|over| Refusal(over.name().to_owned()))?;
+                }
+                Ok(relay::record(self, envelope).await.encode())
+            }
             Ok(about_checkpoints) => {
                 witness::answer(self, caller, about_checkpoints).await.map(|answer| answer.encode())
             }
@@ -446,11 +453,23 @@ async fn greet_founders(node: &Node, members: &[(u64, NodeInfo)]) {
     }
 }
 
-/// Keeps the mesh's trust and our shown roster as the ledger has them.
+/// Keeps the mesh's trust, our exports and our shown roster as the ledger has them.
 async fn watch_trust(node: Arc<Node>) {
     let mut applied = node.replica.subscribe();
     let mut shown = (own_trust(&node.home), node.home.roster.clone());
+    let mut exported = Exports::default();
+    let mut granted = BTreeMap::new();
     loop {
+        let quotas = node.replica.read_stale(|ledger, _| boundary::quotas(ledger));
+        if quotas != granted {
+            granted.clone_from(&quotas);
+            node.mesh.set_quotas(quotas);
+        }
+        let exports = node.replica.read_stale(|ledger, _| ledger.exports_in_force());
+        if exports != exported {
+            exported = exports.clone();
+            node.mesh.set_exports(exports);
+        }
         let (trust, roster) = node.replica.read_stale(|ledger, _| {
             let mut trust = own_trust(&node.home);
             for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {

@@ -80,6 +80,8 @@ pub struct AgentCard {
     pub expires_at_ms: u64,
     /// A tombstone: the agent is gone.
     pub retired: bool,
+    /// Whoever holds it may pass it on; else it goes no further than the domains that its home shows it to.
+    pub public: bool,
     /// Envelope of a [`KeyAttestation`]; empty while `key` is the agent's first key, which proves itself.
     pub attestation: Bytes,
 }

@@ -3,9 +3,10 @@
 use crate::{
     amount::{AssetCode, AssetId},
     escrow::EscrowTerms,
+    export::ExportRule,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId, TransferId},
     policy::Policy,
-    text::{GroupLabel, Memo, Name, Nickname, ReferralCode},
+    text::{GroupLabel, Memo, Name, Nickname, Reason, ReferralCode},
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -250,5 +251,19 @@ pub enum Verb {
     ResolveTransfer {
         /// Envelope of the origin's verdict.
         verdict: Bytes,
+    },
+    /// Operator: grants a peer a licence, or says the next word about it.
+    IssueLicence {
+        /// Envelope of it.
+        licence: Bytes,
+    },
+    /// Operator: lets other domains see, hire, or be hired, or takes that back.
+    ChangeExport {
+        /// What is admitted.
+        rule: ExportRule,
+        /// No longer.
+        withdrawn: bool,
+        /// For people.
+        reason: Reason,
     },
 }

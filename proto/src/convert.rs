@@ -7,8 +7,10 @@
 mod card;
 pub(crate) mod command;
 mod escrow;
+mod export;
 mod gossip;
 mod identity;
+mod licence;
 mod members;
 mod relay;
 mod settlement;

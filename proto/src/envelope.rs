@@ -71,11 +71,13 @@ pub enum Context {
     TransferVerdict,
     /// Node certificates that a domain takes back.
     Revocations,
+    /// A domain grants a peer a licence.
+    Licence,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 24] = [
+    pub const ALL: [Context; 25] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -100,6 +102,7 @@ impl Context {
         Context::Cosignature,
         Context::Suspicion,
         Context::Revocations,
+        Context::Licence,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -129,6 +132,7 @@ impl Context {
             Context::Cosignature => "comity/v1/cosignature",
             Context::Suspicion => "comity/v1/suspicion",
             Context::Revocations => "comity/v1/revocations",
+            Context::Licence => "comity/v1/licence",
         }
     }
 }

@@ -19,6 +19,8 @@
 //! | [`identity`], [`session`] | certificates, rosters, genesis, joining, sessions |
 //! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, suspicions, hello, repair |
 //! | [`task`] | work between agents, and the demand for its payment |
+//! | [`licence`] | what a domain grants a peer to ask of it, and how much |
+//! | [`export`] | what a domain lets the others see and hire |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
 //!
 //! Absent on purpose: the framing of streams (the node's mesh, which has one limit per class), outcomes and events
@@ -46,11 +48,13 @@ mod convert;
 pub mod entry;
 pub mod envelope;
 pub mod escrow;
+pub mod export;
 pub mod gossip;
 pub mod identity;
 pub mod ids;
 pub mod jws;
 pub mod keys;
+pub mod licence;
 pub mod limits;
 pub mod planted;
 pub mod policy;

@@ -150,6 +150,14 @@ pub const DECIDE_WITHIN_MAX_MS: u64 = 600 * SECOND_MS;
 pub const OPEN_TRANSFERS_PER_PEER_MAX: usize = 65_536;
 /// Peers of one domain.
 pub const TREATIES_MAX: usize = 1_024;
+/// Most agents of a peer that a licence may grant: as many cards as a node keeps of one home.
+pub const LICENCE_AGENTS_MAX: u32 = 1_000;
+/// Most events a minute that a licence may grant.
+pub const LICENCE_EVENTS_MAX: u32 = 1_000_000;
+/// Longest licence.
+pub const LICENCE_VALID_MAX_MS: u64 = 2 * YEAR_MS;
+/// Export rules of one domain: each question walks them all.
+pub const EXPORT_RULES_MAX: usize = 1_024;
 /// Assets of one peer that a treaty names.
 pub const EXPOSURE_CAPS_MAX: usize = 64;
 /// Payload of a treaty: two parties with all their caps.

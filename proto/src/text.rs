@@ -156,6 +156,14 @@ text!(
     /// What an agent can do, such as `text.statistics`: parts of `[a-z0-9_-]` joined by points.
     Capability, "capability", 1, l::CAPABILITY_BYTES_MAX, dotted
 );
+impl Capability {
+    /// Whether the other one is this, or below it: `text` covers `text.statistics`.
+    pub fn covers(&self, other: &Capability) -> bool {
+        let below = other.as_str().strip_prefix(self.as_str());
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
 text!(
     /// What an agent says about itself; may be empty.
     Description, "description", 0, l::DESCRIPTION_BYTES_MAX, paragraph

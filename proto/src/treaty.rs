@@ -8,8 +8,8 @@
 //!            -- approval ----------------------->
 //!            <-- notices, both ways ------------>  suspend, resume, drain, revoke, deny
 //! ```
-//! A document is in force once both root keys have signed the same bytes. Absent: what each side shows of its agents, and
-//! tiers and quotas.
+//! A document is in force once both root keys have signed the same bytes. What each side shows of its agents is its own
+//! affair ([`crate::export`]), and so is how much each lets in ([`crate::licence`]).
 
 use crate::{
     amount::{AssetCode, AssetId},
@@ -232,6 +232,8 @@ pub enum TreatyPush {
     },
     /// Envelope of a notice of the sender.
     Notice(Bytes),
+    /// Envelope of a licence that the sender grants.
+    Licence(Bytes),
 }
 
 impl TreatyPush {
@@ -239,7 +241,7 @@ impl TreatyPush {
     pub fn subject(&self) -> Hash {
         match self {
             TreatyPush::Proposal { document, .. } | TreatyPush::Approval { document, .. } => Hash::of(document),
-            TreatyPush::Notice(notice) => Hash::of(notice),
+            TreatyPush::Notice(signed) | TreatyPush::Licence(signed) => Hash::of(signed),
         }
     }
 }

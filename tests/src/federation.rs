@@ -114,9 +114,11 @@ impl Domain {
     }
 
     /// Signs a treaty with `peer`, which signs too and may not know yet; with so much of the other's asset, minor units.
+    /// All agents of both may see and hire each other.
     pub fn trust(&self, peer: &Domain, cap: u64) {
         let treaty = self.plan.known().treaty_with(&peer.plan.known(), cap).expect("nicknames");
-        self.operate(vec![treaty]);
+        let admits = self.plan.known().admits(&peer.plan.known()).expect("a reason");
+        self.operate(vec![treaty, admits]);
     }
 
     /// What its replicas hold: each with its violated invariant, if any, and in doubt.

@@ -48,7 +48,7 @@ fn holds(node: &Single, agent: &str) -> u64 {
 
 fn connect(acme: &Single, globex: &Single) {
     let token = text(&ask(&acme.dir, &["peer", "invite", "--cap", "1000"]), "token");
-    ask(&globex.dir, &["peer", "accept", &token, "--cap", "500"]);
+    ask(&globex.dir, &["peer", "accept", &token, "--cap", "500", "--export", "all"]);
     ask(&acme.dir, &["peer", "approve", "globex"]);
 }
 
@@ -67,7 +67,7 @@ fn five_commands_connect_two_fresh_domains_and_leaving_in_mid_transfer_loses_not
     let (acme, globex) = (domain("acme", 1_500), domain("globex", 0));
     let begun = Instant::now();
     let token = text(&ask(&acme.dir, &["peer", "invite", "--cap", "1000"]), "token");
-    let asked = ask(&globex.dir, &["peer", "accept", &token, "--cap", "500"]);
+    let asked = ask(&globex.dir, &["peer", "accept", &token, "--cap", "500", "--export", "all"]);
     assert_eq!(text(&asked, "state"), "one-way");
     let seen = ask(&acme.dir, &["peer", "show", "globex"]);
     assert_eq!(text(&seen, "state"), "pending");

@@ -10,7 +10,9 @@ use comity_proto::{
     amount::AssetId,
     command::Party,
     escrow::EscrowTerms,
+    export::ExportRule,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
+    licence::Licence,
     settlement::Source,
     text::{GroupLabel, Memo, Name, Nickname, Reason},
     treaty::TreatyStanding,
@@ -346,6 +348,24 @@ pub enum EventKind {
     TreatyDrained {
         /// With whom.
         peer: DomainId,
+    },
+    /// The operator changed what other domains may see and hire, or be hired for.
+    ExportChanged {
+        /// What is admitted.
+        rule: Box<ExportRule>,
+        /// No longer.
+        withdrawn: bool,
+        /// For people.
+        reason: Reason,
+    },
+    /// One side has said a word about the licence that it grants the other.
+    LicenceChanged {
+        /// With whom.
+        peer: DomainId,
+        /// Whether this domain grants it.
+        by_us: bool,
+        /// All that it says.
+        licence: Box<Licence>,
     },
 }
 

@@ -206,6 +206,20 @@ outcomes! {
     InvitationForAnother = 69, "invitation_for_another", retry false, Peer, changed false;
     /// Too many treaties or invitations, or an invitation that lasts too long.
     LimitExceededTreaties = 70, "limit_exceeded_treaties", retry false, Operator, changed false;
+    /// No export rule admits this between these two.
+    NotExported = 71, "not_exported", retry false, Operator, changed false;
+    /// No such export rule stands.
+    UnknownExport = 72, "unknown_export", retry false, Caller, changed false;
+    /// No more export rules.
+    LimitExceededExports = 73, "limit_exceeded_exports", retry false, Operator, changed false;
+    /// Not the next word about the licence, or older than the one that stands.
+    LicenceEpoch = 74, "licence_epoch", retry false, Caller, changed false;
+    /// The licence is for another key.
+    LicenceForAnother = 75, "licence_for_another", retry false, Peer, changed false;
+    /// The licence ends before it begins.
+    LicenceExpired = 76, "licence_expired", retry false, Caller, changed false;
+    /// More agents, more events or a longer time than a licence may grant.
+    LimitExceededLicence = 77, "limit_exceeded_licence", retry false, Caller, changed false;
 }
 
 impl Outcome {

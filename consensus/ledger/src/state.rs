@@ -18,6 +18,7 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     amount::{AssetCode, AssetId},
+    export::Exports,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId},
     policy::Policy,
     text::{GroupLabel, Name, Nickname, ReferralCode},
@@ -71,6 +72,8 @@ pub(crate) struct Head {
     pub(crate) treaties: BTreeMap<DomainId, Treaty>,
     /// Invitations given out, by the digest of their secret.
     pub(crate) invitations: BTreeMap<Hash, Invited>,
+    /// What the operator admits; in force only towards domains that may be traded with.
+    pub(crate) exports: Exports,
     /// Hour of ledger time (ms / 3 600 000) that `faucet_claims` counts.
     pub(crate) faucet_hour: u64,
     /// Claims in that hour.

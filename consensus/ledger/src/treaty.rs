@@ -19,13 +19,17 @@
 //! | `verbs` | what the operator asks |
 //! | [`heard`] | what the other domain says |
 //! | `owed` | what must be said, derived from the records |
+//! | `exports` | what this domain lets the others see, hire and be hired for |
+//! | `licences` | how much of it, in signed words with epochs |
 //!
-//! Absent: closing statements of both sides at the end of a drain, exports, tiers and quotas.
+//! Absent: closing statements of both sides at the end of a drain.
 
+mod exports;
 pub mod heard;
+mod licences;
 mod owed;
 pub mod record;
 mod verbs;
 
 pub use heard::CheckedPush;
-pub use record::{Agreed, Invited, Proposed, Treaty, TreatyState, Word};
+pub use record::{Agreed, Invited, Licensed, Proposed, Treaty, TreatyState, Word};

@@ -139,7 +139,7 @@ pub(super) fn card(context: &Context, command: &CardCommand) -> Result<(), Servi
     let domain = context.domain()?;
     match command {
         CardCommand::Domain(command) => return super::card::domain(context, &domain, command),
-        CardCommand::Publish { name, description, capabilities, price, days } => {
+        CardCommand::Publish { name, description, capabilities, price, days, public } => {
             let signer = context.wallet.signer(name, domain.domain)?;
             let Some(agent) = signer.agent_id() else { return Err(ServiceError::not_found("agent", name)) };
             let now_ms = comity_runtime::wall_ms();
@@ -160,6 +160,7 @@ pub(super) fn card(context: &Context, command: &CardCommand) -> Result<(), Servi
                 issued_at_ms: now_ms,
                 expires_at_ms: now_ms.saturating_add(u64::from(*days).saturating_mul(DAY_MS)),
                 retired: false,
+                public: *public,
                 attestation: bytes::Bytes::new(),
             };
             let envelope = BASE64.encode(&card.seal(signer.key()));

@@ -2,15 +2,19 @@
 
 mod card;
 mod dev;
+mod export;
 mod keyring;
 mod ledger;
+mod licence;
 mod peer;
 
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
+pub use export::{Admit, ExportCommand, ExportRuleArgs};
 pub use keyring::{KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
+pub use licence::{LicenceArgs, LicenceCommand};
 pub use peer::{PeerChange, PeerCommand};
 use std::path::PathBuf;
 
@@ -81,6 +85,12 @@ pub enum Command {
     /// Domains that this one trades with.
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// What other domains may see, hire and be hired for.
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// How much a peer may ask of this domain.
+    #[command(subcommand)]
+    Licence(LicenceCommand),
     /// What the domain's books say.
     #[command(subcommand)]
     Ledger(LedgerCommand),

@@ -8,6 +8,7 @@ mod card;
 pub mod client;
 pub mod context;
 mod escrow;
+mod export;
 mod keyring;
 mod ledger;
 mod money;
@@ -95,6 +96,8 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Transfer(command) => money::transfer(context, command),
         Command::Escrow(command) => escrow::escrow(context, command),
         Command::Peer(command) => peer::peer(context, command),
+        Command::Export(command) => export::export(context, command),
+        Command::Licence(command) => peer::licence(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_)

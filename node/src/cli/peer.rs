@@ -1,7 +1,7 @@
 //! `peer`.
 
 use super::{
-    args::{PeerChange, PeerCommand},
+    args::{LicenceArgs, LicenceCommand, PeerChange, PeerCommand},
     context::{Context, DomainView},
     output::{field, table},
 };
@@ -17,19 +17,20 @@ pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), Servi
             let answer: Value = context.client.post("/api/v1/peers/invite", &body)?;
             let text = |answer: &Value| {
                 format!(
-                    "{}\nfor one use within {hours} h; the other operator runs\n  comity peer accept TOKEN --cap AMOUNT",
+                    "{}\nfor one use within {hours} h; the other operator runs\n  comity peer accept TOKEN --cap AMOUNT --export all",
                     field(answer, "token")
                 )
             };
             context.output.show(&answer, text);
         }
-        PeerCommand::Accept { token, cap } => {
-            let body = json!({ "token": token, "cap": domain.amount(cap)?.to_string() });
+        PeerCommand::Accept { token, cap, export } => {
+            let cap = domain.amount(cap)?.to_string();
+            let body = json!({ "token": token, "cap": cap, "export": export.direction() });
             one(context, &domain, &context.client.post("/api/v1/peers/accept", &body)?);
         }
-        PeerCommand::Approve { peer } => {
+        PeerCommand::Approve { peer, export } => {
             let path = format!("/api/v1/peers/{}/approve", named(context, peer)?);
-            one(context, &domain, &context.client.post(&path, &json!({}))?);
+            one(context, &domain, &context.client.post(&path, &json!({ "export": export.direction() }))?);
         }
         PeerCommand::Refresh { peer, cap } => {
             let cap = cap.as_ref().map(|cap| domain.amount(cap)).transpose()?.map(|cap| cap.to_string());
@@ -55,8 +56,25 @@ fn change(context: &Context, domain: &DomainView, name: &str, args: &PeerChange)
     Ok(())
 }
 
+/// `licence …`
+pub(super) fn licence(context: &Context, command: &LicenceCommand) -> Result<(), ServiceError> {
+    let domain = context.domain()?;
+    let (peer, path, body) = match command {
+        LicenceCommand::Issue(LicenceArgs { peer, tier, agents, events, days, reason }) => {
+            let body = json!({ "tier": tier, "agents": agents, "events": events, "days": days, "reason": reason });
+            (peer, "", body)
+        }
+        LicenceCommand::Suspend(args) => (&args.peer, "/suspend", json!({ "reason": args.reason })),
+        LicenceCommand::Resume(args) => (&args.peer, "/resume", json!({ "reason": args.reason })),
+        LicenceCommand::Revoke(args) => (&args.peer, "/revoke", json!({ "reason": args.reason })),
+    };
+    let path = format!("/api/v1/licences/{}{path}", named(context, peer)?);
+    one(context, &domain, &context.client.post(&path, &body)?);
+    Ok(())
+}
+
 /// A peer by nickname, id or unique prefix of its id.
-fn named(context: &Context, text: &str) -> Result<String, ServiceError> {
+pub(super) fn named(context: &Context, text: &str) -> Result<String, ServiceError> {
     let answer: Value = context.client.get("/api/v1/peers")?;
     let known: Vec<(String, String)> = answer["peers"]
         .as_array()
@@ -108,9 +126,21 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
             format!("we           {}", side("ours")),
             format!("they         {}", side("theirs")),
         ];
+        lines.extend(licensed("we grant", &answer["licence_granted"]));
+        if !answer["licence_granted"].is_null() {
+            lines.push(format!("used         {} this minute at this node, {} refused", text("used"), text("refused")));
+        }
+        lines.extend(licensed("they grant", &answer["licence_held"]));
         lines.extend(next_step(answer));
         lines.join("\n")
     });
+}
+
+fn licensed(whose: &str, licence: &Value) -> Option<String> {
+    let text = |name| field(licence, name);
+    let quotas = format!("{} agents, {} events a minute", text("agents_max"), text("events_per_minute"));
+    let said = format!("{whose:<11}  {}, {}: {quotas} (epoch {})", text("tier"), text("status"), text("epoch"));
+    (!licence.is_null()).then_some(said)
 }
 
 /// What is to be done, by whom.

@@ -115,13 +115,16 @@ pub(super) fn wait_until_ready(domains: &mut [Domain; 2]) -> Result<(), ServiceE
     }
 }
 
-/// A treaty on both sides; a new domain has filled its faucet by itself.
+/// A treaty on both sides, and leave to hire each other; a new domain has filled its faucet by itself.
 pub(super) fn operate(domains: &[Domain; 2]) -> Result<(), ServiceError> {
     let [alpha, beta] = domains;
     for (own, peer) in [(alpha, beta), (beta, alpha)] {
         let verb = own.plan.known().treaty_with(&peer.plan.known(), CAP).map_err(|_| bad_text())?;
-        let batch = own.operator().sign(verb, comity_runtime::wall_ms());
-        context::submit(own.api(), &batch)?;
+        let admits = own.plan.known().admits(&peer.plan.known()).map_err(|_| bad_text())?;
+        for verb in [verb, admits] {
+            let batch = own.operator().sign(verb, comity_runtime::wall_ms());
+            context::submit(own.api(), &batch)?;
+        }
     }
     Ok(())
 }

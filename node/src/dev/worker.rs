@@ -69,6 +69,7 @@ fn publish(me: &Me, config: &AgentConfig) -> Result<(), ServiceError> {
         issued_at_ms: now_ms,
         expires_at_ms: now_ms + DAY_MS,
         retired: false,
+        public: false,
         attestation: bytes::Bytes::new(),
     };
     let envelope = BASE64.encode(&card.seal(me.signer.key()));

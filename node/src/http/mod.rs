@@ -5,6 +5,8 @@
 mod audit;
 pub mod auth;
 mod body;
+mod exports;
+mod licences;
 mod peers;
 pub mod problem;
 mod registry;

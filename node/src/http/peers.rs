@@ -1,6 +1,6 @@
 //! Treaties over REST: the operator's token opens, the domain's root key signs.
 
-use super::{auth::Caller, body::Body};
+use super::{auth::Caller, body::Body, exports::direction};
 use crate::{
     node::Node,
     service::{
@@ -38,7 +38,7 @@ fn minor(text: &str) -> Result<u64, ServiceError> {
     text.parse().map_err(|_| ServiceError::bad_input("bad_amount", format!("`{text}` is no number of minor units")))
 }
 
-fn domain(text: &str) -> Result<DomainId, ServiceError> {
+pub(super) fn domain(text: &str) -> Result<DomainId, ServiceError> {
     text.parse().map_err(|error| ServiceError::bad_input("bad_domain_id", format!("`{text}`: {error}")))
 }
 
@@ -71,16 +71,32 @@ async fn invite(State(node): App, Caller(who): Caller, Body(body): Body<Invite>)
 struct Accept {
     token: String,
     cap: String,
+    /// Direction in which all agents are admitted along with the treaty; absent is none.
+    export: Option<String>,
 }
 
 async fn accept(State(node): App, Caller(who): Caller, Body(body): Body<Accept>) -> Answer<PeerView> {
     who.require_operator()?;
-    peers::accept(&node, &body.token, minor(&body.cap)?).await.map(Json)
+    let export = body.export.as_deref().map(direction).transpose()?;
+    peers::accept(&node, &body.token, minor(&body.cap)?, export).await.map(Json)
 }
 
-async fn approve(State(node): App, Caller(who): Caller, Path(peer): Path<String>) -> Answer<PeerView> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    /// As in [`Accept`].
+    export: Option<String>,
+}
+
+async fn approve(
+    State(node): App,
+    Caller(who): Caller,
+    Path(peer): Path<String>,
+    Body(body): Body<Approve>,
+) -> Answer<PeerView> {
     who.require_operator()?;
-    peers::approve(&node, domain(&peer)?).await.map(Json)
+    let export = body.export.as_deref().map(direction).transpose()?;
+    peers::approve(&node, domain(&peer)?, export).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -56,6 +56,8 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .merge(super::audit::all())
         .merge(super::peers::all())
         .merge(super::registry::all())
+        .merge(super::exports::all())
+        .merge(super::licences::all())
         .merge(super::tasks::all())
 }
 

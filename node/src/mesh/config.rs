@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use comity_proto::export::Exports;
 use comity_proto::ids::DomainId;
 use comity_proto::keys::SecretKey;
 use comity_proto::text::AgentString;
@@ -34,6 +35,8 @@ pub struct MeshConfig {
     pub identity: Identity,
     /// Pinned domains, our own among them.
     pub trust: Trust,
+    /// What cards of our domain others may be shown; nothing, unless told.
+    pub exports: Exports,
     /// Addresses to listen on; port 0 lets the system choose.
     pub listen: Vec<Multiaddr>,
     /// Addresses to tell others instead of the ones listened on (behind a port mapping). Empty: those listened on.
@@ -76,6 +79,7 @@ impl MeshConfig {
             agent,
             identity,
             trust,
+            exports: Exports::default(),
             listen: Vec::new(),
             advertise: Vec::new(),
             bootstrap: Vec::new(),

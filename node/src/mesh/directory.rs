@@ -12,6 +12,7 @@ use comity_proto::reject::Reject;
 
 use super::certificate::Trust;
 use super::limits::{CARDS_TOTAL, CHANGES_QUEUED, DOMAIN_CARDS_TOTAL};
+use super::quota::OverLicence;
 use super::roster::Rosters;
 use super::shelf::{CardEntry, Homed, Offer, Path, Shelf, VerifiedBy};
 use super::store::{CardChange, CardKind, StoredCard};
@@ -29,6 +30,10 @@ pub enum CardRefused {
     NotPinnedKey,
     /// The document inside does not hold, by this name, or says something else than the card around it.
     BadDocument(&'static str),
+    /// It is not public, and comes from a domain that is not its home.
+    NotShown,
+    /// Its home's licence lets in no more.
+    OverLicence(OverLicence),
 }
 
 impl CardRefused {
@@ -42,6 +47,8 @@ impl CardRefused {
             CardRefused::HomeUnknown => "card_home_unknown",
             CardRefused::NotPinnedKey => "card_not_pinned_key",
             CardRefused::BadDocument(_) => "card_bad_document",
+            CardRefused::NotShown => "card_not_shown",
+            CardRefused::OverLicence(over) => over.name(),
         }
     }
 
@@ -208,6 +215,12 @@ impl Directory {
         fresh.into_iter().chain(stale).collect()
     }
 
+    /// How many agents of a home are known, but for this one.
+    pub(crate) fn others_of(&self, home: &DomainId, agent: &AgentId) -> usize {
+        let known = self.agents.get(&Owner::Agent(*agent)).is_some_and(|entry| entry.card.get().home == *home);
+        self.agents.of_home(home) - usize::from(known)
+    }
+
     pub(crate) fn agent(&self, agent: &AgentId) -> Option<CardEntry<AgentCard>> {
         self.agents.get(&Owner::Agent(*agent)).cloned()
     }
@@ -216,9 +229,14 @@ impl Directory {
         self.domains.get(&Owner::Domain(*domain)).cloned()
     }
 
-    /// Digests of what is not expired, agents before domains (the order of owners).
-    pub(crate) fn digests(&self, after: Option<Owner>, now_ms: u64) -> impl Iterator<Item = CardDigest> {
-        self.agents.digests(after, now_ms).chain(self.domains.digests(after, now_ms))
+    /// Digests of what is not expired, agents that `shows` admits before domains (the order of owners).
+    pub(crate) fn digests_of(
+        &self,
+        after: Option<Owner>,
+        now_ms: u64,
+        shows: impl Fn(&AgentCard) -> bool,
+    ) -> impl Iterator<Item = CardDigest> {
+        self.agents.digests(after, now_ms, shows).chain(self.domains.digests(after, now_ms, |_| true))
     }
 
     /// Whether a neighbour's card would be taken.
@@ -229,10 +247,13 @@ impl Directory {
         }
     }
 
-    /// The signed bytes of an owner's newest card.
-    pub(crate) fn envelope(&self, owner: &Owner) -> Option<Bytes> {
+    /// The signed bytes of an owner's newest card, if `shows` admits it.
+    pub(crate) fn envelope_if(&self, owner: &Owner, shows: impl Fn(&AgentCard) -> bool) -> Option<Bytes> {
         match owner {
-            Owner::Agent(_) => self.agents.get(owner).map(|entry| entry.card.envelope_bytes().clone()),
+            Owner::Agent(_) => {
+                let shown = self.agents.get(owner).filter(|entry| shows(entry.card.get()));
+                shown.map(|entry| entry.card.envelope_bytes().clone())
+            }
             Owner::Domain(_) => self.domains.get(owner).map(|entry| entry.card.envelope_bytes().clone()),
         }
     }
@@ -241,7 +262,7 @@ impl Directory {
     pub(crate) fn summary(&self, now_ms: u64) -> (Hash, u64) {
         let mut bytes = Vec::new();
         let mut count = 0;
-        for line in self.digests(None, now_ms) {
+        for line in self.digests_of(None, now_ms, |_| true) {
             bytes.extend_from_slice(&line.digest.0);
             count += 1;
         }

@@ -25,7 +25,7 @@ use super::members::Input;
 use super::shared::{MeshEvent, Neighbour, Shared, chance};
 use super::topics::Topic;
 use super::validate::Incoming;
-use super::{hello, peer, repair, vigil};
+use super::{hello, peer, reach, repair, vigil};
 
 /// What other tasks ask of the swarm.
 pub(crate) enum Command {
@@ -107,6 +107,9 @@ impl Driver {
             Command::Judged(peer) => {
                 self.score(peer);
                 self.repair_due();
+                reach::announce(&self.shared, |other, neighbour| {
+                    *other == peer && neighbour.judged.standing.is_known()
+                });
             }
             Command::Reset(peer) => {
                 let _ = self.swarm.disconnect_peer_id(peer);
@@ -238,7 +241,7 @@ impl Driver {
 
     fn repair_due(&mut self) {
         let now = runtime::now();
-        let due: Vec<PeerId> = self
+        let due: Vec<(PeerId, bool)> = self
             .shared
             .neighbours
             .lock()
@@ -246,10 +249,11 @@ impl Driver {
             .filter(|(_, neighbour)| !neighbour.repairing && neighbour.next_repair.is_some_and(|at| at <= now))
             .map(|(peer, neighbour)| {
                 neighbour.repairing = true;
-                *peer
+                neighbour.round_begun = Some(now);
+                (*peer, std::mem::take(&mut neighbour.has_news))
             })
             .collect();
-        due.into_iter().for_each(|peer| repair::start(&self.shared, peer, self.repair_every));
+        due.into_iter().for_each(|(peer, news)| repair::start(&self.shared, peer, news, self.repair_every));
     }
 
     fn score(&mut self, peer: PeerId) {

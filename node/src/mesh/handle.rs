@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use comity_proto::card::{AgentCard, DomainCard};
+use comity_proto::envelope::Signed as _;
+use comity_proto::export::Exports;
 use comity_proto::ids::{AgentId, DomainId, PublicKey};
 use comity_runtime as runtime;
 use libp2p::Multiaddr;
@@ -18,6 +20,8 @@ use super::config::Identity;
 use super::directory::{CardRefused, Completeness, Found};
 use super::driver::Command;
 use super::membership::{Member, own_heartbeat};
+use super::quota::{OverLicence, Quota, Used};
+use super::reach;
 use super::rpc::RpcError;
 use super::serve::Handler;
 use super::shared::{MeshEvent, Shared};
@@ -131,6 +135,11 @@ impl MeshHandle {
         counters
     }
 
+    /// Counts something worth knowing, by its stable name.
+    pub fn count(&self, name: &'static str) {
+        self.shared().count(name);
+    }
+
     /// All connected nodes, in the order of their peer ids.
     pub fn neighbours(&self) -> Vec<NeighbourView> {
         let neighbours = self.shared().neighbours.lock();
@@ -184,6 +193,35 @@ impl MeshHandle {
         self.shared().judge_again(|_| true);
     }
 
+    /// Replaces what of our domain others may be shown. Whoever may see more is told to ask.
+    pub fn set_exports(&self, exports: Exports) {
+        *self.shared().exports.lock() = Arc::new(exports);
+        reach::announce(self.shared(), |_, _| true);
+    }
+
+    /// Replaces how much each peer may ask, by the licences that our domain grants.
+    pub fn set_quotas(&self, quotas: BTreeMap<DomainId, Quota>) {
+        self.shared().meter.lock().set(quotas);
+    }
+
+    /// Counts so many events of a peer against its licence, all or none.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, peer: &DomainId, events: u32) -> Result<(), OverLicence> {
+        self.shared().admit(peer, events)
+    }
+
+    /// Whether a peer has a licence, so that it is counted.
+    pub fn counts(&self, peer: &DomainId) -> bool {
+        self.shared().meter.lock().counts(peer)
+    }
+
+    /// What a peer has used of its licence at this node.
+    pub fn used(&self, peer: &DomainId) -> Used {
+        self.shared().meter.lock().used(peer, runtime::now().as_ns() / 1_000_000)
+    }
+
     // --- cards ------------------------------------------------------------------------------------------------
 
     /// Keeps and announces a card of an agent of ours. `Ok` means that it is the newest of its owner here.
@@ -201,12 +239,29 @@ impl MeshHandle {
             return Err(PublishError::TooLarge { size: envelope.len(), limit: topic.max_bytes() });
         }
         match take_card(self.shared(), kind, &envelope, From::Local).map_err(PublishError::Refused)? {
+            // Pushed to those who may see it.
+            Offer::Taken | Offer::Held if !self.gossips(kind, &envelope) => Ok(()),
             Offer::Taken | Offer::Held => {
                 let told = self.shared().commands.try_send(Command::Publish(topic, envelope));
                 told.map_err(|_| PublishError::NotAnnounced)
             }
             other => Err(PublishError::NotTaken(other)),
         }
+    }
+
+    fn gossips(&self, kind: CardKind, envelope: &Bytes) -> bool {
+        match kind {
+            CardKind::Agent => AgentCard::open(envelope).is_ok_and(|card| reach::gossips(self.shared(), card.get())),
+            CardKind::Domain => true,
+        }
+    }
+
+    /// The cards of our own domain that a neighbour of this standing is shown: by the very function that filters them.
+    pub fn shown_to(&self, standing: &Standing) -> Vec<CardEntry<AgentCard>> {
+        let (exports, own) = (self.shared().exports(), self.shared().own_domain());
+        let directory = self.shared().directory.lock();
+        let of_ours = directory.agents.iter().filter(|entry| own == Some(entry.card.get().home));
+        of_ours.filter(|entry| reach::shows(&exports, own, entry.card.get(), standing)).cloned().collect()
     }
 
     /// Agents that offer a capability, fresh cards first; see [`Found`] for an empty answer.

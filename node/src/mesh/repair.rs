@@ -1,4 +1,4 @@
-//! Anti-entropy: asks a neighbour which cards it has and fetches those that would replace ours.
+//! Anti-entropy: asks a neighbour which cards it shows us and fetches those that would replace ours.
 //!
 //! Runs at connect and then at random intervals, in both directions. Gossip only lowers latency; that every node ends
 //! with the newest card of every owner rests on this alone.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use comity_proto::card::Owner;
+use comity_proto::card::{AgentCard, Owner};
 use comity_proto::envelope::{Context, Envelope};
 use comity_proto::gossip::Repair;
 use comity_proto::limits::{CARD_BYTES_MAX, CARDS_PER_REPLY_MAX};
@@ -18,9 +18,11 @@ use libp2p::PeerId;
 
 use super::class::Class;
 use super::limits::{REPAIR_FETCH, REPAIR_PAGE, REPAIR_PAGES_PER_ROUND};
+use super::reach;
 use super::rpc::{Refusal, RpcError};
 use super::serve::Handler;
 use super::shared::{Shared, chance};
+use super::standing::Standing;
 use super::store::CardKind;
 use super::streams;
 use super::validate::{From, take_card};
@@ -41,11 +43,12 @@ enum RepairError {
     Stuck,
 }
 
-/// Runs one round with a neighbour in a task of its own. The caller has marked it as under way.
-pub(crate) fn start(shared: &Arc<Shared>, peer: PeerId, every: (Duration, Duration)) {
+/// Runs one round with a neighbour in a task of its own. The caller has marked it as under way. `news`: the neighbour may
+/// show us more than when it last told what it has.
+pub(crate) fn start(shared: &Arc<Shared>, peer: PeerId, news: bool, every: (Duration, Duration)) {
     let shared = shared.clone();
     runtime::spawn(async move {
-        let ended = round(&shared, peer).await;
+        let ended = round(&shared, peer, news).await;
         if let Err(error) = &ended {
             tracing::debug!(%peer, %error, "a repair round broke off");
         }
@@ -54,6 +57,7 @@ pub(crate) fn start(shared: &Arc<Shared>, peer: PeerId, every: (Duration, Durati
         // The neighbour may have gone; a new session starts its own rounds.
         if let Some(neighbour) = neighbours.get_mut(&peer) {
             neighbour.repairing = false;
+            let news = neighbour.has_news;
             match ended {
                 Ok(()) => {
                     neighbour.repaired_ms = Some(runtime::wall_ms());
@@ -62,15 +66,18 @@ pub(crate) fn start(shared: &Arc<Shared>, peer: PeerId, every: (Duration, Durati
                 // Broken off: sooner again, for this neighbour may have what nobody else told us.
                 Err(_) => neighbour.next_repair = Some(runtime::now() + pause.min(Duration::from_secs(2))),
             }
+            if news {
+                neighbour.ask_again(runtime::now());
+            }
         }
     });
 }
 
-async fn round(shared: &Arc<Shared>, peer: PeerId) -> Result<(), RepairError> {
+async fn round(shared: &Arc<Shared>, peer: PeerId, news: bool) -> Result<(), RepairError> {
     if planted(Plant::NoRepair) {
         return Ok(());
     }
-    if has_the_same(shared, &peer) {
+    if !news && has_the_same(shared, &peer) {
         return Ok(());
     }
     let mut after = None;
@@ -113,22 +120,20 @@ async fn fetch(shared: &Arc<Shared>, peer: PeerId, owners: &[Owner]) -> Result<(
     let Repair::Cards { cards } = ask(shared, peer, &Repair::Want { owners: owners.to_vec() }).await? else {
         return Err(RepairError::Unasked);
     };
-    for card in cards.iter().take(owners.len()) {
-        let Some(kind) = kind_of(card) else {
-            shared.count("card_malformed");
-            continue;
-        };
-        // Refusals are counted inside; one bad card does not hide the good ones behind it.
-        if take_card(shared, kind, card, From::Neighbour(peer)).is_ok() {
-            shared.count("repair_cards");
-        }
-    }
+    cards.iter().take(owners.len()).for_each(|card| take_one(shared, peer, card));
     Ok(())
+}
+
+/// Refusals are counted; one bad card does not hide the good ones behind it.
+fn take_one(shared: &Arc<Shared>, from: PeerId, card: &Bytes) {
+    let Some(kind) = kind_of(card) else { return shared.count("card_malformed") };
+    if take_card(shared, kind, card, From::Neighbour(from)).is_ok() {
+        shared.count("repair_cards");
+    }
 }
 
 /// An envelope does not say its kind; the signature's context does. Only one of the two can hold.
 fn kind_of(card: &Bytes) -> Option<CardKind> {
-    use comity_proto::card::AgentCard;
     use comity_proto::envelope::Signed as _;
     let parsed = Envelope::parse(card, CARD_BYTES_MAX, Context::AgentCard.as_str()).ok()?;
     match AgentCard::decode(parsed.unverified_payload()) {
@@ -143,33 +148,51 @@ async fn ask(shared: &Arc<Shared>, peer: PeerId, message: &Repair) -> Result<Rep
     Repair::decode(&answer).map_err(RepairError::Form)
 }
 
-/// Answers the questions of neighbours. Cards are public, so strangers may ask as well.
+/// Answers the questions of neighbours, and takes what they push. Strangers may ask as well: they are shown what is
+/// public.
 pub(crate) fn handler(shared: &Arc<Shared>) -> Handler {
     let shared = Arc::downgrade(shared);
-    Arc::new(move |_, body| {
+    Arc::new(move |caller, body| {
         let shared = shared.upgrade();
         async move {
             let shared = shared.ok_or_else(|| Refusal("the node is stopping".to_owned()))?;
             let question = Repair::decode(&body).map_err(|reject| Refusal(reject.to_string()))?;
-            answer(&shared, question).ok_or_else(|| Refusal("not a question".to_owned()))
+            let peer = super::peer::peer_id(&caller.node).ok_or_else(|| Refusal("no node key".to_owned()))?;
+            Ok(answer(&shared, &peer, question))
         }
         .boxed()
     })
 }
 
-fn answer(shared: &Shared, question: Repair) -> Option<Bytes> {
-    let directory = shared.directory.lock();
+fn answer(shared: &Arc<Shared>, asks: &PeerId, question: Repair) -> Bytes {
+    let standing = shared.standing(asks).unwrap_or(Standing::Unjudged);
+    let (exports, own) = (shared.exports(), shared.own_domain());
+    let shows = |card: &AgentCard| reach::shows(&exports, own, card, &standing);
+    let told = Repair::Cards { cards: Vec::new() };
     match question {
         Repair::Ask { after } => {
-            let mut items: Vec<_> = directory.digests(after, runtime::wall_ms()).take(REPAIR_PAGE + 1).collect();
+            let directory = shared.directory.lock();
+            let digests = directory.digests_of(after, runtime::wall_ms(), shows);
+            let mut items: Vec<_> = digests.take(REPAIR_PAGE + 1).collect();
             let complete = items.len() <= REPAIR_PAGE;
             items.truncate(REPAIR_PAGE);
-            Some(Repair::Digests { items, complete }.encode())
+            Repair::Digests { items, complete }
         }
         Repair::Want { owners } => {
-            let cards = owners.iter().take(CARDS_PER_REPLY_MAX).filter_map(|owner| directory.envelope(owner)).collect();
-            Some(Repair::Cards { cards }.encode())
+            let directory = shared.directory.lock();
+            let shown = owners.iter().take(CARDS_PER_REPLY_MAX);
+            Repair::Cards { cards: shown.filter_map(|owner| directory.envelope_if(owner, shows)).collect() }
         }
-        Repair::Digests { .. } | Repair::Cards { .. } => None,
+        Repair::Cards { cards } => {
+            cards.iter().for_each(|card| take_one(shared, *asks, card));
+            told
+        }
+        Repair::Digests { .. } => {
+            if let Some(neighbour) = shared.neighbours.lock().get_mut(asks) {
+                neighbour.ask_again(runtime::now());
+            }
+            told
+        }
     }
+    .encode()
 }

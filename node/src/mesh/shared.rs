@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use comity_proto::export::Exports;
 use comity_proto::ids::{DomainId, PublicKey};
 use comity_proto::keys::SecretKey;
 use comity_proto::text::AgentString;
@@ -23,6 +24,8 @@ use super::limits::{STANDING_WAIT, STREAMS_IN_PER_PEER};
 use super::members::State;
 use super::membership::Membership;
 use super::peer;
+use super::quota::{Meter, OverLicence};
+use super::reach::ROUND_PAUSE;
 use super::roster::Rosters;
 use super::rpc::Link;
 use super::serve::{Caller, Handler};
@@ -95,6 +98,10 @@ pub(crate) struct Neighbour {
     pub(crate) next_members: Option<runtime::Instant>,
     pub(crate) next_repair: Option<runtime::Instant>,
     pub(crate) repairing: bool,
+    /// When the last round of repair began.
+    pub(crate) round_begun: Option<runtime::Instant>,
+    /// The neighbour may have more for us than the round under way brings.
+    pub(crate) has_news: bool,
     /// Wall time of the last repair round that brought everything, ms since the Unix epoch.
     pub(crate) repaired_ms: Option<u64>,
 }
@@ -119,7 +126,18 @@ impl Neighbour {
             next_members: None,
             next_repair: None,
             repairing: false,
+            round_begun: None,
+            has_news: false,
             repaired_ms: None,
+        }
+    }
+
+    /// A round of repair soon, or after the one under way.
+    pub(crate) fn ask_again(&mut self, now: runtime::Instant) {
+        self.has_news = true;
+        if !self.repairing {
+            let soonest = self.round_begun.map_or(now, |begun| (begun + ROUND_PAUSE).max(now));
+            self.next_repair = self.next_repair.map(|at| at.min(soonest)).or(Some(soonest));
         }
     }
 }
@@ -133,6 +151,10 @@ pub(crate) struct Shared {
     pub(crate) agent: AgentString,
     pub(crate) identity: Mutex<Identity>,
     pub(crate) trust: Mutex<Arc<Trust>>,
+    /// What cards of our domain others may be shown.
+    pub(crate) exports: Mutex<Arc<Exports>>,
+    /// What the licences of peers let in, and what is used of them.
+    pub(crate) meter: Mutex<Meter>,
     pub(crate) neighbours: Mutex<BTreeMap<PeerId, Neighbour>>,
     pub(crate) links: Mutex<BTreeMap<(PeerId, Class), Link>>,
     pub(crate) handlers: Mutex<BTreeMap<Class, Handler>>,
@@ -176,6 +198,21 @@ impl Shared {
 
     pub(crate) fn trust(&self) -> Arc<Trust> {
         self.trust.lock().clone()
+    }
+
+    /// Counts so many events of a peer against its licence, all or none.
+    pub(crate) fn admit(&self, peer: &DomainId, events: u32) -> Result<(), OverLicence> {
+        let now_ms = runtime::now().as_ns() / 1_000_000;
+        let verdict = self.meter.lock().admit(peer, events, now_ms, runtime::wall_ms());
+        verdict.inspect_err(|over| self.count(over.name()))
+    }
+
+    pub(crate) fn exports(&self) -> Arc<Exports> {
+        self.exports.lock().clone()
+    }
+
+    pub(crate) fn own_domain(&self) -> Option<DomainId> {
+        self.identity.lock().domain
     }
 
     /// The neighbour's standing; `None` when it is not connected.
@@ -272,6 +309,8 @@ impl Shared {
             if !changed {
                 return;
             }
+            // It may show us more than before.
+            neighbour.ask_again(now);
             neighbour.key
         };
         if let (Some(domain), Some(until_ms)) = (judged.standing.domain(), judged.until_ms) {

@@ -260,6 +260,11 @@ impl<T: Homed> Shelf<T> {
         self.cards.len()
     }
 
+    /// How many of one home stand here.
+    pub(crate) fn of_home(&self, home: &DomainId) -> usize {
+        self.per_home.get(home).copied().unwrap_or(0)
+    }
+
     /// Whether none stands here.
     pub fn is_empty(&self) -> bool {
         self.cards.is_empty()
@@ -270,12 +275,20 @@ impl<T: Homed> Shelf<T> {
         self.equivocations
     }
 
-    /// What we have that is not expired, after `after`, in the order of owners.
-    pub(crate) fn digests(&self, after: Option<Owner>, now_ms: u64) -> impl Iterator<Item = CardDigest> {
+    /// What we have that is not expired and that `shows` admits, after `after`, in the order of owners.
+    pub(crate) fn digests(
+        &self,
+        after: Option<Owner>,
+        now_ms: u64,
+        shows: impl Fn(&T) -> bool,
+    ) -> impl Iterator<Item = CardDigest> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
-        self.cards.range((from, Unbounded)).filter(move |(_, entry)| !entry.is_stale(now_ms)).map(|(owner, entry)| {
-            CardDigest { owner: *owner, sequence: entry.rank.sequence, digest: entry.rank.digest }
+        let shown = move |entry: &CardEntry<T>| !entry.is_stale(now_ms) && shows(entry.card.get());
+        self.cards.range((from, Unbounded)).filter(move |(_, entry)| shown(entry)).map(|(owner, entry)| CardDigest {
+            owner: *owner,
+            sequence: entry.rank.sequence,
+            digest: entry.rank.digest,
         })
     }
 

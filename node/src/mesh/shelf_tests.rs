@@ -31,6 +31,7 @@ fn entry(agent: u32, home: u8, sequence: u64, words: &str, path: Path, home_know
         issued_at_ms: NOW,
         expires_at_ms: NOW + LIFE,
         retired: false,
+        public: true,
         attestation: Bytes::new(),
     };
     let card = AgentCard::open(&card.seal(&key)).expect("well made");
@@ -73,7 +74,7 @@ fn two_cards_of_one_sequence_end_as_the_same_one_everywhere_and_are_counted() {
 fn a_card_that_a_wrong_clock_dropped_comes_back_when_the_clock_is_right() {
     let mut shelf = Shelf::new(100);
     shelf.offer(simple(1, 5, FIRST_HAND), NOW);
-    let digest = shelf.digests(None, NOW).next().expect("the card's");
+    let digest = shelf.digests(None, NOW, |_| true).next().expect("the card's");
     let days_ahead = NOW + LIFE + STALE_SHOWN_MS;
     assert_eq!(shelf.fade(days_ahead).len(), 1);
     assert!(!shelf.wants(&digest, days_ahead), "as far as that clock goes its time is over");
@@ -90,7 +91,7 @@ fn an_expired_card_is_refused_shown_stale_then_dropped_and_cannot_come_back_olde
     assert_eq!(shelf.offer(simple(1, 5, RELAYED), NOW), Offer::Taken);
     assert!(shelf.fade(NOW + LIFE).is_empty());
     assert!(shelf.iter().all(|entry| entry.is_stale(NOW + LIFE)), "still shown, as stale");
-    assert_eq!(shelf.digests(None, NOW + LIFE).count(), 0, "but not offered to others");
+    assert_eq!(shelf.digests(None, NOW + LIFE, |_| true).count(), 0, "but not offered to others");
     assert_eq!(shelf.fade(NOW + LIFE + STALE_SHOWN_MS).len(), 1);
     assert!(shelf.is_empty());
     assert_eq!(shelf.offer(simple(1, 4, RELAYED), NOW), Offer::Older);
@@ -123,8 +124,8 @@ fn a_digest_list_pages_in_order_and_names_what_the_other_side_needs() {
         theirs.offer(simple(number, if number < 3 { 2 } else { 1 }, RELAYED), NOW);
     }
     theirs.offer(simple(50, 1, RELAYED), NOW);
-    let first: Vec<_> = theirs.digests(None, NOW).take(4).collect();
-    let rest: Vec<_> = theirs.digests(first.last().map(|line| line.owner), NOW).collect();
+    let first: Vec<_> = theirs.digests(None, NOW, |_| true).take(4).collect();
+    let rest: Vec<_> = theirs.digests(first.last().map(|line| line.owner), NOW, |_| true).collect();
     let all: Vec<_> = first.into_iter().chain(rest).collect();
     assert_eq!(all.len(), 11);
     assert!(all.is_sorted_by_key(|line| line.owner));

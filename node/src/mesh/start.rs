@@ -109,6 +109,8 @@ fn shared(
         agent: config.agent.clone(),
         identity: Mutex::new(config.identity.clone()),
         trust: Mutex::new(Arc::new(config.trust.clone())),
+        exports: Mutex::new(Arc::new(config.exports.clone())),
+        meter: Mutex::default(),
         neighbours: Mutex::default(),
         links: Mutex::default(),
         handlers: Mutex::default(),

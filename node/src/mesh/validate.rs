@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use comity_proto::card::DomainCard;
+use comity_proto::card::{AgentCard, DomainCard};
 use comity_proto::envelope::{Envelope, Signed as _};
 use comity_proto::gossip::{Heartbeat, Suspicion};
 use comity_proto::ids::{DomainId, PublicKey};
@@ -19,8 +19,11 @@ use super::directory::{CardRefused, Checked, check_agent, check_domain};
 use super::driver::Command;
 use super::members::{Output, State};
 use super::membership::{Heartbeaten, multiaddresses};
+use super::quota::OverLicence;
+use super::reach;
 use super::shared::{MeshEvent, Shared};
 use super::shelf::{Offer, Path};
+use super::standing::Standing;
 use super::store::CardKind;
 use super::topics::Topic;
 use super::{peer, vigil};
@@ -58,7 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
     }
 }
 
-fn card(shared: &Shared, kind: CardKind, data: &Bytes, source: &PeerId) -> MessageAcceptance {
+fn card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, source: &PeerId) -> MessageAcceptance {
     match take_card(shared, kind, data, From::Neighbour(*source)) {
         Ok(Offer::Taken | Offer::Held) => MessageAcceptance::Accept,
         Ok(Offer::Older | Offer::Expired | Offer::OverQuota) => MessageAcceptance::Ignore,
@@ -78,7 +81,7 @@ pub(crate) enum From {
 }
 
 /// Verifies a card and offers it to the directory. Counts what was not taken by its name.
-pub(crate) fn take_card(shared: &Shared, kind: CardKind, data: &Bytes, from: From) -> Result<Offer, CardRefused> {
+pub(crate) fn take_card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, from: From) -> Result<Offer, CardRefused> {
     let now_ms = runtime::wall_ms();
     let trust = shared.trust();
     let checked = match kind {
@@ -98,6 +101,20 @@ pub(crate) fn take_card(shared: &Shared, kind: CardKind, data: &Bytes, from: Fro
         Checked::Agent(card, _) => MeshEvent::AgentCard { agent: card.get().agent },
         Checked::Domain(card, _) => MeshEvent::DomainCard { domain: card.get().domain },
     };
+    let told = match (&card, &from) {
+        (Checked::Agent(card, _), From::Local) => Some((card.get().clone(), None)),
+        (Checked::Agent(card, _), From::Neighbour(source)) => Some((card.get().clone(), Some(*source))),
+        (Checked::Agent(..), From::Store(..)) | (Checked::Domain(..), _) => None,
+    };
+    if let Some((card, Some(source))) = &told
+        && !reach::takes(card, &shared.standing(source).unwrap_or(Standing::Unjudged))
+    {
+        shared.count(CardRefused::NotShown.name());
+        return Err(CardRefused::NotShown);
+    }
+    if let Some((card, Some(source))) = &told {
+        within_licence(shared, card, source).map_err(CardRefused::OverLicence)?;
+    }
     let (path, first_heard_ms) = match from {
         From::Local => (Path::Local, now_ms),
         From::Store(first_heard_ms, local) => (if local { Path::Local } else { Path::Stored }, first_heard_ms),
@@ -105,11 +122,30 @@ pub(crate) fn take_card(shared: &Shared, kind: CardKind, data: &Bytes, from: Fro
     };
     let offer = shared.directory.lock().offer(card, path, &trust, first_heard_ms, now_ms);
     match offer {
-        Offer::Taken => shared.tell(event),
+        Offer::Taken => {
+            shared.tell(event);
+            if let Some((card, source)) = told {
+                reach::push(shared, &card, data, source.as_ref());
+            }
+        }
         Offer::Held => {}
         Offer::Older | Offer::Expired | Offer::OverQuota => shared.count(offer.name()),
     }
     Ok(offer)
+}
+
+/// What a home itself brings is an event of its licence; agents of it are counted by whatever way they come.
+fn within_licence(shared: &Shared, card: &AgentCard, source: &PeerId) -> Result<(), OverLicence> {
+    let home = card.home;
+    if !shared.meter.lock().counts(&home) {
+        return Ok(());
+    }
+    if shared.standing(source).and_then(|standing| standing.domain()) == Some(home) {
+        shared.admit(&home, 1)?;
+    }
+    let known = shared.directory.lock().others_of(&home, &card.agent);
+    let verdict = shared.meter.lock().admit_agent(&home, known);
+    verdict.inspect_err(|over| shared.count(over.name()))
 }
 
 /// First hand when a certified node of the home domain gave it to us itself.

@@ -4,7 +4,7 @@ use super::{
     error::{Changed, Kind, ServiceError},
     relay,
 };
-use crate::node::Node;
+use crate::{boundary, node::Node};
 use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_proto::{
@@ -48,7 +48,7 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
         let submitted = node.replica().submit(EntryItem::Commands(envelope.clone())).await;
         (submitted.map_err(|error| explained(error, &envelope))?, None)
     } else {
-        peek(&envelope)?;
+        boundary::acceptance(node, &peek(&envelope)?).map_err(of_outcome)?;
         let (reply, receipt) = relay::ask_home(node, home, envelope, requests.len()).await?;
         (reply, Some(receipt))
     };

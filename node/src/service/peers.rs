@@ -4,7 +4,8 @@ use super::{
     books::read,
     commands,
     error::{Kind, ServiceError},
-    view::{InvitationView, Minor, PeerView, SideView},
+    exports,
+    view::{InvitationView, LicenceView, Minor, PeerView, SideView},
 };
 use crate::{founding::DomainKeys, node::Node, signer::Signer, treaty::dial};
 use comity_ledger::{
@@ -15,7 +16,9 @@ use comity_proto::{
     amount::AssetId,
     command::Verb,
     envelope::{Signed as _, Verified},
+    export::Direction,
     ids::{DomainId, Hash},
+    licence::Licence,
     limits::{DOORS_MAX, HOUR_MS},
     text::{Endpoint, Reason},
     treaty::{Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
@@ -43,7 +46,7 @@ pub(super) fn keys(node: &Node) -> Result<&DomainKeys, ServiceError> {
     node.home().domain_keys.as_ref().ok_or_else(|| node.home().no_root_key("sign a treaty"))
 }
 
-async fn ask(node: &Node, verb: Verb) -> Result<(), ServiceError> {
+pub(super) async fn ask(node: &Node, verb: Verb) -> Result<(), ServiceError> {
     let batch = Signer::operator(keys(node)?.operator.clone(), node.domain()).sign(verb, comity_runtime::wall_ms());
     commands::submit(node, batch.envelope, &batch.request_id.to_string()).await.map(|_| ())
 }
@@ -94,11 +97,12 @@ pub async fn invite(
     Ok(InvitationView { token, domain: node.domain(), cap: Minor(cap), ends_at_ms, invitee })
 }
 
-/// Uses an invitation: signs the treaty and brings the signature to the inviting domain.
+/// Uses an invitation: signs the treaty and brings the signature to the inviting domain. `export`: all agents are admitted
+/// in that direction, once the treaty is in force.
 ///
 /// # Errors
 /// `bad_invitation` for a text that was edited or cut, `invitation_expired`, and what either ledger refuses.
-pub async fn accept(node: &Node, token: &str, cap: u64) -> Result<PeerView, ServiceError> {
+pub async fn accept(node: &Node, token: &str, cap: u64, export: Option<Direction>) -> Result<PeerView, ServiceError> {
     let root = &keys(node)?.root;
     let invitation = Invitation::parse(token).map_err(|reject| {
         let next = "copy the whole text again, or ask the other operator for a fresh one: comity peer invite";
@@ -112,6 +116,9 @@ pub async fn accept(node: &Node, token: &str, cap: u64) -> Result<PeerView, Serv
     let document = first_document(node, &invitation, cap).await?;
     let envelope = document.seal(root);
     ask(node, Verb::ProposeTreaty { document: envelope, invitation: invitation.envelope_bytes().clone() }).await?;
+    if let Some(direction) = export {
+        exports::admit(node, peer, direction).await?;
+    }
     dial(node, &said.doors.iter().map(|door| door.address.clone()).collect::<Vec<_>>()).await;
     until(node, peer, |treaty| treaty.proposed.as_ref().is_none_or(|proposed| proposed.answer.is_some())).await;
     told_no(node, peer)?;
@@ -138,11 +145,11 @@ async fn first_document(
     document.await?.ok_or_else(|| commands::of_outcome(Outcome::SelfDealing))
 }
 
-/// Signs what the peer has signed.
+/// Signs what the peer has signed; `export` as in [`accept`].
 ///
 /// # Errors
 /// `nothing_to_approve`, `terms_changed`, and what the ledger refuses.
-pub async fn approve(node: &Node, peer: DomainId) -> Result<PeerView, ServiceError> {
+pub async fn approve(node: &Node, peer: DomainId, export: Option<Direction>) -> Result<PeerView, ServiceError> {
     let root = &keys(node)?.root;
     let asked = read(node, |ledger| {
         let proposed = ledger.treaty(&peer)?.proposed.as_ref().filter(|proposed| !proposed.by_us)?;
@@ -151,6 +158,9 @@ pub async fn approve(node: &Node, peer: DomainId) -> Result<PeerView, ServiceErr
     let countersigned = asked.await?.ok_or_else(|| nothing("approve", peer))?;
     let document = TreatyDocument::open(&countersigned).map_err(|reject| commands::of_reject(&reject))?;
     let document = document.get().seal(root);
+    if let Some(direction) = export {
+        exports::admit(node, peer, direction).await?;
+    }
     // The peer's roster came with its proposal.
     ask(node, Verb::ApproveTreaty { document, countersigned, roster: bytes::Bytes::new() }).await?;
     until(node, peer, |treaty| treaty.agreed.as_ref().is_some_and(|agreed| !agreed.untold)).await;
@@ -249,7 +259,7 @@ pub async fn change(node: &Node, peer: DomainId, change: Change, reason: &str) -
 }
 
 /// Waits until the treaty is so, but not for ever: what is owed is said again whether or not anybody waits.
-async fn until(node: &Node, peer: DomainId, so: impl Fn(&Treaty) -> bool) {
+pub(super) async fn until(node: &Node, peer: DomainId, so: impl Fn(&Treaty) -> bool) {
     let begun = comity_runtime::now();
     while begun.elapsed() < PATIENCE && !node.replica().read_stale(|ledger, _| ledger.treaty(&peer).is_some_and(&so)) {
         comity_runtime::sleep(LOOK).await;
@@ -293,7 +303,8 @@ pub async fn show(node: &Node, peer: DomainId) -> Result<PeerView, ServiceError>
 fn connected(node: &Node, view: PeerView) -> PeerView {
     let neighbours = node.mesh().neighbours();
     let connected = neighbours.iter().filter(|other| other.standing.domain() == Some(view.domain)).count();
-    PeerView { connected, ..view }
+    let used = node.mesh().used(&view.domain);
+    PeerView { connected, used: used.events, refused: used.refused, ..view }
 }
 
 fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
@@ -317,6 +328,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         reason: word.reason.as_ref().map(ToString::to_string),
     };
     let untold = treaty.ours.untold
+        || treaty.granted.as_ref().is_some_and(|granted| granted.untold)
         || treaty.agreed.as_ref().is_some_and(|agreed| agreed.untold)
         || treaty.proposed.as_ref().is_some_and(|proposed| proposed.by_us && proposed.answer.is_none());
     let policy = ledger.policy_in_force().map(|policy| policy.digest());
@@ -338,7 +350,23 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         policy_current: sides.is_some_and(|(mine, _)| Some(mine.policy) == policy),
         ours: side(&treaty.ours),
         theirs: side(&treaty.theirs),
+        licence_granted: treaty.granted.as_ref().map(|granted| licence(&granted.licence)),
+        licence_held: treaty.held.as_ref().map(|held| licence(&held.licence)),
+        used: 0,
+        refused: 0,
         untold,
+    }
+}
+
+fn licence(licence: &Licence) -> LicenceView {
+    LicenceView {
+        tier: licence.tier.to_string(),
+        status: licence.status.name(),
+        epoch: licence.epoch,
+        agents_max: licence.agents_max,
+        events_per_minute: licence.events_per_minute,
+        expires_at_ms: licence.expires_at_ms,
+        reason: licence.reason.to_string(),
     }
 }
 

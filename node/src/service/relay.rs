@@ -117,6 +117,11 @@ fn check(ledger: &Ledger, home: DomainId, batch: Hash, commands: usize, envelope
     Ok(receipt.into_inner())
 }
 
+/// How many commands a batch holds, unverified; one for what is no batch.
+pub(crate) fn commands_in(envelope: &Bytes) -> u32 {
+    peek(envelope).map_or(1, |batch| u32::try_from(batch.commands.len()).unwrap_or(u32::MAX))
+}
+
 /// The other end: takes a batch of an agent at home elsewhere into this ledger and signs what became of it.
 pub(crate) async fn record(node: &Node, envelope: Bytes) -> Answer {
     let key = node.key();

@@ -198,8 +198,35 @@ pub struct PeerView {
     pub ours: SideView,
     /// What the peer does.
     pub theirs: SideView,
+    /// How much this domain lets it ask; null is without quotas.
+    pub licence_granted: Option<LicenceView>,
+    /// How much it lets this domain ask.
+    pub licence_held: Option<LicenceView>,
+    /// Events of the granted licence that it used at this node in the minute that runs.
+    pub used: u32,
+    /// Wishes that this node refused by that licence since it started.
+    pub refused: u64,
     /// The peer has not acknowledged all that was said to it.
     pub untold: bool,
+}
+
+/// A licence as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LicenceView {
+    /// A name for people.
+    pub tier: String,
+    /// active, suspended, revoked.
+    pub status: &'static str,
+    /// Of its newest word.
+    pub epoch: u64,
+    /// Agents whose cards are kept.
+    pub agents_max: u32,
+    /// Tasks, payments begun, relayed commands and cards that each node takes in a minute.
+    pub events_per_minute: u32,
+    /// Ms since the Unix epoch.
+    pub expires_at_ms: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// What one side does under a treaty.
@@ -245,4 +272,61 @@ pub struct DigestView {
     pub in_doubt: usize,
     /// Events in the log.
     pub events: u64,
+}
+
+/// One export rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExportView {
+    /// Whom it admits; null is everyone.
+    pub peer: Option<DomainId>,
+    /// That domain as this one calls it.
+    pub peer_name: Option<String>,
+    /// An agent at home here; null is all of them.
+    pub agent: Option<AgentId>,
+    /// This and what is below it; null is all.
+    pub capability: Option<String>,
+    /// in, out, both.
+    pub direction: &'static str,
+    /// Why it does not count now, if it does not.
+    pub dormant: Option<&'static str>,
+}
+
+/// A rule that was added or taken back.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExportChange {
+    /// Taken back.
+    pub withdrawn: bool,
+    /// Which.
+    #[serde(flatten)]
+    pub rule: ExportView,
+}
+
+/// What a peer sees and may do.
+#[derive(Clone, Debug, Serialize)]
+pub struct PreviewView {
+    /// Who.
+    pub peer: DomainId,
+    /// As this domain calls it.
+    pub peer_name: String,
+    /// Why rules for it do not count now, if they do not.
+    pub dormant: Option<&'static str>,
+    /// Every agent of this domain that has a card here.
+    pub agents: Vec<Previewed>,
+}
+
+/// One agent of this domain, before a peer's eyes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Previewed {
+    /// Which.
+    pub agent: AgentId,
+    /// As its card says.
+    pub name: String,
+    /// As its card says.
+    pub capabilities: Vec<String>,
+    /// Whether the peer is shown the card.
+    pub seen: bool,
+    /// For which of them the peer's agents may send it tasks.
+    pub hired_for: Vec<String>,
+    /// Whether it may hire the peer's agents for anything.
+    pub hires: bool,
 }

@@ -1,11 +1,12 @@
 //! Tasks: given to remote agents, taken by local ones, with their events.
 
 use super::{
-    commands::of_reject,
+    commands::{of_outcome, of_reject},
     error::{Kind, ServiceError},
     principal::Principal,
 };
 use crate::{
+    boundary,
     node::Node,
     tasks::{desk::Side, give},
 };
@@ -23,7 +24,8 @@ pub const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Sends a signed task on its way. The same one again is success.
 ///
 /// # Errors
-/// The bytes' refusal; `not_this_agent`; `deadline_in_past`; those of the desk.
+/// The bytes' refusal; `not_this_agent`; `deadline_in_past`; `not_exported` and what else the boundary refuses; those of
+/// the desk.
 pub async fn give(node: &Node, who: Principal, envelope: Bytes) -> Result<TaskId, ServiceError> {
     let request = TaskRequest::open(&envelope).map_err(|reject| of_reject(&reject))?;
     let from = request.get().from;
@@ -41,6 +43,7 @@ pub async fn give(node: &Node, who: Principal, envelope: Bytes) -> Result<TaskId
     if request.get().deadline_ms <= comity_runtime::wall_ms() {
         return Err(ServiceError::bad_input("deadline_in_past", "the task's deadline has passed"));
     }
+    boundary::outward(node, request.get()).map_err(of_outcome)?;
     let task = request.get().task_id;
     if node.desk().put(Side::Given, request)? {
         comity_runtime::spawn(give::carry(node.desk().clone(), node.mesh().clone(), task));

@@ -4,7 +4,7 @@
 //! batch does not matter, only who signed it.
 
 use super::budget::Budgets;
-use crate::mesh::{Caller, Refusal};
+use crate::mesh::{Caller, MeshHandle, OverLicence, Refusal};
 use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_proto::{
@@ -63,6 +63,18 @@ fn wasted_words(taken: &Result<SubmitReply, SubmitError>) -> u64 {
         Err(SubmitError::Refused(_)) => SETTLEMENT_BATCH_MAX as u64,
         Err(_) => 0,
     }
+}
+
+/// What a batch begins is counted against the licence of whoever brings it. A batch is signed whole, so what else is in it
+/// waits for the next minute, too; nothing of it is lost.
+pub(crate) fn over_licence(mesh: &MeshHandle, caller: &Caller, envelope: &Bytes) -> Option<OverLicence> {
+    let peer = caller.domain.filter(|peer| !caller.own && mesh.counts(peer))?;
+    let batch = Envelope::parse(envelope, SettlementBatch::PAYLOAD_BYTES_MAX, SettlementBatch::LIMIT)
+        .and_then(|envelope| SettlementBatch::decode(envelope.unverified_payload()));
+    let begins = |message: &&SettlementMessage| matches!(message, SettlementMessage::Prepare(_));
+    let events = batch.map_or(1, |batch| batch.messages.iter().filter(begins).count());
+    let events = u32::try_from(events).unwrap_or(u32::MAX);
+    if events == 0 { None } else { mesh.admit(&peer, events).err() }
 }
 
 /// Unverified, and only for a node that was told to hold votes back.

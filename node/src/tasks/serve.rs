@@ -1,11 +1,15 @@
 //! Takes tasks that other nodes bring for local agents, or passes them on to the node where the agent is.
 
-use super::desk::{Desk, Side};
-use crate::mesh::{Caller, MeshHandle, TaskStream, class::Class};
+use super::desk::Side;
+use crate::{
+    boundary,
+    mesh::{Caller, MeshHandle, TaskStream, class::Class},
+    node::Node,
+};
 use bytes::Bytes;
 use comity_proto::{
     envelope::{Signed as _, Verified},
-    ids::{AgentId, DomainId, PublicKey},
+    ids::{AgentId, PublicKey},
     relay::{Answer, Question},
     task::{TaskEventKind, TaskRequest},
     text::Reason,
@@ -20,7 +24,8 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 const ASK: Duration = Duration::from_millis(500);
 
 /// Serves one inbound stream: the request, the index to go on from, then events out until the end.
-pub(crate) async fn serve(desk: Arc<Desk>, mesh: MeshHandle, own: DomainId, caller: Caller, mut stream: TaskStream) {
+pub(crate) async fn serve(node: Arc<Node>, caller: Caller, mut stream: TaskStream) {
+    let (desk, mesh) = (node.desk(), node.mesh());
     let Ok(Some(envelope)) = stream.recv().await else { return };
     let Ok(Some(from)) = stream.recv().await else { return };
     let (Ok(request), Ok(from)) = (TaskRequest::open(&envelope), <[u8; 8]>::try_from(from.as_ref())) else {
@@ -29,20 +34,32 @@ pub(crate) async fn serve(desk: Arc<Desk>, mesh: MeshHandle, own: DomainId, call
     };
     // A node of the own domain passes on what others brought; others bring only their own agents' tasks.
     let entitled = caller.own || caller.domain == Some(request.get().from.domain);
-    if !entitled || request.get().to.domain != own {
+    if !entitled || request.get().to.domain != node.domain() {
         tracing::warn!(node = %caller.node, "a task of a foreign agent or for another domain was refused");
         return;
     }
     let mut next = u64::from_le_bytes(from);
     let deadline_ms = request.get().deadline_ms;
     let agent = request.get().to.agent;
-    let mut is_here = desk.is_here(agent) || desk.request(Side::Taken, request.get().task_id).is_some();
+    // What was taken is finished; only what is new is judged by the rules of now.
+    let is_known = desk.request(Side::Taken, request.get().task_id).is_some();
+    if !is_known && let Err(refusal) = boundary::inward(&node, request.get()) {
+        return fail(&mut stream, &request, next, refusal.name()).await;
+    }
+    // Counted where it enters the domain.
+    if !is_known
+        && !caller.own
+        && let Err(over) = mesh.admit(&request.get().from.domain, 1)
+    {
+        return fail(&mut stream, &request, next, over.name()).await;
+    }
+    let mut is_here = is_known || desk.is_here(agent);
     while !is_here && comity_runtime::wall_ms() < deadline_ms {
         if !caller.own
-            && let Some(node) = where_is(&mesh, agent).await
+            && let Some(other) = where_is(mesh, agent).await
         {
-            tracing::debug!(%agent, %node, "a task is passed on");
-            return pass_on(&mesh, node, &envelope, next, stream).await;
+            tracing::debug!(%agent, node = %other, "a task is passed on");
+            return pass_on(mesh, other, &envelope, next, stream).await;
         }
         comity_runtime::sleep(LOOK_AROUND).await;
         is_here = desk.is_here(agent);

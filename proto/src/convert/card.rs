@@ -78,6 +78,7 @@ impl Signed for AgentCard {
             issued_at_ms: self.issued_at_ms,
             expires_at_ms: self.expires_at_ms,
             retired: self.retired,
+            public: self.public,
             attestation: self.attestation.clone(),
         };
         wire.encode_to_vec().into()
@@ -108,6 +109,7 @@ impl Signed for AgentCard {
             issued_at_ms: wire.issued_at_ms,
             expires_at_ms: wire.expires_at_ms,
             retired: wire.retired,
+            public: wire.public,
             attestation: wire.attestation,
         })
     }

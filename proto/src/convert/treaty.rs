@@ -209,6 +209,7 @@ impl TreatyPush {
                 })
             }
             TreatyPush::Notice(notice) => Wire::Notice(notice.clone()),
+            TreatyPush::Licence(licence) => Wire::Licence(licence.clone()),
         };
         wire::TreatyPush { version: TREATY_PUSH_VERSION, push: Some(push) }.encode_to_vec().into()
     }
@@ -228,6 +229,7 @@ impl TreatyPush {
                 TreatyPush::Approval { document, countersigned, roster, endpoints: endpoints(&texts)? }
             }
             Wire::Notice(notice) => TreatyPush::Notice(notice),
+            Wire::Licence(licence) => TreatyPush::Licence(licence),
         })
     }
 }
@@ -240,7 +242,7 @@ const TREATY_ENVELOPE: usize = l::TREATY_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
 const INVITATION_ENVELOPE: usize = l::INVITATION_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
 const NOTICE_ENVELOPE: usize = l::NOTICE_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
 
-/// Writes a verb about treaties; another one is written as an empty notice, which every reader refuses.
+/// Writes a verb about treaties and what they let in; another one is written as an empty notice, which every reader refuses.
 pub(super) fn treaty_verb(verb: &Verb) -> WireVerb {
     match verb {
         Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee } => WireVerb::InvitePeer(wire::InvitePeer {
@@ -258,6 +260,10 @@ pub(super) fn treaty_verb(verb: &Verb) -> WireVerb {
             WireVerb::ApproveTreaty(wire::ApproveTreaty { document, countersigned, roster })
         }
         Verb::ChangeTreaty { notice } => WireVerb::ChangeTreaty(notice.clone()),
+        Verb::ChangeExport { rule, withdrawn, reason } => {
+            WireVerb::ChangeExport(super::export::write_change(rule, *withdrawn, reason))
+        }
+        Verb::IssueLicence { licence } => WireVerb::IssueLicence(licence.clone()),
         _ => WireVerb::ChangeTreaty(Bytes::new()),
     }
 }
@@ -284,6 +290,10 @@ pub(super) fn read_treaty(verb: WireVerb) -> Result<Verb, Reject> {
         WireVerb::ChangeTreaty(notice) => {
             within(notice.len(), NOTICE_ENVELOPE, "notice_bytes")?;
             Verb::ChangeTreaty { notice }
+        }
+        WireVerb::IssueLicence(licence) => {
+            within(licence.len(), NOTICE_ENVELOPE, "licence_bytes")?;
+            Verb::IssueLicence { licence }
         }
         _ => return Err(Reject::WrongKind { field: "verb" }),
     })

@@ -1,7 +1,7 @@
 //! Verbs: one arm each, both ways.
 
 use super::{
-    asset, bps, narrow, need, party, put, put_referral, referral,
+    asset, bps, export, narrow, need, party, put, put_referral, referral,
     treaty::{read_treaty, treaty_verb},
 };
 use crate::{
@@ -23,6 +23,10 @@ fn text(text: &str) -> String {
 
 fn name_years(name: &Name, years: u8) -> wire::NameYears {
     wire::NameYears { name: text(name), years: years.into() }
+}
+
+fn create_asset(code: &AssetCode, scale: u8, supply_cap: u64) -> Wire {
+    Wire::CreateAsset(wire::CreateAsset { code: text(code.as_str()), scale: scale.into(), supply_cap })
 }
 
 impl From<&Verb> for Wire {
@@ -76,10 +80,7 @@ impl From<&Verb> for Wire {
                 Wire::RuleEscrow(wire::RuleEscrow { escrow_id: put(&id.0), payee_bps: (*payee_bps).into() })
             }
             Verb::CancelEscrow { escrow_id: id } => Wire::CancelEscrow(put(&id.0)),
-            Verb::CreateAsset { code, scale, supply_cap } => {
-                let (code, scale) = (text(code.as_str()), u32::from(*scale));
-                Wire::CreateAsset(wire::CreateAsset { code, scale, supply_cap: *supply_cap })
-            }
+            Verb::CreateAsset { code, scale, supply_cap } => create_asset(code, *scale, *supply_cap),
             Verb::Issue { code, to, amount } => {
                 let to = to.as_ref().map(|agent| put(&agent.0));
                 Wire::Issue(wire::Issue { code: text(code.as_str()), to, amount: *amount })
@@ -92,7 +93,9 @@ impl From<&Verb> for Wire {
             Verb::InvitePeer { .. }
             | Verb::ProposeTreaty { .. }
             | Verb::ApproveTreaty { .. }
-            | Verb::ChangeTreaty { .. } => treaty_verb(verb),
+            | Verb::ChangeTreaty { .. }
+            | Verb::ChangeExport { .. }
+            | Verb::IssueLicence { .. } => treaty_verb(verb),
             Verb::ResolveTransfer { verdict } => Wire::ResolveTransfer(verdict.clone()),
         }
     }
@@ -153,13 +156,18 @@ impl TryFrom<Wire> for Verb {
             Wire::SetPolicy(wire::SetPolicy { effective_at_ms, policy }) => {
                 Verb::SetPolicy { effective_at_ms, policy: need(policy, "policy")?.try_into()? }
             }
-            Wire::InvitePeer(_) | Wire::ProposeTreaty(_) | Wire::ApproveTreaty(_) | Wire::ChangeTreaty(_) => {
+            Wire::InvitePeer(_)
+            | Wire::ProposeTreaty(_)
+            | Wire::ApproveTreaty(_)
+            | Wire::ChangeTreaty(_)
+            | Wire::IssueLicence(_) => {
                 return read_treaty(verb);
             }
             Wire::ResolveTransfer(verdict) => {
                 within(verdict.len(), l::VERDICT_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES, "verdict_bytes")?;
                 Verb::ResolveTransfer { verdict }
             }
+            Wire::ChangeExport(change) => return export::read_change(change),
         })
     }
 }

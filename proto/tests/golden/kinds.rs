@@ -93,7 +93,10 @@ fn command() -> Kind {
         ("one-transfer", s::transfer_batch(), secret(s::PAYER)),
         ("referred-from-elsewhere", s::referred_batch(), secret(s::PAYER)),
     ];
-    signed("command", valid, (1, "home")).refusing(command_form()).refusing(command_terms())
+    signed("command", valid, (1, "home"))
+        .refusing(command_form())
+        .refusing(command_terms())
+        .refusing(crate::exports::refused())
 }
 
 fn command_form() -> Vec<Refused> {

@@ -5,6 +5,7 @@
 //! writes the files anew; the diff is the change of the wire, to be reviewed as such.
 
 mod cases;
+mod exports;
 mod extremes;
 mod kinds;
 mod members;

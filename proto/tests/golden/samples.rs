@@ -204,6 +204,7 @@ pub(crate) fn referred_batch() -> CommandBatch {
 
 pub(crate) fn operator_batch() -> CommandBatch {
     let verbs = operator_verbs().into_iter().chain(crate::treaties::verbs()).chain([crate::verdicts::verb()]);
+    let verbs = verbs.chain(crate::exports::verbs());
     batch(Actor::Operator, verbs.collect())
 }
 
@@ -330,13 +331,20 @@ pub(crate) fn agent_card() -> AgentCard {
         issued_at_ms: NOW,
         expires_at_ms: NOW + 86_400_000,
         retired: false,
+        public: false,
         attestation: Bytes::new(),
     }
 }
 
 /// The same agent after a rotation: another key, and its home domain's word for it.
 pub(crate) fn rotated_card() -> AgentCard {
-    AgentCard { key: key(10), attestation: attestation().seal(&secret(NODE_2)), sequence: 8, ..agent_card() }
+    AgentCard {
+        key: key(10),
+        attestation: attestation().seal(&secret(NODE_2)),
+        sequence: 8,
+        public: true,
+        ..agent_card()
+    }
 }
 
 pub(crate) fn retired_card() -> AgentCard {

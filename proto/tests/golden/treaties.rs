@@ -10,13 +10,14 @@ use comity_proto::{
     command::Verb,
     envelope::{Context, Signed as _, seal},
     ids::Hash,
+    licence::{Licence, LicenceStatus},
     limits as l,
     treaty::{Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyPush, TreatyStanding},
 };
 
 /// All kinds of this file.
 pub(crate) fn all() -> Vec<Kind> {
-    vec![document_kind(), notice_kind(), invitation_kind(), push_kind()]
+    vec![document_kind(), notice_kind(), invitation_kind(), push_kind(), licence_kind()]
 }
 
 fn cap(issuer: u8, code: &str) -> ExposureCap {
@@ -104,6 +105,7 @@ pub(crate) fn verbs() -> Vec<Verb> {
             roster: s::roster_envelope(),
         },
         Verb::ChangeTreaty { notice: notice().seal(&root()) },
+        Verb::IssueLicence { licence: licence().seal(&root()) },
     ]
 }
 
@@ -164,6 +166,39 @@ fn notice_kind() -> Kind {
     ])
 }
 
+fn licence() -> Licence {
+    Licence {
+        from: s::domain(s::ALPHA),
+        holder: s::key(s::BETA),
+        epoch: 2,
+        tier: "basic".parse().expect("a tier"),
+        agents_max: 100,
+        events_per_minute: 1_000,
+        expires_at_ms: s::NOW + 86_400_000,
+        status: LicenceStatus::Active,
+        reason: "the pilot".parse().expect("a reason"),
+    }
+}
+
+fn licence_kind() -> Kind {
+    let root = || secret(s::ALPHA);
+    let with_status = |status| Licence { status, ..licence() };
+    let valid = vec![
+        ("active", licence(), root()),
+        ("suspended", with_status(LicenceStatus::Suspended), root()),
+        ("revoked", with_status(LicenceStatus::Revoked), root()),
+    ];
+    let payload = licence().encode();
+    let raw = |bytes: Vec<u8>| seal(Context::Licence, bytes.into(), &root());
+    signed("licence", valid, (1, "from")).refusing(vec![
+        ("status-unspecified", raw(with(&payload, 8, |_| None)), "wrong_kind", Some("status")),
+        ("epoch-zero", Licence { epoch: 0, ..licence() }.seal(&root()), "out_of_range", Some("epoch")),
+        ("by-its-holder", licence().seal(&secret(s::BETA)), "wrong_signer", None),
+        ("holder-missing", raw(with(&payload, 2, |_| None)), "wrong_length", Some("holder")),
+        ("tier-with-capitals", raw(with(&payload, 4, |_| Some(b"Gold".to_vec()))), "bad_text", Some("nickname")),
+    ])
+}
+
 fn invitation_kind() -> Kind {
     let root = || secret(s::ALPHA);
     let bound = Invitation { invitee: Some(s::domain(s::BETA)), ..invitation() };
@@ -179,7 +214,12 @@ fn invitation_kind() -> Kind {
 fn push_kind() -> Kind {
     let again = |bytes: &Bytes| Ok(TreatyPush::decode(bytes)?.encode());
     let notice = TreatyPush::Notice(notice().seal(&secret(s::ALPHA))).encode();
-    let valid = vec![("proposal", proposal().encode()), ("approval", approval().encode()), ("notice", notice.clone())];
+    let valid = vec![
+        ("proposal", proposal().encode()),
+        ("approval", approval().encode()),
+        ("notice", notice.clone()),
+        ("licence", TreatyPush::Licence(licence().seal(&secret(s::ALPHA))).encode()),
+    ];
     let TreatyPush::Proposal { document, invitation, roster, endpoints } = proposal() else { unreachable!() };
     let crowded = vec![endpoints[0].clone(); l::ENDPOINTS_MAX + 1];
     let crowded = TreatyPush::Proposal { document, invitation, roster, endpoints: crowded }.encode();

@@ -115,6 +115,7 @@ impl Adversary {
             issued_at_ms: now_ms,
             expires_at_ms: now_ms + CARD_HOURS_MS,
             retired: false,
+            public: true,
             attestation: Bytes::new(),
         };
         let envelope = card.seal(agent);

@@ -9,6 +9,7 @@ use comity_proto::{
     command::{Actor, Command, CommandBatch, Party, Verb},
     entry::EntryItem,
     envelope::Signed as _,
+    export::{Audience, ExportRule},
     identity::{Genesis, Roster},
     ids::{AgentId, DomainId, Hash, RequestId},
     keys::SecretKey,
@@ -193,6 +194,11 @@ impl Cast {
         };
         let peers = (0..self.domains.len()).filter(|peer| *peer != domain);
         items.extend(peers.map(|peer| ask(None, self.treaty(domain, peer))));
+        // The text is empty, which every reason may be.
+        if let Ok(reason) = Reason::new("") {
+            let rule = ExportRule::all(Audience::Everyone);
+            items.push(ask(None, Verb::ChangeExport { rule, withdrawn: false, reason }));
+        }
         for (number, agent) in home.agents.iter().enumerate() {
             let nickname = nickname("agent", number);
             let verb =

@@ -12,6 +12,7 @@ use comity_node::{
     },
 };
 use comity_proto::{
+    export::{Audience, ExportRule, Exports},
     ids::{AgentId, PublicKey},
     keys::SecretKey,
     text::AgentString,
@@ -137,6 +138,7 @@ impl Nodes {
         let transport = secured(FalseTcp::new(&self.network, host), &keypair).ok()?;
         let agent = AgentString::new("comity/scale").ok()?;
         let mut config = MeshConfig::new(key, agent, identity, trust, transport);
+        config.exports = Exports::from_iter([ExportRule::all(Audience::Everyone)]);
         config.listen = vec![multiaddr(host)];
         // Port 1: nobody listens there, so nobody learns a way past the graph.
         config.advertise = vec![format!("/ip4/{}/tcp/1", address_of(host)).parse().ok()?];

@@ -211,6 +211,7 @@ fn card(agent: &SecretKey, home: DomainId) -> Result<Bytes, Reject> {
         issued_at_ms: now_ms,
         expires_at_ms: now_ms + HOUR_MS,
         retired: false,
+        public: true,
         attestation: Bytes::new(),
     };
     Ok(card.seal(agent))

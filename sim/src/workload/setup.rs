@@ -8,8 +8,9 @@ use comity_node::{
 };
 use comity_proto::{
     command::{Referral, Verb},
+    export::{Audience, ExportRule},
     reject::Reject,
-    text::{Nickname, ReferralCode},
+    text::{Nickname, Reason, ReferralCode},
 };
 
 use super::{agents::SimAgent, history::History};
@@ -47,6 +48,10 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
             let treaty = known(domain).treaty_with(&known(peer), CAP)?;
             operator.command(hosts, history, &mut chance, treaty, ATTEMPTS).await;
         }
+        // Two in three agents say that their cards are public; the others' are shown to domains with a treaty alone.
+        let (rule, reason) = (ExportRule::all(Audience::Everyone), Reason::new("a market")?);
+        let admit = Verb::ChangeExport { rule, withdrawn: false, reason };
+        operator.command(hosts, history, &mut chance, admit, ATTEMPTS).await;
         let savers = if count == 0 { 0 } else { SAVERS };
         for place in 0..count + savers {
             let is_saver = place >= count;

@@ -26,6 +26,7 @@ fn card(agent: &Agent, sequence: u64, issued_at_ms: u64) -> AgentCard {
         issued_at_ms,
         expires_at_ms: issued_at_ms + DAY_MS,
         retired: false,
+        public: true,
         attestation: Default::default(),
     }
 }

@@ -185,6 +185,8 @@ impl Ledger {
             }
             Verb::ChangeTreaty { notice } => self.change_treaty(notice, out),
             Verb::ResolveTransfer { verdict } => self.resolve_transfer(&verdict, out),
+            Verb::IssueLicence { licence } => self.issue_licence(licence, out),
+            Verb::ChangeExport { rule, withdrawn, reason } => self.change_export(rule, withdrawn, reason, out),
             _ => Err(Outcome::NotAuthorised),
         }
     }

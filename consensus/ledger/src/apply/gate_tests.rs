@@ -11,10 +11,11 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     command::{Actor, Command, CommandBatch, Party, Verb},
     escrow::{EscrowTerms, Payee, Silence},
+    export::{Audience, ExportRule},
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId, TransferId},
     limits as l,
     policy::Policy,
-    text::{Condition, Memo, Name, Nickname},
+    text::{Condition, Memo, Name, Nickname, Reason},
 };
 
 const HOME: DomainId = DomainId([9; 32]);
@@ -68,9 +69,10 @@ fn ledger() -> Ledger {
 
 fn ask(ledger: &mut Ledger, verb: Verb) -> Vec<Outcome> {
     let command = Command { request_id: RequestId([7; 16]), verb };
-    let actor = Actor::Agent(AgentId([1; 32]));
+    let of_operator = matches!(command.verb, Verb::ChangeExport { .. });
+    let (actor, key) = if of_operator { (Actor::Operator, 8) } else { (Actor::Agent(AgentId([1; 32])), 1) };
     let batch = CommandBatch { home: HOME, actor, valid_until_ms: 2_000, commands: vec![command] };
-    let item = CheckedItem::unsigned(PublicKey([1; 32]), batch);
+    let item = CheckedItem::unsigned(PublicKey([key; 32]), batch);
     ledger.apply(1, 1_000, vec![item]).outcomes.concat()
 }
 
@@ -129,6 +131,17 @@ fn a_payer_has_so_many_escrows_open_and_no_more() {
     };
     let verb = Verb::LockEscrow { escrow_id: EscrowId([3; 16]), terms };
     assert_eq!(ask(&mut ledger, verb), [Outcome::LimitExceededOpenEscrows]);
+}
+
+#[test]
+fn a_domain_has_so_many_export_rules_and_no_more() {
+    let mut ledger = ledger();
+    let rule = |n: usize| ExportRule::all(Audience::Peer(DomainId(Hash::of(&n.to_be_bytes()).0)));
+    ledger.head.exports = (1..l::EXPORT_RULES_MAX).map(rule).collect();
+    let admit = |n| Verb::ChangeExport { rule: rule(n), withdrawn: false, reason: Reason::new("").unwrap() };
+    assert_eq!(ask(&mut ledger.clone(), admit(0)), [Outcome::Created]);
+    ledger.head.exports.add(rule(l::EXPORT_RULES_MAX));
+    assert_eq!(ask(&mut ledger, admit(0)), [Outcome::LimitExceededExports]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use comity_proto::{
     amount,
     command::Party,
     escrow::{EscrowTerms, Silence},
+    export::Direction,
     ids::{AgentId, EscrowId},
     limits as l,
     planted::{Plant, planted},
@@ -115,17 +116,17 @@ fn check_parties(ledger: &Ledger, terms: &EscrowTerms) -> Result<(), Outcome> {
             let is_arbiter = position == terms.payees.len();
             return Err(if is_arbiter { Outcome::SelfDealing } else { Outcome::TermsInvalid });
         }
-        check_party(ledger, party)?;
+        check_party(ledger, &terms.payer, party)?;
     }
     Ok(())
 }
 
-fn check_party(ledger: &Ledger, party: &Party) -> Result<(), Outcome> {
+fn check_party(ledger: &Ledger, payer: &AgentId, party: &Party) -> Result<(), Outcome> {
     if ledger.is_home(&party.domain) {
         let agent = ledger.agents.get(&party.agent).ok_or(Outcome::UnknownAgent)?;
         return if agent.retired { Err(Outcome::AgentRetired) } else { Ok(()) };
     }
-    ledger.may_trade(&party.domain, false)
+    ledger.may_hire(&party.domain, Direction::Out, payer, None)
 }
 
 /// Amounts, shares and milestones add up.

@@ -16,6 +16,7 @@ use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{DomainId, Hash},
+    licence::Licence,
     reject::Reject,
     relay::Receipt,
     text::Endpoint,
@@ -31,6 +32,7 @@ pub(super) enum Said {
     Proposal { document: Box<Verified<TreatyDocument>>, invitation: Option<Box<Verified<Invitation>>>, about: About },
     Approval { document: Box<Verified<TreatyDocument>>, countersigned: Box<Verified<TreatyDocument>>, about: About },
     Notice(Verified<TreatyNotice>),
+    Licence(Box<Verified<Licence>>),
 }
 
 /// What a sender tells of itself.
@@ -61,6 +63,7 @@ impl CheckedPush {
                 Said::Approval { document, countersigned, about }
             }
             TreatyPush::Notice(notice) => Said::Notice(TreatyNotice::open(&notice)?),
+            TreatyPush::Licence(licence) => Said::Licence(Box::new(Licence::open(&licence)?)),
         }))
     }
 
@@ -69,6 +72,7 @@ impl CheckedPush {
         match &self.0 {
             Said::Proposal { document, .. } | Said::Approval { document, .. } => DomainId::of_key(document.key()),
             Said::Notice(notice) => notice.get().from,
+            Said::Licence(licence) => licence.get().from,
         }
     }
 }
@@ -96,6 +100,7 @@ impl Ledger {
                 self.take_approval(document, countersigned, about, out)
             }
             Said::Notice(notice) => self.take_notice(notice, out),
+            Said::Licence(licence) => self.take_licence(licence, out),
         };
         answer.unwrap_or_else(|refusal| refusal)
     }
@@ -267,6 +272,11 @@ impl Ledger {
         }
         if treaty.ours.untold && Hash::of(&treaty.ours.notice) == subject {
             (treaty.ours.untold, news) = (false, true);
+        }
+        if let Some(granted) = treaty.granted.as_mut().filter(|granted| granted.untold)
+            && Hash::of(&granted.envelope) == subject
+        {
+            (granted.untold, news) = (false, true);
         }
         if !news {
             return Ok(Outcome::Exists);

@@ -31,5 +31,9 @@ fn push(treaty: &Treaty, roster: &Bytes, endpoints: &[Endpoint]) -> Option<Treat
         let (document, invitation) = (proposed.document.clone(), proposed.invitation.clone());
         return Some(TreatyPush::Proposal { document, invitation, roster, endpoints });
     }
-    treaty.ours.untold.then(notice)
+    if treaty.ours.untold {
+        return Some(notice());
+    }
+    let granted = treaty.granted.as_ref().filter(|granted| granted.untold)?;
+    Some(TreatyPush::Licence(granted.envelope.clone()))
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use comity_proto::{
     ids::{DomainId, Hash, PublicKey},
+    licence::Licence,
     limits::REDEMPTION_MS,
     settlement::Source,
     text::{Endpoint, Nickname, Reason},
@@ -31,6 +32,10 @@ pub struct Treaty {
     pub ours: Word,
     /// What the other domain says that it does.
     pub theirs: Word,
+    /// The licence that this domain grants the other one.
+    pub granted: Option<Licensed>,
+    /// The licence that the other domain grants this one.
+    pub held: Option<Licensed>,
     /// Ledger time at which the last open transfer of a draining treaty had ended, ms.
     pub drained_ms: Option<u64>,
 }
@@ -108,6 +113,17 @@ impl Word {
     }
 }
 
+/// The newest word about a licence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licensed {
+    /// What it says.
+    pub licence: Licence,
+    /// As it was signed.
+    pub envelope: Bytes,
+    /// Ours: the peer has not acknowledged it yet.
+    pub untold: bool,
+}
+
 /// An invitation that this domain gave out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invited {
@@ -178,6 +194,8 @@ impl Treaty {
             proposed: None,
             ours: Word::first(),
             theirs: Word::first(),
+            granted: None,
+            held: None,
             drained_ms: None,
         }
     }

@@ -10,10 +10,11 @@ use comity_proto::{
     command::{Actor, Party, Referral, Verb},
     entry::EntryItem,
     escrow::{Arbiter, EscrowTerms, Payee, Silence},
+    export::{Audience, Direction, ExportRule},
     ids::{DomainId, EscrowId, RequestId, TransferId},
     keys::prove_rotation,
     policy::Policy,
-    text::{Condition, GroupLabel, Memo, Name, Nickname, ReferralCode},
+    text::{Capability, Condition, GroupLabel, Memo, Name, Nickname, Reason, ReferralCode},
     treaty::{Invitation, TreatyPush},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +130,8 @@ impl Stage {
                 Some(self.look(words))
             }
             ["treaty", with] => Some(self.treaty_look(with)),
-            ["tells"] | ["repeats"] | [_, "brings", _] => self.treaty_step(words),
+            ["licence", with] => Some(self.licence_look(with)),
+            ["tells"] | ["repeats"] | ["gives", ..] | [_, "brings", _] => self.treaty_step(words),
             _ => Some(self.command(words)),
         }
     }
@@ -311,8 +313,25 @@ impl Stage {
                 Verb::SetPolicy { effective_at_ms, policy: self.policy(policy, settings) }
             }
             ["pays", ..] => self.agent_verb("operator", words),
+            ["admits", rule @ ..] => self.export(rule, false),
+            ["withdraws", rule @ ..] => self.export(rule, true),
             _ => self.fail("no such verb"),
         }
+    }
+
+    /// `DOMAIN|everyone in|out|both [agent WHO] [for CAPABILITY]`
+    fn export(&self, words: &[&str], withdrawn: bool) -> Verb {
+        let [audience, direction, rest @ ..] = words else { self.fail("DOMAIN DIRECTION") };
+        let rule = ExportRule {
+            audience: match *audience {
+                "everyone" => Audience::Everyone,
+                name => Audience::Peer(domain_of(name)),
+            },
+            agent: word_after(rest, "agent").map(agent_of),
+            capability: word_after(rest, "for").map(|text| Capability::new(text).expect("a capability")),
+            direction: Direction::named(direction).unwrap_or_else(|| self.fail("in, out or both")),
+        };
+        Verb::ChangeExport { rule, withdrawn, reason: Reason::new("the pilot").expect("a reason") }
     }
 
     /// `AMOUNT ASSET to PAYEE[:BPS],... deliver +T [grace +T] [review +T] [on-silence X] [arbiter WHO] [ruling +T]

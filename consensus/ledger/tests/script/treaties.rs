@@ -2,12 +2,16 @@
 
 use super::{Stage, word_after};
 use crate::support::{document_with, domain_of, hash_of, key_of, root_of, roster_of, treaty_with};
-use comity_ledger::Outcome;
+use comity_ledger::{
+    Outcome,
+    treaty::{Licensed, Treaty},
+};
 use comity_proto::{
     command::Verb,
     entry::EntryItem,
     envelope::Signed as _,
     keys::SecretKey,
+    licence::{Licence, LicenceStatus},
     text::{Nickname, Reason},
     treaty::{Door, Invitation, TreatyDocument, TreatyNotice, TreatyPush, TreatyStanding},
 };
@@ -63,8 +67,38 @@ impl Stage {
             [word @ ("denies" | "suspends" | "resumes" | "drains" | "revokes"), with, rest @ ..] => {
                 self.notice(&name, word, with, rest)
             }
+            ["licenses", with, rest @ ..] => Verb::IssueLicence { licence: self.licence(&name, with, rest) },
             _ => return None,
         })
+    }
+
+    /// `[epoch N] [agents N] [events N] [in T] [edited] [suspended|revoked]`
+    fn licence(&self, name: &str, with: &str, rest: &[&str]) -> bytes::Bytes {
+        let world = &self.worlds[self.here];
+        let granted = world.ledger.treaty(&domain_of(with)).and_then(|treaty| treaty.granted.as_ref());
+        let next = granted.map_or(1, |granted| granted.licence.epoch + 1);
+        let number =
+            |word, default: u64| word_after(rest, word).map_or(default, |text| text.parse().expect("a number"));
+        let licence = Licence {
+            from: domain_of(name),
+            holder: root_of(with).public(),
+            epoch: number("epoch", next),
+            tier: Nickname::new("basic").expect("a tier"),
+            agents_max: number("agents", 100) as u32,
+            events_per_minute: number("events", 1_000) as u32,
+            expires_at_ms: world.now_ms + word_after(rest, "in").map_or(86_400_000, |text| self.time(text)),
+            status: match rest {
+                [.., "suspended"] => LicenceStatus::Suspended,
+                [.., "revoked"] => LicenceStatus::Revoked,
+                _ => LicenceStatus::Active,
+            },
+            reason: Reason::new("as agreed").expect("a reason"),
+        };
+        let mut licence = licence.seal(&root_of(name)).to_vec();
+        if rest.contains(&"edited") {
+            licence[80] ^= 1;
+        }
+        licence.into()
     }
 
     fn invitation_named(&self, id: &str) -> (String, Invitation) {
@@ -131,6 +165,14 @@ impl Stage {
                 let (there, push) = self.push.clone()?;
                 Some(self.deliver(there, &push))
             }
+            // Straight to the other domain, whether or not our own ledger would have it.
+            ["gives", "licence", rest @ ..] => {
+                let name = self.worlds[self.here].name.clone();
+                let there = 1 - self.here;
+                let holder = word_after(rest, "to").map_or(self.worlds[there].name.clone(), str::to_owned);
+                let licence = self.licence(&name, &holder, rest);
+                Some(self.deliver(there, &TreatyPush::Licence(licence)))
+            }
             ["gamma", "brings", id] => {
                 let (host, invitation) = self.invitation_named(id);
                 let mut world = crate::support::World::new("gamma");
@@ -148,6 +190,25 @@ impl Stage {
     fn deliver(&mut self, there: usize, push: &TreatyPush) -> String {
         let applied = self.worlds[there].apply(vec![EntryItem::Treaty(push.encode())]);
         applied.outcomes[0][0].name().to_owned()
+    }
+
+    /// What is granted, and what is held.
+    pub(super) fn licence_look(&self, with: &str) -> String {
+        let treaty = self.worlds[self.here].ledger.treaty(&domain_of(with));
+        let say = |licensed: Option<&Licensed>| match licensed {
+            Some(Licensed { licence, untold, .. }) => {
+                let told = if *untold { ", untold" } else { "" };
+                format!(
+                    "{} in epoch {}, {} a minute{told}",
+                    licence.status.name(),
+                    licence.epoch,
+                    licence.events_per_minute
+                )
+            }
+            None => "none".into(),
+        };
+        let of = |which: fn(&Treaty) -> Option<&Licensed>| say(treaty.and_then(which));
+        format!("granted {}; held {}", of(|treaty| treaty.granted.as_ref()), of(|treaty| treaty.held.as_ref()))
     }
 
     /// State, version in force, what the peer answered to a proposal.

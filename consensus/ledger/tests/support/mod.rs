@@ -12,13 +12,14 @@ use comity_proto::{
     entry::EntryItem,
     envelope::Signed as _,
     escrow::{EscrowTerms, Payee, Silence},
+    export::{Audience, ExportRule},
     identity::{Genesis, Roster},
     ids::{AgentId, DomainId, EscrowId, Hash, RequestId, TransferId},
     keys::SecretKey,
     policy::Policy,
     relay::Receipt,
     settlement::{Query, SettlementBatch, SettlementMessage},
-    text::{Condition, Memo, Nickname, ReferralCode},
+    text::{Condition, Memo, Nickname, Reason, ReferralCode},
     treaty::{ExposureCap, TreatyDocument, TreatyParty},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -352,6 +353,10 @@ pub fn pair() -> (World, World) {
     let (one, other) = (treaty_with(&alpha, "beta", 1_000_000_000), treaty_with(&beta, "alpha", 1_000_000_000));
     assert_eq!(alpha.operator(one), Outcome::Applied);
     assert_eq!(beta.operator(other), Outcome::Applied);
+    for world in [&mut alpha, &mut beta] {
+        let (rule, reason) = (ExportRule::all(Audience::Everyone), Reason::new("").expect("a reason"));
+        assert_eq!(world.operator(Verb::ChangeExport { rule, withdrawn: false, reason }), Outcome::Created);
+    }
     (alpha, beta)
 }
 

@@ -22,6 +22,9 @@ pub enum CardCommand {
         /// Days until it expires.
         #[arg(long, default_value_t = 30)]
         days: u32,
+        /// Whoever holds it may pass it on, if the domain exports it to everyone. Else peers that it is exported to see it.
+        #[arg(long)]
+        public: bool,
     },
     /// One card with its origin and age.
     Get {

@@ -1,5 +1,6 @@
 //! Words and flags of `peer`.
 
+use super::export::Admit;
 use clap::{Args, Subcommand};
 
 /// `peer …`
@@ -24,11 +25,17 @@ pub enum PeerCommand {
         /// How much of its asset to accept, such as 1000.00.
         #[arg(long)]
         cap: String,
+        /// Who may see and hire whom, besides: see `comity export`.
+        #[arg(long, value_enum, default_value = "none")]
+        export: Admit,
     },
     /// Sign what a peer has proposed, after comparing the fingerprint with its operator.
     Approve {
         /// Nickname, id, or unique prefix of the id.
         peer: String,
+        /// Who may see and hire whom, besides: see `comity export`.
+        #[arg(long, value_enum, default_value = "none")]
+        export: Admit,
     },
     /// Refuse what a peer has proposed.
     Deny(PeerChange),

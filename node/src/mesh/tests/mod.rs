@@ -3,6 +3,7 @@
 mod cards;
 mod hello;
 mod members;
+mod reach;
 mod restart;
 mod streams;
 mod support;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use comity_proto::card::AgentCard;
 use comity_proto::envelope::Signed as _;
+use comity_proto::export::{Audience, ExportRule, Exports};
 use comity_proto::identity::{NodeCertificate, Roles, Roster};
 use comity_proto::ids::{AgentId, DomainId};
 use comity_proto::keys::SecretKey;
@@ -94,6 +95,7 @@ pub(super) fn config(key: &SecretKey, identity: Identity, trust: Trust) -> MeshC
     let transport = tcp_transport(&keypair).expect("noise takes an ed25519 key");
     let agent = AgentString::new("comity/test").expect("printable");
     let mut config = MeshConfig::new(key.clone(), agent, identity, trust, transport);
+    config.exports = Exports::from_iter([ExportRule::all(Audience::Everyone)]);
     config.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")];
     config
 }
@@ -144,6 +146,7 @@ pub(super) fn card_of(agent: &SecretKey, home: DomainId, sequence: u64) -> Agent
         issued_at_ms: now_ms,
         expires_at_ms: now_ms + HOUR_MS,
         retired: false,
+        public: true,
         attestation: Bytes::new(),
     }
 }

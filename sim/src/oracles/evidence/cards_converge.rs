@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use comity_proto::{card::Rank, ids::AgentId};
+use comity_ledger::treaty::TreatyState;
+use comity_node::{mesh::CardEntry, node::Node};
+use comity_proto::{
+    card::{AgentCard, Rank},
+    ids::AgentId,
+};
 
 use crate::{
     oracles::{Looks, Oracle, Phase, View},
@@ -12,27 +17,47 @@ use crate::{
 pub(super) fn oracle() -> Box<dyn Oracle> {
     Box::new(Looks {
         name: "cards-converge",
-        claim: "once everything is healed all nodes show the same newest card of every agent",
+        claim: "once everything is healed all nodes of a domain show the same newest card of every agent, and all nodes of \
+                all domains the same public ones; while every treaty stands, the others too",
         look,
     })
 }
+
+type Known = BTreeMap<AgentId, Rank>;
 
 fn look(view: &View<'_>) -> Result<(), String> {
     if view.phase != Phase::Audit || !view.everything_is_healed() {
         return Ok(());
     }
-    let mut first: Option<(HostId, BTreeMap<AgentId, Rank>)> = None;
+    let is_mutual = |node: &Node| {
+        node.replica().read_stale(|ledger, _| {
+            ledger.treaties().all(|treaty| ledger.treaty_state(&treaty.peer) == Some(TreatyState::Mutual))
+        })
+    };
+    let all_stand = view.hosts.nodes().into_iter().all(|(_, node)| is_mutual(&node));
+    let mut first: Option<(HostId, Known)> = None;
+    let mut of_domain: BTreeMap<usize, (HostId, Known)> = BTreeMap::new();
     for (host, node) in view.hosts.nodes() {
-        let cards = node.mesh().agent_cards().into_iter().map(|entry| (entry.card.get().agent, entry.rank)).collect();
-        let (other, known) = first.get_or_insert_with(|| (host, BTreeMap::clone(&cards)));
-        if *known != cards {
-            let differs = known.iter().find(|(agent, rank)| cards.get(*agent) != Some(rank));
-            let count = (known.len(), cards.len());
-            return Err(format!(
-                "hosts {other} and {host} know {} and {} agents; one differs: {differs:?}",
-                count.0, count.1
-            ));
-        }
+        let domain = view.hosts.with(host, |machine| machine.domain);
+        let known = |which: &dyn Fn(&CardEntry<AgentCard>) -> bool| -> Known {
+            let cards = node.mesh().agent_cards();
+            cards.iter().filter(|entry| which(entry)).map(|entry| (entry.card.get().agent, entry.rank)).collect()
+        };
+        let all = known(&|_| true);
+        let (other, theirs) = of_domain.entry(domain).or_insert_with(|| (host, all.clone()));
+        same((*other, theirs), (host, &all))?;
+        let told = known(&|entry| all_stand || entry.card.get().public);
+        let (other, theirs) = first.get_or_insert_with(|| (host, told.clone()));
+        same((*other, theirs), (host, &told))?;
     }
     Ok(())
+}
+
+fn same((other, theirs): (HostId, &Known), (host, ours): (HostId, &Known)) -> Result<(), String> {
+    if theirs == ours {
+        return Ok(());
+    }
+    let differs = theirs.iter().find(|(agent, rank)| ours.get(*agent) != Some(rank));
+    let count = (theirs.len(), ours.len());
+    Err(format!("hosts {other} and {host} know {} and {} agents; one differs: {differs:?}", count.0, count.1))
 }

@@ -13,6 +13,7 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     command::{Actor, Command, CommandBatch, Party, Verb},
     envelope::Signed as _,
+    export::{Audience, ExportRule},
     identity::{Genesis, Roster},
     ids::{AgentId, DomainId, Hash, PublicKey, RequestId, TransferId},
     keys::SecretKey,
@@ -203,6 +204,9 @@ impl World {
         let mut world = World { homes: [Home::new(0), Home::new(1)], posted: 0, swept: 0 };
         for side in 0..2 {
             assert_eq!(world.set_treaty(side, true), Outcome::Applied);
+            let (rule, reason) = (ExportRule::all(Audience::Everyone), Reason::new("").expect("a reason"));
+            let verb = Verb::ChangeExport { rule, withdrawn: false, reason };
+            assert_eq!(world.homes[side].operator_does(side, verb), Outcome::Created);
         }
         world
     }

@@ -1,0 +1,76 @@
+//! Authorise: who may ask whom across the boundary. The one place that a task, an escrow or the acceptance of one passes
+//! before it crosses, in either direction. The ledger holds the rules; here it is asked.
+//!
+//! Absent: trust levels, scrubbing, budgets.
+
+use crate::{mesh::Quota, node::Node};
+use comity_ledger::Outcome;
+use comity_proto::{
+    command::{Actor, CommandBatch, Verb},
+    export::Direction,
+    ids::DomainId,
+    licence::Licence,
+    task::TaskRequest,
+};
+use std::collections::BTreeMap;
+
+/// Whether a task that another domain's agent brings may reach one of ours.
+///
+/// # Errors
+/// The refusal of the ledger: no treaty in force, or `not_exported`.
+pub(crate) fn inward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
+    judged(node, "in", task.from.domain, |ledger| {
+        ledger.may_hire(&task.from.domain, Direction::In, &task.to.agent, Some(&task.capability))
+    })
+}
+
+/// Whether one of our agents may give a task to another domain's.
+///
+/// # Errors
+/// As [`inward`].
+pub(crate) fn outward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
+    judged(node, "out", task.to.domain, |ledger| {
+        ledger.may_hire(&task.to.domain, Direction::Out, &task.from.agent, Some(&task.capability))
+    })
+}
+
+/// Whether one of our agents may agree to work for an escrow of another domain. What else it says about one passes: what
+/// has begun is finished.
+///
+/// # Errors
+/// As [`inward`].
+pub(crate) fn acceptance(node: &Node, batch: &CommandBatch) -> Result<(), Outcome> {
+    let Actor::Agent(agent) = batch.actor else { return Ok(()) };
+    if !batch.commands.iter().any(|command| matches!(command.verb, Verb::AcceptEscrow { .. })) {
+        return Ok(());
+    }
+    judged(node, "in", batch.home, |ledger| ledger.may_hire(&batch.home, Direction::In, &agent, None))
+}
+
+/// How much each peer may ask, by the licences that this domain grants.
+pub(crate) fn quotas(ledger: &comity_ledger::Ledger) -> BTreeMap<DomainId, Quota> {
+    let quota = |licence: &Licence| Quota {
+        agents: licence.agents_max,
+        events: licence.events_per_minute,
+        expires_at_ms: licence.expires_at_ms,
+        status: licence.status,
+    };
+    ledger.treaties().filter_map(|treaty| Some((treaty.peer, quota(&treaty.granted.as_ref()?.licence)))).collect()
+}
+
+fn judged(
+    node: &Node,
+    direction: &'static str,
+    peer: DomainId,
+    judge: impl Fn(&comity_ledger::Ledger) -> Result<(), Outcome>,
+) -> Result<(), Outcome> {
+    if peer == node.domain() {
+        return Ok(());
+    }
+    let verdict = node.replica().read_stale(|ledger, _| judge(ledger));
+    if let Err(outcome) = verdict {
+        tracing::warn!(%peer, direction, %outcome, "refused at the boundary");
+        node.mesh().count(outcome.name());
+    }
+    verdict
+}

@@ -1,0 +1,85 @@
+//! How far a card goes.
+//!
+//! | card | goes |
+//! |---|---|
+//! | public: its agent has signed that, and a rule of its home admits everyone | to everybody, by gossip and repair |
+//! | of our own domain, else | to our own nodes, and to peers that our rules admit |
+//! | of another domain, not public | to our own nodes, no further |
+//!
+//! The same rule stands at both ends: what an honest node would not have been shown it does not take either, so a leak is
+//! carried by nobody but those who leak. It is no secrecy: whoever was shown a card can tell others what it says. Card
+//! for card each node pushes what gossip does not carry; repair asks for the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use comity_proto::card::AgentCard;
+use comity_proto::export::Exports;
+use comity_proto::gossip::Repair;
+use comity_proto::ids::{DomainId, PublicKey};
+use comity_runtime as runtime;
+use libp2p::PeerId;
+
+use super::class::Class;
+use super::shared::{Neighbour, Shared};
+use super::standing::Standing;
+use super::streams;
+
+/// How long a neighbour may take to answer to a push. What is lost comes with the next repair.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// However often a neighbour says that it has news: no round begins sooner after the last one.
+pub(super) const ROUND_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a neighbour of this standing may be shown the card.
+pub(super) fn shows(exports: &Exports, own: Option<DomainId>, card: &AgentCard, to: &Standing) -> bool {
+    match to {
+        Standing::Own { .. } => true,
+        _ if own != Some(card.home) => card.public,
+        Standing::Peer { domain } => exports.shows(domain, card),
+        Standing::Known { .. } | Standing::Stranger { .. } | Standing::Unjudged => exports.publishes(card),
+    }
+}
+
+/// Whether a card may come from a neighbour of this standing: else its home has not shown it to us.
+pub(super) fn takes(card: &AgentCard, from: &Standing) -> bool {
+    card.public || from.is_own() || from.domain() == Some(card.home)
+}
+
+/// Whether gossip carries it, in both directions.
+pub(super) fn gossips(shared: &Shared, card: &AgentCard) -> bool {
+    shows(&shared.exports(), shared.own_domain(), card, &Standing::Unjudged)
+}
+
+/// Tells a card that gossip does not carry to those neighbours who may see it, but for the one it came from.
+pub(super) fn push(shared: &Arc<Shared>, card: &AgentCard, envelope: &Bytes, from: Option<&PeerId>) {
+    if gossips(shared, card) {
+        return;
+    }
+    let (exports, own) = (shared.exports(), shared.own_domain());
+    let may_see = |neighbour: &Neighbour| shows(&exports, own, card, &neighbour.judged.standing);
+    let to = neighbours(shared, |peer, neighbour| Some(peer) != from && may_see(neighbour));
+    let body = Repair::Cards { cards: vec![envelope.clone()] }.encode();
+    to.into_iter().for_each(|node| say(shared, node, body.clone()));
+}
+
+/// Tells neighbours that they may now be shown more than before: they ask.
+pub(super) fn announce(shared: &Arc<Shared>, to: impl Fn(&PeerId, &Neighbour) -> bool) {
+    let body = Repair::Digests { items: Vec::new(), complete: false }.encode();
+    neighbours(shared, to).into_iter().for_each(|node| say(shared, node, body.clone()));
+}
+
+fn neighbours(shared: &Shared, which: impl Fn(&PeerId, &Neighbour) -> bool) -> Vec<PublicKey> {
+    let neighbours = shared.neighbours.lock();
+    let chosen = neighbours.iter().filter(|(peer, neighbour)| which(peer, neighbour));
+    chosen.map(|(_, neighbour)| neighbour.key).collect()
+}
+
+fn say(shared: &Arc<Shared>, node: PublicKey, body: Bytes) {
+    let shared = shared.clone();
+    runtime::spawn(async move {
+        if let Err(error) = streams::request(&shared, node, Class::Repair, body, DEADLINE).await {
+            tracing::debug!(%node, %error, "a neighbour was not told of a card; repair will");
+        }
+    });
+}
