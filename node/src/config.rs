@@ -42,6 +42,9 @@ pub struct Config {
     /// Seconds between two looks at each peer's checkpoint; 0 looks never.
     #[serde(default = "witness_default")]
     pub witness_every_s: u64,
+    /// Whether transfers to a peer are refused while it and this domain disagree about each other.
+    #[serde(default = "yes")]
+    pub drift_quarantine: bool,
     /// Seconds after which the domain card is signed again for its figures; 0 makes no card.
     #[serde(default = "card_default")]
     pub card_every_s: u64,
@@ -53,7 +56,11 @@ pub struct Config {
 /// The heartbeat of checkpoints while a log is quiet.
 const WITNESS_EVERY_S: u64 = 10;
 
-const fn witness_default() -> u64 {
+const fn yes() -> bool {
+    true
+}
+
+fn witness_default() -> u64 {
     WITNESS_EVERY_S
 }
 
@@ -133,6 +140,7 @@ impl Config {
             log: LogSizes::default(),
             hold_votes_ms: 0,
             witness_every_s: WITNESS_EVERY_S,
+            drift_quarantine: true,
             card_every_s: CARD_EVERY_S,
             founders: Vec::new(),
         }

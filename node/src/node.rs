@@ -5,23 +5,20 @@
 
 use crate::{
     address, boundary,
+    drift::{self, Drifts},
     home::Home,
     join::JoinDesk,
     keyring::revocation::Revoked,
-    mesh::{
-        Caller, CardStore, Class, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Refusal, Relation, Trust,
-        TrustedDomain,
-    },
+    mesh::{CardStore, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Relation, Trust, TrustedDomain},
     registry::{self, Shown},
     service::{
         error::{Kind, ServiceError},
         principal::Tokens,
-        relay,
     },
-    settle::{budget::Budgets, inbound, outbox},
+    settle::{budget::Budgets, outbox},
     signer::Signer,
     storage::{cards::DiskCards, layout::DataDir},
-    tasks::{desk::Desk, serve},
+    tasks::desk::Desk,
     witness::{self, Memory},
 };
 use bytes::Bytes;
@@ -31,7 +28,6 @@ use comity_proto::{
     export::Exports,
     ids::{DomainId, Hash, PublicKey, RequestId},
     keys::SecretKey,
-    relay::{Answer, Question},
     text::AgentString,
     treaty::TreatyStanding,
 };
@@ -62,6 +58,7 @@ pub struct Node {
     memory: Arc<Memory>,
     shown: Shown,
     budgets: Budgets,
+    drifts: Drifts,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
     revoked: Mutex<Revoked>,
@@ -146,6 +143,7 @@ impl Node {
             memory,
             shown,
             budgets: Budgets::default(),
+            drifts: Drifts::default(),
             certificate,
             revoked,
             disk,
@@ -156,6 +154,7 @@ impl Node {
         comity_runtime::spawn(watch_trust(node.clone()));
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
+        comity_runtime::spawn(drift::run(node.clone()));
         comity_runtime::spawn(registry::tend(node.clone()));
         let every = Duration::from_secs(node.home.config.witness_every_s);
         if !every.is_zero() {
@@ -170,75 +169,14 @@ impl Node {
         Ok(node)
     }
 
-    /// Takes settlement batches of peers, from now on.
-    pub(crate) fn serve_settlement(self: &Arc<Node>) {
-        let node = self.clone();
-        let hold_votes = Duration::from_millis(self.home.config.hold_votes_ms);
-        self.mesh.serve(
-            Class::Settlement,
-            Arc::new(move |caller, envelope| {
-                let node = node.clone();
-                Box::pin(async move {
-                    if let Some(over) = inbound::over_licence(&node.mesh, &caller, &envelope) {
-                        return Err(Refusal(over.name().to_owned()));
-                    }
-                    inbound::take(node.replica.clone(), &node.budgets, caller, envelope, hold_votes).await
-                })
-            }),
-        );
+    /// What partners may waste.
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// Partners that are not heard for a while, because what they said changed nothing, again and again; and for how long.
     pub(crate) fn not_heard(&self) -> Vec<(DomainId, Duration)> {
         self.budgets.not_heard(comity_runtime::now())
-    }
-
-    fn serve_mesh(self: &Arc<Node>) {
-        self.serve_settlement();
-        let node = self.clone();
-        self.mesh.serve(
-            Class::Tasks,
-            Arc::new(move |caller, body| {
-                let node = node.clone();
-                Box::pin(async move { node.answer(caller, body).await })
-            }),
-        );
-        let node = self.clone();
-        self.mesh.serve(
-            Class::Treaty,
-            Arc::new(move |_caller, body| {
-                let node = node.clone();
-                Box::pin(async move { crate::treaty::take(&node, body).await })
-            }),
-        );
-        let node = self.clone();
-        self.mesh.serve(
-            Class::Join,
-            Arc::new(move |caller, body| {
-                let node = node.clone();
-                Box::pin(async move { crate::join::admit(&node, caller, body).await })
-            }),
-        );
-        let node = self.clone();
-        self.mesh.serve_tasks(Arc::new(move |caller, stream| Box::pin(serve::serve(node.clone(), caller, stream))));
-    }
-
-    async fn answer(&self, caller: Caller, body: Bytes) -> Result<Bytes, Refusal> {
-        match Question::decode(&body) {
-            Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk.is_here(agent)).encode()),
-            Ok(Question::IsHere(_)) => Err(Refusal("asked inside one domain only".to_owned())),
-            Ok(Question::Commands(envelope)) => {
-                if let Some(peer) = caller.domain.filter(|_| !caller.own) {
-                    let events = relay::commands_in(&envelope);
-                    self.mesh.admit(&peer, events).map_err(|over| Refusal(over.name().to_owned()))?;
-                }
-                Ok(relay::record(self, envelope).await.encode())
-            }
-            Ok(about_checkpoints) => {
-                witness::answer(self, caller, about_checkpoints).await.map(|answer| answer.encode())
-            }
-            Err(reject) => Err(Refusal(format!("no question that this node answers: {reject}"))),
-        }
     }
 
     /// The domain that it belongs to.
@@ -279,6 +217,11 @@ impl Node {
     /// Its invitations to join.
     pub fn join(&self) -> &JoinDesk {
         &self.join
+    }
+
+    /// Where its peers and it disagree about each other.
+    pub(crate) fn drifts(&self) -> &Drifts {
+        &self.drifts
     }
 
     /// What it keeps as a witness of its peers.

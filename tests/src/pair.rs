@@ -97,7 +97,7 @@ pub fn session(door: &Client, agent: &Agent) -> Client {
     let request = SessionRequest { agent: agent.id, node, nonce: fresh_id().0, issued_at_ms: now_ms() };
     let envelope = BASE64.encode(&request.seal(agent.signer.key()));
     let answer: Value = door.post("/api/v1/sessions", &json!({ "envelope": envelope })).expect("a session");
-    door.with_token(&text(&answer, "token"))
+    door.with_token(text(&answer, "token"))
 }
 
 /// Gives a task of this capability.

@@ -2,6 +2,7 @@
 
 mod card;
 mod dev;
+mod drift;
 mod export;
 mod keyring;
 mod ledger;
@@ -11,6 +12,7 @@ mod peer;
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
+pub use drift::DriftCommand;
 pub use export::{Admit, ExportCommand, ExportRuleArgs};
 pub use keyring::{KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
@@ -91,6 +93,9 @@ pub enum Command {
     /// How much a peer may ask of this domain.
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Where peers and this domain disagree about each other.
+    #[command(subcommand)]
+    Drift(DriftCommand),
     /// What the domain's books say.
     #[command(subcommand)]
     Ledger(LedgerCommand),

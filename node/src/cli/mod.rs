@@ -7,6 +7,7 @@ mod audit;
 mod card;
 pub mod client;
 pub mod context;
+mod drift;
 mod escrow;
 mod export;
 mod keyring;
@@ -98,6 +99,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Peer(command) => peer::peer(context, command),
         Command::Export(command) => export::export(context, command),
         Command::Licence(command) => peer::licence(context, command),
+        Command::Drift(command) => drift::drift(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
         // These run in this process and never get here.
         Command::Dev(_)

@@ -5,6 +5,7 @@
 mod audit;
 pub mod auth;
 mod body;
+mod drift;
 mod exports;
 mod licences;
 mod peers;

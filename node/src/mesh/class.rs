@@ -33,11 +33,13 @@ pub enum Class {
     Treaty,
     /// Who lives: pings, questions to helpers, and repair of the table of members.
     Members,
+    /// What a treaty partner believes about us.
+    Drift,
 }
 
 impl Class {
     /// All classes, in a fixed order.
-    pub const ALL: [Class; 9] = [
+    pub const ALL: [Class; 10] = [
         Class::Raft,
         Class::Forward,
         Class::Snapshot,
@@ -47,6 +49,7 @@ impl Class {
         Class::Join,
         Class::Treaty,
         Class::Members,
+        Class::Drift,
     ];
 
     /// Position in [`Class::ALL`].
@@ -66,6 +69,7 @@ impl Class {
             Class::Join => "/comity/join/1",
             Class::Treaty => "/comity/treaty/1",
             Class::Members => "/comity/members/1",
+            Class::Drift => "/comity/drift/1",
         })
     }
 
@@ -73,7 +77,7 @@ impl Class {
     pub const fn body_max(self) -> usize {
         match self {
             Class::Raft | Class::Snapshot => FRAME_MAX_BYTES - FRAME_OVERHEAD_BYTES,
-            Class::Forward | Class::Settlement | Class::Tasks => 2 * 1024 * 1024,
+            Class::Forward | Class::Settlement | Class::Tasks | Class::Drift => 2 * 1024 * 1024,
             Class::Repair => REPAIR_BYTES_MAX,
             Class::Join => JOIN_BODY_MAX_BYTES,
             Class::Treaty => TREATY_PUSH_BYTES_MAX,
@@ -85,7 +89,7 @@ impl Class {
     pub fn permits(self, standing: &Standing) -> bool {
         match self {
             Class::Raft | Class::Forward | Class::Snapshot => standing.is_own(),
-            Class::Settlement | Class::Tasks => standing.is_known(),
+            Class::Settlement | Class::Tasks | Class::Drift => standing.is_known(),
             Class::Repair | Class::Join | Class::Treaty | Class::Members => true,
         }
     }
@@ -103,6 +107,7 @@ impl std::fmt::Display for Class {
             Class::Join => "join",
             Class::Treaty => "treaty",
             Class::Members => "members",
+            Class::Drift => "drift",
         })
     }
 }

@@ -45,6 +45,7 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
         return Err(ServiceError::bad_input("idempotency_key_mismatch", detail));
     }
     let (reply, receipt) = if home == node.domain() {
+        super::drift::refuse_drifted(node, &envelope)?;
         let submitted = node.replica().submit(EntryItem::Commands(envelope.clone())).await;
         (submitted.map_err(|error| explained(error, &envelope))?, None)
     } else {

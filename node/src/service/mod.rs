@@ -5,6 +5,7 @@ pub mod books;
 pub mod cards;
 pub mod commands;
 pub mod domain;
+pub mod drift;
 pub mod error;
 pub mod exports;
 pub mod keyring;

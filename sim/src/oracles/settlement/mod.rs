@@ -3,6 +3,7 @@
 mod atomic;
 mod credited;
 mod doubt;
+mod drift;
 mod in_time;
 mod once;
 mod promises;
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         credited::oracle(),
         doubt::oracle(),
         Box::new(treaties::Treaties::default()),
+        drift::oracle(),
     ]
 }
 
