@@ -93,7 +93,7 @@ fn a_rule_stands_once_and_is_taken_back_as_it_was_given() {
     let mut exports = Exports::default();
     assert!(exports.add(rule.clone()) && !exports.add(rule.clone()) && exports.has(&rule));
     assert!(!exports.remove(&ExportRule { direction: Direction::In, ..rule.clone() }), "another rule");
-    assert!(exports.remove(&rule) && !exports.remove(&rule) && exports.len() == 0);
+    assert!(exports.remove(&rule) && !exports.remove(&rule) && exports.is_empty());
     for direction in [Direction::In, Direction::Out, Direction::Both] {
         assert_eq!(Direction::named(direction.name()), Some(direction));
     }
