@@ -35,16 +35,20 @@ pub(crate) fn outward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
 }
 
 /// Whether one of our agents may agree to work for an escrow of another domain. What else it says about one passes: what
-/// has begun is finished.
+/// has begun is finished. The treaty is not asked: the escrow's own ledger judges what may be said under it, and only its
+/// log may answer for it.
 ///
 /// # Errors
-/// As [`inward`].
+/// `not_exported`.
 pub(crate) fn acceptance(node: &Node, batch: &CommandBatch) -> Result<(), Outcome> {
     let Actor::Agent(agent) = batch.actor else { return Ok(()) };
     if !batch.commands.iter().any(|command| matches!(command.verb, Verb::AcceptEscrow { .. })) {
         return Ok(());
     }
-    judged(node, "in", batch.home, |ledger| ledger.may_hire(&batch.home, Direction::In, &agent, None))
+    judged(node, "in", batch.home, |ledger| {
+        let admitted = ledger.exports().admits_some(&batch.home, Direction::In, &agent);
+        if admitted { Ok(()) } else { Err(Outcome::NotExported) }
+    })
 }
 
 /// How much each peer may ask, by the licences that this domain grants.

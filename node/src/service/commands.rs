@@ -49,7 +49,10 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
         let submitted = node.replica().submit(EntryItem::Commands(envelope.clone())).await;
         (submitted.map_err(|error| explained(error, &envelope))?, None)
     } else {
-        boundary::acceptance(node, &peek(&envelope)?).map_err(of_outcome)?;
+        boundary::acceptance(node, &peek(&envelope)?).map_err(|refusal| {
+            // No log said so: the same bytes may have passed before the rule was taken back.
+            ServiceError { changed: Changed::Unknown, ..of_outcome(refusal) }
+        })?;
         let (reply, receipt) = relay::ask_home(node, home, envelope, requests.len()).await?;
         (reply, Some(receipt))
     };
