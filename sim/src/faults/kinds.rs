@@ -162,8 +162,8 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 /// Kinds that wait for a part of the node.
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
-    waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "exports and licences"),
-    waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "exports and licences"),
+    waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "operators of exports among the clients"),
+    waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "operators of licences among the clients"),
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
     waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
     waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
