@@ -1,6 +1,12 @@
 //! What operators do about treaties, while money is on its way.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use comity_node::service::peers::Change;
 
@@ -9,25 +15,26 @@ use crate::hosts::Hosts;
 
 /// Before an operator whose node was away tries again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How soon an operator sees that it may resume.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Act {
-    /// One side suspends, or both at once; each resumes when the fault ends.
+    /// One side suspends, or both at once; each resumes when the fault ends, and never before its first word is answered:
+    /// an operator who says two things at once cannot know which of them stands.
     pub(super) fn suspend_treaty(self, domain: usize, peer: usize, both: bool) -> Option<Undo> {
         let sides = self.sides(domain, peer)?;
-        let sides: Vec<(usize, usize)> = sides.into_iter().take(if both { 2 } else { 1 }).collect();
-        let hosts = self.hosts.clone();
-        let doing = {
-            let (hosts, sides) = (hosts.clone(), sides.clone());
-            async move {
-                let all = sides.into_iter().map(|side| until_done(hosts.clone(), side, Change::Suspend));
-                futures::future::join_all(all).await;
-            }
-        };
-        Some(Act::meanwhile(doing, move || {
-            for side in sides {
-                comity_runtime::spawn(until_done(hosts.clone(), side, Change::Resume));
-            }
-        }))
+        let over = Arc::new(AtomicBool::new(false));
+        for side in sides.into_iter().take(if both { 2 } else { 1 }) {
+            let (hosts, over) = (self.hosts.clone(), over.clone());
+            comity_runtime::spawn(async move {
+                until_done(hosts.clone(), side, Change::Suspend).await;
+                while !over.load(Ordering::Relaxed) {
+                    comity_runtime::sleep(LOOK).await;
+                }
+                until_done(hosts, side, Change::Resume).await;
+            });
+        }
+        Some(Box::new(move || over.store(true, Ordering::Relaxed)))
     }
 
     /// One side takes part no more, for good.
