@@ -3,8 +3,12 @@
 //!
 //! Absent: trust levels, scrubbing, budgets.
 
-use crate::{mesh::Quota, node::Node};
-use comity_ledger::Outcome;
+use crate::{
+    mesh::Quota,
+    node::Node,
+    service::{books::read, commands::of_outcome, error::ServiceError},
+};
+use comity_ledger::{Ledger, Outcome};
 use comity_proto::{
     command::{Actor, CommandBatch, Verb},
     export::Direction,
@@ -17,21 +21,23 @@ use std::collections::BTreeMap;
 /// Whether a task that another domain's agent brings may reach one of ours.
 ///
 /// # Errors
-/// The refusal of the ledger: no treaty in force, or `not_exported`.
-pub(crate) fn inward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
+/// The refusal of the ledger: no treaty in force, or `not_exported`; `no_linearizable_read` while nobody can tell.
+pub(crate) async fn inward(node: &Node, task: &TaskRequest) -> Result<(), ServiceError> {
     judged(node, "in", task.from.domain, |ledger| {
         ledger.may_hire(&task.from.domain, Direction::In, &task.to.agent, Some(&task.capability))
     })
+    .await
 }
 
 /// Whether one of our agents may give a task to another domain's.
 ///
 /// # Errors
 /// As [`inward`].
-pub(crate) fn outward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
+pub(crate) async fn outward(node: &Node, task: &TaskRequest) -> Result<(), ServiceError> {
     judged(node, "out", task.to.domain, |ledger| {
         ledger.may_hire(&task.to.domain, Direction::Out, &task.from.agent, Some(&task.capability))
     })
+    .await
 }
 
 /// Whether one of our agents may agree to work for an escrow of another domain. What else it says about one passes: what
@@ -39,8 +45,8 @@ pub(crate) fn outward(node: &Node, task: &TaskRequest) -> Result<(), Outcome> {
 /// log may answer for it.
 ///
 /// # Errors
-/// `not_exported`.
-pub(crate) fn acceptance(node: &Node, batch: &CommandBatch) -> Result<(), Outcome> {
+/// `not_exported`; `no_linearizable_read` while nobody can tell.
+pub(crate) async fn acceptance(node: &Node, batch: &CommandBatch) -> Result<(), ServiceError> {
     let Actor::Agent(agent) = batch.actor else { return Ok(()) };
     if !batch.commands.iter().any(|command| matches!(command.verb, Verb::AcceptEscrow { .. })) {
         return Ok(());
@@ -49,6 +55,7 @@ pub(crate) fn acceptance(node: &Node, batch: &CommandBatch) -> Result<(), Outcom
         let admitted = ledger.exports().admits_some(&batch.home, Direction::In, &agent);
         if admitted { Ok(()) } else { Err(Outcome::NotExported) }
     })
+    .await
 }
 
 /// How much each peer may ask, by the licences that this domain grants.
@@ -62,19 +69,18 @@ pub(crate) fn quotas(ledger: &comity_ledger::Ledger) -> BTreeMap<DomainId, Quota
     ledger.treaties().filter_map(|treaty| Some((treaty.peer, quota(&treaty.granted.as_ref()?.licence)))).collect()
 }
 
-fn judged(
+/// Only what a majority confirms is refused: a replica that has just started, or lags, may not know the rule yet.
+async fn judged(
     node: &Node,
     direction: &'static str,
     peer: DomainId,
-    judge: impl Fn(&comity_ledger::Ledger) -> Result<(), Outcome>,
-) -> Result<(), Outcome> {
-    if peer == node.domain() {
+    judge: impl Fn(&Ledger) -> Result<(), Outcome>,
+) -> Result<(), ServiceError> {
+    if peer == node.domain() || node.replica().read_stale(|ledger, _| judge(ledger)).is_ok() {
         return Ok(());
     }
-    let verdict = node.replica().read_stale(|ledger, _| judge(ledger));
-    if let Err(outcome) = verdict {
-        tracing::warn!(%peer, direction, %outcome, "refused at the boundary");
-        node.mesh().count(outcome.name());
-    }
-    verdict
+    let Err(outcome) = read(node, judge).await? else { return Ok(()) };
+    tracing::warn!(%peer, direction, %outcome, "refused at the boundary");
+    node.mesh().count(outcome.name());
+    Err(of_outcome(outcome))
 }

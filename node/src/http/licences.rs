@@ -1,6 +1,10 @@
 //! Licences over REST.
 
-use super::{auth::Caller, body::Body, peers::domain};
+use super::{
+    auth::Caller,
+    body::Body,
+    peers::{Why, domain},
+};
 use crate::{
     node::Node,
     service::{
@@ -46,12 +50,6 @@ async fn issue(
     who.require_operator()?;
     let Issue { tier, agents, events, days, reason } = body;
     licences::issue(&node, domain(&peer)?, &Grant { tier, agents, events, days }, &reason).await.map(Json)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    reason: String,
 }
 
 async fn change(

@@ -118,8 +118,8 @@ async fn refresh(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Why {
-    reason: String,
+pub(super) struct Why {
+    pub(super) reason: String,
 }
 
 async fn change(

@@ -49,10 +49,9 @@ pub async fn submit(node: &Node, envelope: Bytes, key: &str) -> Result<Submitted
         let submitted = node.replica().submit(EntryItem::Commands(envelope.clone())).await;
         (submitted.map_err(|error| explained(error, &envelope))?, None)
     } else {
-        boundary::acceptance(node, &peek(&envelope)?).map_err(|refusal| {
-            // No log said so: the same bytes may have passed before the rule was taken back.
-            ServiceError { changed: Changed::Unknown, ..of_outcome(refusal) }
-        })?;
+        // The escrow's log did not say so: the same bytes may have passed before the rule was taken back.
+        let unknown = |refusal| ServiceError { changed: Changed::Unknown, ..refusal };
+        boundary::acceptance(node, &peek(&envelope)?).await.map_err(unknown)?;
         let (reply, receipt) = relay::ask_home(node, home, envelope, requests.len()).await?;
         (reply, Some(receipt))
     };

@@ -1,7 +1,7 @@
 //! Tasks: given to remote agents, taken by local ones, with their events.
 
 use super::{
-    commands::{of_outcome, of_reject},
+    commands::of_reject,
     error::{Kind, ServiceError},
     principal::Principal,
 };
@@ -43,7 +43,7 @@ pub async fn give(node: &Node, who: Principal, envelope: Bytes) -> Result<TaskId
     if request.get().deadline_ms <= comity_runtime::wall_ms() {
         return Err(ServiceError::bad_input("deadline_in_past", "the task's deadline has passed"));
     }
-    boundary::outward(node, request.get()).map_err(of_outcome)?;
+    boundary::outward(node, request.get()).await?;
     let task = request.get().task_id;
     if node.desk().put(Side::Given, request)? {
         comity_runtime::spawn(give::carry(node.desk().clone(), node.mesh().clone(), task));

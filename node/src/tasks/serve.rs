@@ -43,8 +43,8 @@ pub(crate) async fn serve(node: Arc<Node>, caller: Caller, mut stream: TaskStrea
     let agent = request.get().to.agent;
     // What was taken is finished; only what is new is judged by the rules of now.
     let is_known = desk.request(Side::Taken, request.get().task_id).is_some();
-    if !is_known && let Err(refusal) = boundary::inward(&node, request.get()) {
-        return fail(&mut stream, &request, next, refusal.name()).await;
+    if !is_known && let Err(refusal) = boundary::inward(&node, request.get()).await {
+        return fail(&mut stream, &request, next, &refusal.code).await;
     }
     // Counted where it enters the domain.
     if !is_known

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_node::{
     node::Node,
-    service::{commands, error::Kind},
+    service::{
+        commands,
+        error::{Changed, Kind},
+    },
     signer::{Signer, VALID_FOR_MS},
 };
 use comity_proto::{
@@ -157,10 +160,11 @@ async fn once(node: &Arc<Node>, request: &Request) -> Answer {
             Answer::Done { log_index: done.log_index, outcome }
         }
         Ok(Err(error)) => match Outcome::from_name(&error.code) {
-            Some(outcome) if error.kind != Kind::Unknown => Answer::Done { log_index: 0, outcome },
-            _ if error.changed == comity_node::service::error::Changed::No && !is_relay(request) => {
-                Answer::Refused(error.code)
+            // Only who says for certain what became of it speaks for the log.
+            Some(outcome) if error.kind != Kind::Unknown && error.changed != Changed::Unknown => {
+                Answer::Done { log_index: 0, outcome }
             }
+            _ if error.changed == Changed::No && !is_relay(request) => Answer::Refused(error.code),
             _ => Answer::Unknown(error.code),
         },
         Err(_) => Answer::Unknown("no answer in time".to_owned()),
