@@ -107,8 +107,13 @@ pub fn version_of(document: &Value) -> String {
     HEXLOWER.encode(&Hash::of_parts("comity/v1/registry-card-version", &[&canonical(&stable)]).0)
 }
 
-/// What the operator decides, with its version; `None` before the genesis.
+/// What the operator decides, with its version; `None` before the genesis, and while a node that just started does not know
+/// who its members are: a card without addresses would be another version, and every poll of it a full answer.
 pub(super) fn stable(node: &Node, profile: &Profile) -> Option<Value> {
+    let addresses = mesh_addresses(node);
+    if addresses.is_empty() {
+        return None;
+    }
     node.replica().read_stale(|ledger, _| {
         let domain = ledger.domain()?;
         let policy = ledger.policy_in_force()?;
@@ -122,7 +127,7 @@ pub(super) fn stable(node: &Node, profile: &Profile) -> Option<Value> {
             "policy": PolicyView::from(policy), "policy_hash": policy.digest(),
             "fees": { "escrow_bps": policy.escrow_fee_bps, "transfer_bps": policy.transfer_fee_bps },
             "capabilities": CAPABILITIES,
-            "endpoints": { "mesh": mesh_addresses(node), "api": profile.endpoints },
+            "endpoints": { "mesh": addresses, "api": profile.endpoints },
             "operator": {
                 "edition": profile.edition, "contact": profile.contact, "latitude": profile.latitude,
                 "longitude": profile.longitude, "external_auditor_endpoint": profile.external_auditor_endpoint,
