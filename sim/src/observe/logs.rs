@@ -38,20 +38,11 @@ impl HostLog {
         self.lines = self.lines.split_off(&first);
         let known_last = self.lines.last_key_value().map(|(index, _)| *index);
         // Back to where both agree. Inside one life only the end can change, so one equal entry ends the search.
-        let mut agreed = first.saturating_sub(1);
-        if let Some(known_last) = known_last {
-            let mut at = known_last.min(last);
-            while at >= first {
-                let now = onlooker.line(at);
-                if now.is_some() && now.as_ref() == self.lines.get(&at) {
-                    agreed = at;
-                    break;
-                }
-                at -= 1;
-            }
-        }
-        change.cut.extend(self.lines.split_off(&(agreed + 1)).into_values());
-        for index in agreed + 1..=last {
+        let same = |at: &u64| onlooker.line(*at).is_some_and(|line| self.lines.get(at) == Some(&line));
+        let agreed = known_last.and_then(|known_last| (first..=known_last.min(last)).rev().find(same));
+        let changed = agreed.map_or(first, |at| at + 1);
+        change.cut.extend(self.lines.split_off(&changed).into_values());
+        for index in changed..=last {
             let Some(line) = onlooker.line(index) else { continue };
             self.lines.insert(index, line);
             change.put.push(line);
