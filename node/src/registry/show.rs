@@ -76,9 +76,12 @@ impl Shown {
         Shown { state: Mutex::new(State { profile, ..State::default() }), making: tokio::sync::Mutex::new(()) }
     }
 
-    /// The card, once one was made or heard.
+    /// The card, once one was made or heard. One from before the operator's last words is not shown: a node that was
+    /// stopped in the act finds it on its disk, and signs the next at once.
     pub fn card(&self) -> Option<Arc<Rendered>> {
-        self.state.lock().card.as_ref().map(|card| card.served.clone())
+        let state = self.state.lock();
+        let card = state.card.as_ref().filter(|card| card.edition >= state.profile.edition);
+        card.map(|card| card.served.clone())
     }
 
     /// The keys that sign for the domain, as a JWK set.
