@@ -120,7 +120,7 @@ impl Node {
         disk: Arc<dyn Disk>,
         data: Option<DataDir>,
     ) -> Result<Arc<Node>, ServiceError> {
-        let cards = DiskCards::open(&*disk).map_err(|error| cannot("cards", &error))?;
+        let cards = DiskCards::open(&disk).map_err(|error| cannot("cards", &error))?;
         let mesh = start_mesh(&home, transport, Arc::new(cards)).await?;
         let links = Arc::new(MeshLinks::new(mesh.clone()));
         let replica = Replica::open(replica_config(&home), links, disk.clone()).await.map_err(|error| {

@@ -110,7 +110,7 @@ impl Replica {
         let reader = log.reader();
         let database = redb::Database::builder()
             .set_cache_size(EVENTS_CACHE_BYTES)
-            .create_with_backend(RedbDisk::open(&*disk, EVENTS_FILE)?)
+            .create_with_backend(RedbDisk::open(&disk, EVENTS_FILE)?)
             .map_err(StoreError::from)?;
         let machine = Machine::open(disk.clone(), EventStore::start(database)?)?;
         let leaves = machine.state.read().ledger.event_count();

@@ -63,6 +63,11 @@ pub enum StoreError {
     /// redb or the disk below it failed.
     #[error("the event store failed: {0}; the node should be restarted")]
     Failed(String),
+    /// The file is not what redb wrote.
+    #[error(
+        "the event store is damaged: {0}; this replica must not continue from it: wipe it and rejoin as a new member"
+    )]
+    Damaged(String),
     /// The proof needs rows that this member has not fetched yet, or numbers outside of the tree.
     #[error("no proof: {0}")]
     NoProof(String),
@@ -73,7 +78,10 @@ pub enum StoreError {
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
     fn from(error: E) -> Self {
-        StoreError::Failed(error.into().to_string())
+        match error.into() {
+            redb::Error::Corrupted(what) => StoreError::Damaged(what),
+            error => StoreError::Failed(error.to_string()),
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use comity_ledger::Outcome;
 use comity_proto::entry::{Entry, EntryItem};
-use comity_runtime::{Abort, BoxFuture, BoxTimer, World, disk::memory::MemoryDisk};
+use comity_runtime::{
+    Abort, BoxFuture, BoxTimer, World,
+    disk::{Disk, memory::MemoryDisk},
+};
 use openraft::testing::{StoreBuilder, Suite};
 
 use crate::{
@@ -84,10 +87,10 @@ struct Stores;
 
 impl StoreBuilder<TypeConfig, LogStore<TypeConfig>, MachineHandle, ()> for Stores {
     async fn build(&self) -> Result<((), LogStore<TypeConfig>, MachineHandle), StorageError> {
-        let disk = Arc::new(MemoryDisk::new());
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let wal = WalConfig { segment_bytes: 1 << 16, ..WalConfig::new(1) };
         let log = LogStore::open(disk.clone(), wal).expect("log opens");
-        let backend = RedbDisk::open(&*disk, "events.redb").expect("file opens");
+        let backend = RedbDisk::open(&disk, "events.redb").expect("file opens");
         let database = redb::Database::builder().create_with_backend(backend).expect("database opens");
         let store = EventStore::start(database).expect("store starts");
         let machine = Machine::open(disk, store).expect("machine opens");

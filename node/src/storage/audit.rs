@@ -6,7 +6,7 @@ use comity_proto::ids::DomainId;
 use comity_replica::redb_disk::RedbDisk;
 use comity_runtime::disk::Disk;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use std::io;
+use std::{io, sync::Arc};
 
 /// File on the disk.
 const FILE: &str = "audit.redb";
@@ -62,7 +62,7 @@ impl DiskAudit {
     ///
     /// # Errors
     /// The disk's, or the database's with its words.
-    pub fn open(disk: &dyn Disk) -> io::Result<DiskAudit> {
+    pub fn open(disk: &Arc<dyn Disk>) -> io::Result<DiskAudit> {
         let backend = RedbDisk::open(disk, FILE).map_err(other)?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(other)?;
         let begun = database.begin_write().map_err(other)?;
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_a_witness_kept_is_there_after_a_power_cut() {
-        let disk = MemoryDisk::new();
+        let memory = MemoryDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
         let kept = |heard_ms| Kept { heard_ms, bytes: Bytes::from_static(b"signed") };
         let (one, two) = (DomainId([1; 32]), DomainId([2; 32]));
         {
@@ -133,7 +134,7 @@ mod tests {
             audit.put(Shelf::Seen, &one, &kept(2)).unwrap();
             audit.put(Shelf::Accused, &two, &kept(3)).unwrap();
         }
-        disk.crash(CrashPlan::lose_all());
+        memory.crash(CrashPlan::lose_all());
         let audit = DiskAudit::open(&disk).unwrap();
         assert_eq!(audit.all(Shelf::Seen).unwrap(), [(one, kept(2))]);
         assert_eq!(audit.get(Shelf::Accused, &two).unwrap(), Some(kept(3)));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use comity_replica::redb_disk::RedbDisk;
 use comity_runtime::disk::Disk;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use std::io;
+use std::{io, sync::Arc};
 
 /// File on the disk.
 const FILE: &str = "cards.redb";
@@ -49,7 +49,7 @@ impl DiskCards {
     ///
     /// # Errors
     /// The disk's, or the database's with its words.
-    pub fn open(disk: &dyn Disk) -> io::Result<DiskCards> {
+    pub fn open(disk: &Arc<dyn Disk>) -> io::Result<DiskCards> {
         let backend = RedbDisk::open(disk, FILE).map_err(other)?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(other)?;
         let begun = database.begin_write().map_err(other)?;
@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn cards_come_back_after_a_power_cut_and_removed_ones_do_not() {
-        let disk = MemoryDisk::new();
+        let memory = MemoryDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(memory.clone());
         let stored = |owner, kind| StoredCard {
             kind,
             owner: [owner; 32],
@@ -112,7 +113,7 @@ mod tests {
             cards.save(&put.map(CardChange::Put)).unwrap();
             cards.save(&[CardChange::Remove(CardKind::Agent, [2; 32])]).unwrap();
         }
-        disk.crash(CrashPlan::lose_all());
+        memory.crash(CrashPlan::lose_all());
         let cards = DiskCards::open(&disk).unwrap();
         assert_eq!(cards.load().unwrap(), [stored(1, CardKind::Agent), stored(1, CardKind::Domain)]);
     }

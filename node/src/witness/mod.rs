@@ -51,7 +51,7 @@ impl Memory {
             let mut store = memory.store.lock();
             let store = match &mut *store {
                 Some(store) => store,
-                none => none.insert(DiskAudit::open(&*memory.disk)?),
+                none => none.insert(DiskAudit::open(&memory.disk)?),
             };
             work(store)
         });

@@ -5,8 +5,13 @@ use super::*;
 
 const TABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 
+fn backend(disk: &MemoryDisk) -> RedbDisk {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    RedbDisk::open(&disk, "events.redb").unwrap()
+}
+
 fn open(disk: &MemoryDisk) -> Database {
-    Database::builder().create_with_backend(RedbDisk::open(disk, "events.redb").unwrap()).unwrap()
+    Database::builder().create_with_backend(backend(disk)).unwrap()
 }
 
 /// Writes a batch of rows for `round` in one transaction.
@@ -58,7 +63,7 @@ fn a_cut_after_every_disk_operation_keeps_whole_acknowledged_commits() {
         drop(open(&disk));
         disk.cut_power_after(operations);
         let mut acknowledged = 0;
-        if let Ok(database) = Database::builder().create_with_backend(RedbDisk::open(&disk, "events.redb").unwrap()) {
+        if let Ok(database) = Database::builder().create_with_backend(backend(&disk)) {
             while acknowledged < 6 && commit(&database, acknowledged).is_ok() {
                 acknowledged += 1;
             }
@@ -91,6 +96,51 @@ fn a_failed_flush_fails_the_commit_and_all_later_ones() {
     let crashed = disk.fork();
     crashed.crash(CrashPlan { writes: Tear::Kept, directory_changes: 0 });
     assert_eq!(rounds(&open(&crashed)), 1);
+}
+
+/// The kernel forgets that the pages of a failed flush are dirty; the next process reads them, builds on them, flushes
+/// with success, and loses them with the power.
+#[test]
+fn what_a_failed_flush_left_in_memory_is_written_anew_before_anybody_builds_on_it() {
+    for later in 0..3 {
+        let disk = MemoryDisk::new();
+        let database = open(&disk);
+        commit(&database, 0).unwrap();
+        disk.fail_next_syncs(1);
+        assert!(commit(&database, 1).is_err());
+        drop(database);
+        disk.restart_process();
+        let database = open(&disk);
+        let found = rounds(&database);
+        (found..found + later).for_each(|round| commit(&database, round).unwrap());
+        let crashed = disk.fork();
+        crashed.crash(CrashPlan::lose_all());
+        assert_eq!(rounds(&open(&crashed)), found + later, "{later} rounds after the restart");
+        assert_eq!(crashed.list().unwrap(), ["events.redb"]);
+    }
+}
+
+/// The same with the power cut in the middle of writing anew: the old file is whole until the new one is.
+#[test]
+fn a_cut_while_a_file_is_written_anew_loses_no_acknowledged_commit() {
+    for operations in 0u64.. {
+        let disk = MemoryDisk::new();
+        let database = open(&disk);
+        commit(&database, 0).unwrap();
+        disk.fail_next_syncs(1);
+        assert!(commit(&database, 1).is_err());
+        drop(database);
+        disk.restart_process();
+        disk.cut_power_after(operations);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = RedbDisk::open(&shared, "events.redb").is_ok();
+        disk.crash(CrashPlan::lose_all());
+        assert!(rounds(&open(&disk)) >= 1, "cut after {operations}");
+        if opened {
+            assert!(operations > 3, "only {operations} operations");
+            return;
+        }
+    }
 }
 
 #[test]
