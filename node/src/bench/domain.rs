@@ -49,6 +49,17 @@ impl BenchDomain {
         count: usize,
         neighbours: &[SocketAddr],
     ) -> Result<BenchDomain, BenchError> {
+        BenchDomain::start_at(parent, name, count, neighbours, Duration::ZERO).await
+    }
+
+    /// The same, where whatever comes to a node is `one_way` old.
+    pub(super) async fn start_at(
+        parent: &Path,
+        name: &'static str,
+        count: usize,
+        neighbours: &[SocketAddr],
+        one_way: Duration,
+    ) -> Result<BenchDomain, BenchError> {
         let folder = Scratch::below(parent, &format!("{name}-{count}"))?;
         let keys = DomainKeys::fresh();
         let secrets: Vec<SecretKey> = (0..count).map(|_| fresh_key()).collect();
@@ -73,7 +84,7 @@ impl BenchDomain {
                 let certificate = keys.certify(secret.public(), voter(), index as u64 + 1, now_ms);
                 Home::member(&dir, config, secret, certificate, keys.root.public(), roster.clone())
             };
-            nodes.push(Node::start(home).await?);
+            nodes.push(start_node(home, one_way).await?);
         }
         let domain = BenchDomain { name, keys, roster, nodes, mesh, _folder: folder };
         domain.wait_until_ready().await?;
@@ -179,6 +190,16 @@ impl BenchDomain {
             node.stop().await;
         }
     }
+}
+
+async fn start_node(home: Home, one_way: Duration) -> Result<Arc<Node>, BenchError> {
+    if one_way.is_zero() {
+        return Ok(Node::start(home).await?);
+    }
+    let far = |error: &dyn std::fmt::Display| BenchError::new("making a long way", error.to_string());
+    let keypair = crate::mesh::peer::libp2p_keypair(&home.node.seed()).map_err(|error| far(&error))?;
+    let transport = super::far::far_transport(&keypair, one_way).map_err(|error| far(&error))?;
+    Ok(Node::start_over(home, transport).await?)
 }
 
 /// All commands of a batch must have done what they should.

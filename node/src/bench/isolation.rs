@@ -183,7 +183,7 @@ async fn pay_a_silent_partner(
     payee: &BenchDomain,
     stop: Arc<AtomicBool>,
 ) -> Result<comity_runtime::JoinHandle<()>, BenchError> {
-    let senders = Transfers { payer, payee }.unconnected(WAITING).await?;
+    let senders = Transfers { payer, payee, hot: false }.unconnected(WAITING).await?;
     Ok(comity_runtime::spawn(async move {
         for mut sender in senders {
             let stop = stop.clone();

@@ -13,6 +13,7 @@ pub mod cpu;
 mod domain;
 pub mod driver;
 mod escrow;
+mod far;
 mod idle;
 mod isolation;
 mod place;
@@ -20,6 +21,7 @@ mod place;
 pub mod postgres;
 pub mod report;
 mod run;
+mod settle;
 mod transfer;
 
 pub use run::{BenchCommand, BenchFlags, run};

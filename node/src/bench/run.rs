@@ -1,4 +1,4 @@
-//! The commands `bench escrow` and `bench transfer`: which cases, against what, how long.
+//! The commands `bench escrow`, `bench transfer` and `bench settle`: which cases, against what, how long.
 
 use super::{
     BenchError,
@@ -8,6 +8,7 @@ use super::{
     escrow::Escrows,
     postgres::{Cluster, Installation, Script},
     report,
+    settle::FarAway,
     transfer::Transfers,
 };
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,6 +25,8 @@ pub enum BenchCommand {
     Escrow(BenchFlags),
     /// Transfers between two domains.
     Transfer(BenchFlags),
+    /// Transfers between two domains: to many accounts, to one, and when the other domain is 100 ms away.
+    Settle(BenchFlags),
     /// Memory and processor time of a node that does nothing.
     Idle(IdleFlags),
     /// Round trips of an unchanged poll of the domain card.
@@ -145,26 +148,39 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
         BenchCommand::Idle(flags) => return idle(flags, json).await,
         BenchCommand::Card(flags) => return card(flags, json).await,
         BenchCommand::Isolation(flags) => return isolation(flags, json).await,
-        BenchCommand::Escrow(_) | BenchCommand::Transfer(_) => {}
+        BenchCommand::Escrow(_) | BenchCommand::Transfer(_) | BenchCommand::Settle(_) => {}
     }
     let measured = async {
         match &command {
-            BenchCommand::Escrow(flags) => escrow(flags).await,
-            BenchCommand::Transfer(flags) => transfer(flags).await,
-            BenchCommand::Idle(_) | BenchCommand::Card(_) | BenchCommand::Isolation(_) => Ok(Vec::new()),
+            BenchCommand::Escrow(flags) => Ok((escrow(flags).await?, None)),
+            BenchCommand::Transfer(flags) => Ok((transfer(flags, &[false], &[1, 64, 256]).await?, None)),
+            BenchCommand::Settle(flags) => settle(flags).await,
+            BenchCommand::Idle(_) | BenchCommand::Card(_) | BenchCommand::Isolation(_) => Ok((Vec::new(), None)),
         }
     };
-    let comparisons = tokio::select! {
+    let (comparisons, far) = tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => return Err(BenchError::new("measuring", "stopped by Ctrl-C, nothing is left behind")),
         measured = measured => measured?,
     };
     if json {
-        report::objects(&comparisons).iter().for_each(|object| println!("{object}"));
+        let far = far.iter().flat_map(FarAway::objects);
+        report::objects(&comparisons).into_iter().chain(far).for_each(|object| println!("{object}"));
     } else {
-        print!("{}", report::table(&comparisons));
+        let far = far.as_ref().map(FarAway::sentences).unwrap_or_default();
+        print!("{}{far}", report::table(&comparisons));
     }
     Ok(())
+}
+
+/// The figures that the design names for a settlement.
+async fn settle(flags: &BenchFlags) -> Result<(Vec<report::Comparison>, Option<FarAway>), BenchError> {
+    let comparisons = transfer(flags, &[false, true], &[64]).await?;
+    let far = match flags.measures_ours() {
+        true => Some(super::settle::far_away(&flags.folder(), flags.seconds, &progress).await?),
+        false => None,
+    };
+    Ok((comparisons, far))
 }
 
 async fn idle(flags: &IdleFlags, json: bool) -> Result<(), BenchError> {
@@ -287,7 +303,11 @@ fn postgres<'a>(cluster: &'a Cluster, script: Script, flags: &BenchFlags, client
     Contender { side, clients: load.clients, take: Box::new(move || script.run(cluster, load).boxed()) }
 }
 
-async fn transfer(flags: &BenchFlags) -> Result<Vec<report::Comparison>, BenchError> {
+async fn transfer(
+    flags: &BenchFlags,
+    hot: &[bool],
+    clients: &[usize],
+) -> Result<Vec<report::Comparison>, BenchError> {
     let folder = flags.folder();
     let clusters = Clusters::start(flags).await?;
     let domains = match flags.measures_ours() {
@@ -301,14 +321,16 @@ async fn transfer(flags: &BenchFlags) -> Result<Vec<report::Comparison>, BenchEr
         false => None,
     };
     let mut comparisons = Vec::new();
-    for clients in flags.wanted(&[1, 64, 256]) {
-        for reference in clusters.contenders(flags, clients) {
+    let cases = hot.iter().flat_map(|hot| flags.wanted(clients).into_iter().map(move |clients| (*hot, clients)));
+    for (hot, clients) in cases {
+        for reference in clusters.contenders(flags, clients, hot) {
             let ours = domains.as_ref().map(|(payer, payee)| {
                 let load = flags.load(clients);
-                let take = move || async move { drive(&Transfers { payer, payee }, load).await }.boxed();
+                let take = move || async move { drive(&Transfers { payer, payee, hot }, load).await }.boxed();
                 Contender { side: "comity, 2 domains".to_owned(), clients, take: Box::new(take) }
             });
-            let contest = Contest { case: "transfer".to_owned(), ours, reference };
+            let case = if hot { "transfer, hot account" } else { "transfer" }.to_owned();
+            let contest = Contest { case, ours, reference };
             comparisons.push(contest.hold(flags.rounds as usize, &progress).await?);
         }
     }
@@ -336,14 +358,14 @@ impl Clusters {
     }
 
     /// Each way to be safe; `None` once when there is nothing to compare with.
-    fn contenders(&self, flags: &BenchFlags, clients: usize) -> Vec<Option<Contender<'_>>> {
+    fn contenders(&self, flags: &BenchFlags, clients: usize, hot: bool) -> Vec<Option<Contender<'_>>> {
         use super::postgres::{Protocol, TwoClusters};
         let Some((payer, payee)) = &self.pair else { return vec![None] };
         let load = flags.load(clients.min(POSTGRES_CLIENTS_MAX));
         let contender = |(name, protocol): (&str, Protocol)| Contender {
             side: format!("2 x postgresql {}, {name}", payer.version()),
             clients: load.clients,
-            take: Box::new(move || async move { drive(&TwoClusters { payer, payee, protocol }, load).await }.boxed()),
+            take: Box::new(move || async move { drive(&TwoClusters { payer, payee, protocol, hot }, load).await }.boxed()),
         };
         let both = [("durable decision", Protocol::Logged), ("last agent", Protocol::LastAgent)];
         both.map(contender).map(Some).into()
@@ -370,7 +392,7 @@ impl Clusters {
         Ok(Clusters {})
     }
 
-    fn contenders(&self, _flags: &BenchFlags, _clients: usize) -> Vec<Option<Contender<'_>>> {
+    fn contenders(&self, _flags: &BenchFlags, _clients: usize, _hot: bool) -> Vec<Option<Contender<'_>>> {
         vec![None]
     }
 

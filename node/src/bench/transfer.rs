@@ -24,10 +24,12 @@ use tokio::sync::{broadcast::error::RecvError, oneshot};
 /// A transfer that is not closed by then counts as failed; the ledger will still end it.
 const CLOSED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Transfers from many agents of one domain to many of another.
+/// Transfers from many agents of one domain to many of another, or to one.
 pub(super) struct Transfers<'a> {
     pub(super) payer: &'a BenchDomain,
     pub(super) payee: &'a BenchDomain,
+    /// All pay one account.
+    pub(super) hot: bool,
 }
 
 impl Target for Transfers<'_> {
@@ -51,10 +53,10 @@ impl Transfers<'_> {
         let leader = self.payer.leader()?;
         let closings = Closings::watch(&leader);
         let payers = self.payer.agents(count, true).await?;
-        let payees = self.payee.agents(count, false).await?;
+        let payees = self.payee.agents(if self.hot { 1 } else { count }, false).await?;
         let memo = Memo::new("").map_err(|e| BenchError::new("writing a memo", e.to_string()))?;
         let mut senders = Vec::new();
-        for (payer, payee) in payers.into_iter().zip(payees) {
+        for (payer, payee) in payers.into_iter().zip(payees.iter().cycle()) {
             let agent = payee.agent_id().ok_or_else(|| BenchError::new("choosing a payee", "it is no agent"))?;
             senders.push(Sender {
                 node: leader.clone(),

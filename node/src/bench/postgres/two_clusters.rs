@@ -30,6 +30,8 @@ pub struct TwoClusters<'a> {
     pub payee: &'a Cluster,
     /// How they agree.
     pub protocol: Protocol,
+    /// All pay one account.
+    pub hot: bool,
 }
 
 impl Target for TwoClusters<'_> {
@@ -42,7 +44,7 @@ impl Target for TwoClusters<'_> {
             let payee = Side::connect(self.payee.port()).await?;
             let decide = payer.prepare("INSERT INTO decisions(gid, outcome) VALUES ($1, 'commit')").await?;
             let debit_and_decide = payer.prepare("SELECT debit_and_decide($1::text, $2::bigint, $3::bigint)").await?;
-            pairs.push(Pair { payer, payee, decide, debit_and_decide, protocol: self.protocol });
+            pairs.push(Pair { payer, payee, decide, debit_and_decide, protocol: self.protocol, hot: self.hot });
         }
         Ok(pairs)
     }
@@ -60,11 +62,15 @@ pub struct Pair {
     decide: Statement,
     debit_and_decide: Statement,
     protocol: Protocol,
+    hot: bool,
 }
 
 impl Client for Pair {
     async fn call(&mut self) -> Result<u64, BenchError> {
-        let order = Order::random();
+        let mut order = Order::random();
+        if self.hot {
+            order.to = 1;
+        }
         let done = match self.protocol {
             Protocol::Logged => self.logged(&order).await,
             Protocol::LastAgent => self.last_agent(&order).await,
