@@ -4,7 +4,7 @@
 
 use comity_runtime::{Abort, BoxFuture, BoxTimer, World};
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -59,11 +59,16 @@ impl World for TokioWorld {
 }
 
 /// Makes the current tokio runtime the world of this process. Later calls change nothing.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn install_tokio() {
+    comity_runtime::install(world_of(tokio::runtime::Handle::current()));
+}
+
+/// The world of one runtime. All of a process read one clock, so that their times can be compared.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+pub(crate) fn world_of(handle: tokio::runtime::Handle) -> Arc<dyn World> {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let world = TokioWorld { handle: tokio::runtime::Handle::current(), origin: Instant::now(), cores };
-    comity_runtime::install(Arc::new(world));
+    Arc::new(TokioWorld { handle, origin: *ORIGIN.get_or_init(Instant::now), cores })
 }
 
 /// A runtime fit for a node: as many workers as cores, at most four (a node is not a web farm), few blocking threads.
@@ -84,7 +89,6 @@ pub fn build() -> std::io::Result<tokio::runtime::Runtime> {
 /// The world of all unit tests of this process, and the one runtime behind it: a world is installed once.
 #[cfg(test)]
 pub(crate) fn tests_world() -> &'static tokio::runtime::Runtime {
-    use std::sync::OnceLock;
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let runtime = build().expect("threads for tests");

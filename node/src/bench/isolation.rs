@@ -2,6 +2,7 @@
 
 use super::{
     BenchError,
+    apart::Apart,
     domain::BenchDomain,
     driver::{Figure, Load, drive},
     escrow::Escrows,
@@ -32,8 +33,9 @@ const FLOOD_PER_SECOND: u64 = 10_000;
 const WORDS: usize = 4_096;
 /// Callers that flood: more than one link has places for.
 const MOUTHS: u64 = 128;
-/// Payments under way to the silent partner.
-const WAITING: usize = 16;
+/// Who pays the partner meanwhile, and how often each.
+const PAYERS: usize = 16;
+const PAY_EVERY: Duration = Duration::from_millis(200);
 
 /// How the partner behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub(super) struct Isolation {
     figures: [Vec<Figure>; 3],
     /// Messages a second that really left the flooder.
     flood_per_second: f64,
+    /// Whether the partner had cores of its own.
+    separated: bool,
 }
 
 /// Measures in turns: well, silent, flooding, well, ...
@@ -68,17 +72,22 @@ pub(super) async fn measure(
     (seconds, rounds): (u64, u64),
     progress: &dyn Fn(String),
 ) -> Result<Isolation, BenchError> {
+    let apart = Apart::start()?;
     let alpha = BenchDomain::start(folder, "alpha", 1, &[]).await?;
-    let beta = BenchDomain::start(folder, "beta", 1, alpha.addresses()).await?;
+    let (place, neighbours) = (folder.to_owned(), alpha.addresses().to_owned());
+    let beta = apart.run(async move { BenchDomain::start(&place, "beta", 1, &neighbours).await }).await?;
     alpha.trust(&beta).await?;
     beta.trust(&alpha).await?;
+    // The same in every phase: what they cost is no partner's fault.
+    let paying = pay(&alpha, &beta).await?;
     let words = words(&beta, &alpha)?;
-    let mut isolation = Isolation { figures: Default::default(), flood_per_second: 0.0 };
+    let mut isolation =
+        Isolation { figures: Default::default(), flood_per_second: 0.0, separated: apart.is_separated() };
     let (mut said, mut flooded_s) = (0, 0);
     for round in 1..=rounds {
         for (partner, figures) in Partner::ALL.into_iter().zip(&mut isolation.figures) {
             let load = Load { clients: CLIENTS, warm_up: Duration::from_secs(1), window: Duration::from_secs(seconds) };
-            let trouble = Trouble::begin(partner, &alpha, &beta, &words).await?;
+            let trouble = Trouble::begin(partner, (&alpha, &beta), &words, &apart)?;
             let figure = drive(&Escrows { domain: &alpha, per_call: 1, hot: false }, load).await;
             said += trouble.end().await;
             flooded_s += if partner == Partner::Flooding { seconds + 1 } else { 0 };
@@ -92,7 +101,12 @@ pub(super) async fn measure(
         }
     }
     isolation.flood_per_second = said as f64 / flooded_s.max(1) as f64;
-    beta.stop().await;
+    paying.store(false, Ordering::Relaxed);
+    let stopping = async move {
+        beta.stop().await;
+        Ok(())
+    };
+    apart.run(stopping).await?;
     alpha.stop().await;
     Ok(isolation)
 }
@@ -119,34 +133,31 @@ struct Trouble {
     stop: Arc<AtomicBool>,
     said: Arc<AtomicU64>,
     mended: Option<Arc<Node>>,
-    tasks: Vec<comity_runtime::JoinHandle<()>>,
+    tasks: Vec<tokio::task::AbortHandle>,
 }
 
 impl Trouble {
-    async fn begin(
+    fn begin(
         partner: Partner,
-        alpha: &BenchDomain,
-        beta: &BenchDomain,
+        (alpha, beta): (&BenchDomain, &BenchDomain),
         words: &Arc<[Bytes]>,
+        apart: &Apart,
     ) -> Result<Trouble, BenchError> {
         let (stop, said) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut trouble = Trouble { stop: stop.clone(), said: said.clone(), mended: None, tasks: Vec::new() };
-        let target = alpha.asset().issuer;
+        let (target, node) = (alpha.asset().issuer, beta.leader()?);
         match partner {
             Partner::Well => {}
             Partner::Silent => {
-                let node = beta.leader()?;
                 // Connected, and never an answer.
                 node.mesh().serve(Class::Settlement, Arc::new(|_, _| Box::pin(std::future::pending())));
                 trouble.mended = Some(node);
-                trouble.tasks.push(pay_a_silent_partner(alpha, beta, stop).await?);
             }
             Partner::Flooding => {
-                let node = beta.leader()?;
                 for mouth in 0..MOUTHS {
                     let (node, words, stop, said) = (node.clone(), words.clone(), stop.clone(), said.clone());
                     let every = Duration::from_micros(1_000_000 * MOUTHS / FLOOD_PER_SECOND);
-                    trouble.tasks.push(comity_runtime::spawn(async move {
+                    trouble.tasks.extend(apart.start_task(async move {
                         let mut next = mouth as usize * 31;
                         let mut at = comity_runtime::now();
                         while !stop.load(Ordering::Relaxed) {
@@ -167,7 +178,7 @@ impl Trouble {
     /// Ends it; how many messages were said.
     async fn end(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.tasks.iter().for_each(comity_runtime::JoinHandle::abort);
+        self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
         if let Some(node) = self.mended {
             node.serve_settlement();
             // What was begun meanwhile ends before the next figure.
@@ -177,24 +188,20 @@ impl Trouble {
     }
 }
 
-/// A few payments are always under way to somebody who does not answer.
-async fn pay_a_silent_partner(
-    payer: &BenchDomain,
-    payee: &BenchDomain,
-    stop: Arc<AtomicBool>,
-) -> Result<comity_runtime::JoinHandle<()>, BenchError> {
-    let senders = Transfers { payer, payee, hot: false }.unconnected(WAITING).await?;
-    Ok(comity_runtime::spawn(async move {
-        for mut sender in senders {
-            let stop = stop.clone();
-            comity_runtime::spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    sender.begin().await;
-                    comity_runtime::sleep(Duration::from_millis(200)).await;
-                }
-            });
-        }
-    }))
+/// A few payments to the partner are always under way, answered or not, until the switch is off.
+async fn pay(payer: &BenchDomain, payee: &BenchDomain) -> Result<Arc<AtomicBool>, BenchError> {
+    let senders = Transfers { payer, payee, hot: false }.unconnected(PAYERS).await?;
+    let on = Arc::new(AtomicBool::new(true));
+    for mut sender in senders {
+        let on = on.clone();
+        comity_runtime::spawn(async move {
+            while on.load(Ordering::Relaxed) {
+                sender.begin().await;
+                comity_runtime::sleep(PAY_EVERY).await;
+            }
+        });
+    }
+    Ok(on)
 }
 
 impl Isolation {
@@ -216,7 +223,7 @@ impl Isolation {
                 self.figures[partner as usize].iter().map(|figure| figure.p99_us as f64 / 1e3).collect();
             (partner.name().to_owned(), json!({ "p99_ms": self.p99_us(partner) as f64 / 1e3, "rounds_p99_ms": rounds }))
         });
-        json!({ "bench": "isolation", "flood_per_second": self.flood_per_second,
+        json!({ "bench": "isolation", "flood_per_second": self.flood_per_second, "own_cores": self.separated,
             "partner": all.collect::<serde_json::Map<_, _>>() })
     }
 
@@ -228,8 +235,9 @@ impl Isolation {
         };
         let calls: u64 = self.figures.iter().flatten().map(|figure| figure.operations).sum();
         let flood = format!("partner says {:.0} useless words a second", self.flood_per_second);
+        let place = if self.separated { "on cores of its own" } else { "on the same cores" };
         format!(
-            "local escrows, {CLIENTS} clients, {calls} calls; bad partner on the same machine\n{:<44} p99 {:>6.2} ms\n{}{}",
+            "local escrows, {CLIENTS} clients, {calls} calls, {PAYERS} pay the partner; it runs {place}\n{:<44} p99 {:>6.2} ms\n{}{}",
             "partner well",
             ms(Partner::Well),
             line(Partner::Silent, "partner connected and silent"),

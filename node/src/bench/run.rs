@@ -303,11 +303,7 @@ fn postgres<'a>(cluster: &'a Cluster, script: Script, flags: &BenchFlags, client
     Contender { side, clients: load.clients, take: Box::new(move || script.run(cluster, load).boxed()) }
 }
 
-async fn transfer(
-    flags: &BenchFlags,
-    hot: &[bool],
-    clients: &[usize],
-) -> Result<Vec<report::Comparison>, BenchError> {
+async fn transfer(flags: &BenchFlags, hot: &[bool], clients: &[usize]) -> Result<Vec<report::Comparison>, BenchError> {
     let folder = flags.folder();
     let clusters = Clusters::start(flags).await?;
     let domains = match flags.measures_ours() {
@@ -365,7 +361,9 @@ impl Clusters {
         let contender = |(name, protocol): (&str, Protocol)| Contender {
             side: format!("2 x postgresql {}, {name}", payer.version()),
             clients: load.clients,
-            take: Box::new(move || async move { drive(&TwoClusters { payer, payee, protocol, hot }, load).await }.boxed()),
+            take: Box::new(move || {
+                async move { drive(&TwoClusters { payer, payee, protocol, hot }, load).await }.boxed()
+            }),
         };
         let both = [("durable decision", Protocol::Logged), ("last agent", Protocol::LastAgent)];
         both.map(contender).map(Some).into()
