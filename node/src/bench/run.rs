@@ -111,7 +111,7 @@ impl BenchFlags {
     }
 
     pub(super) fn folder(&self) -> PathBuf {
-        self.dir.clone().unwrap_or_else(std::env::temp_dir)
+        place(self.dir.as_ref())
     }
 
     fn measures_ours(&self) -> bool {
@@ -184,36 +184,35 @@ async fn settle(flags: &BenchFlags) -> Result<(Vec<report::Comparison>, Option<F
 }
 
 async fn idle(flags: &IdleFlags, json: bool) -> Result<(), BenchError> {
-    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let idle = super::idle::watch(&folder, flags.seconds).await?;
-    if json {
-        println!("{}", idle.document());
-    } else {
-        println!("{}", idle.sentence());
-    }
+    let idle = super::idle::watch(&place(flags.dir.as_ref()), flags.seconds).await?;
+    show(json, &idle.document(), &idle.sentence());
     Ok(())
 }
 
 async fn card(flags: &CardFlags, json: bool) -> Result<(), BenchError> {
-    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let polls = super::card::poll(&folder, flags.polls).await?;
-    if json {
-        println!("{}", polls.document());
-    } else {
-        println!("{}", polls.sentence());
-    }
+    let polls = super::card::poll(&place(flags.dir.as_ref()), flags.polls).await?;
+    show(json, &polls.document(), &polls.sentence());
     Ok(())
 }
 
 async fn isolation(flags: &IsolationFlags, json: bool) -> Result<(), BenchError> {
-    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let measured = super::isolation::measure(&folder, (flags.seconds, flags.rounds), &progress).await?;
-    if json {
-        println!("{}", measured.document());
-    } else {
-        print!("{}", measured.sentences());
-    }
+    let length = (flags.seconds, flags.rounds);
+    let measured = super::isolation::measure(&place(flags.dir.as_ref()), length, &progress).await?;
+    show(json, &measured.document(), measured.sentences().trim_end());
     Ok(())
+}
+
+/// Where disks go.
+fn place(named: Option<&PathBuf>) -> PathBuf {
+    named.cloned().unwrap_or_else(std::env::temp_dir)
+}
+
+fn show(json: bool, document: &serde_json::Value, words: &str) {
+    if json {
+        println!("{document}");
+    } else {
+        println!("{words}");
+    }
 }
 
 fn progress(line: String) {

@@ -98,18 +98,24 @@ fn a_failed_flush_fails_the_commit_and_all_later_ones() {
     assert_eq!(rounds(&open(&crashed)), 1);
 }
 
+/// One round is durable; the flush of a second one failed, and the process was started again.
+fn after_a_failed_flush() -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let database = open(&disk);
+    commit(&database, 0).unwrap();
+    disk.fail_next_syncs(1);
+    assert!(commit(&database, 1).is_err());
+    drop(database);
+    disk.restart_process();
+    disk
+}
+
 /// The kernel forgets that the pages of a failed flush are dirty; the next process reads them, builds on them, flushes
 /// with success, and loses them with the power.
 #[test]
 fn what_a_failed_flush_left_in_memory_is_written_anew_before_anybody_builds_on_it() {
     for later in 0..3 {
-        let disk = MemoryDisk::new();
-        let database = open(&disk);
-        commit(&database, 0).unwrap();
-        disk.fail_next_syncs(1);
-        assert!(commit(&database, 1).is_err());
-        drop(database);
-        disk.restart_process();
+        let disk = after_a_failed_flush();
         let database = open(&disk);
         let found = rounds(&database);
         (found..found + later).for_each(|round| commit(&database, round).unwrap());
@@ -124,13 +130,7 @@ fn what_a_failed_flush_left_in_memory_is_written_anew_before_anybody_builds_on_i
 #[test]
 fn a_cut_while_a_file_is_written_anew_loses_no_acknowledged_commit() {
     for operations in 0u64.. {
-        let disk = MemoryDisk::new();
-        let database = open(&disk);
-        commit(&database, 0).unwrap();
-        disk.fail_next_syncs(1);
-        assert!(commit(&database, 1).is_err());
-        drop(database);
-        disk.restart_process();
+        let disk = after_a_failed_flush();
         disk.cut_power_after(operations);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let opened = RedbDisk::open(&shared, "events.redb").is_ok();
