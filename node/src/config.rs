@@ -48,6 +48,9 @@ pub struct Config {
     /// Seconds after which the domain card is signed again for its figures; 0 makes no card.
     #[serde(default = "card_default")]
     pub card_every_s: u64,
+    /// The HTTPS door; without it there is the one for this machine alone (`http`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<Https>,
     /// The voters with which the domain is founded; empty for a domain of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub founders: Vec<Founder>,
@@ -117,6 +120,37 @@ impl Default for LogSizes {
     }
 }
 
+/// The same API for other machines, over TLS with an X.509-SVID.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Https {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Host names and addresses by which clients call it, besides the address itself.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// How long one SVID holds, seconds; the next one is made at half of it.
+    #[serde(default = "svid_life_default")]
+    pub svid_life_s: u64,
+}
+
+/// What SPIFFE's own server uses by default.
+const SVID_LIFE_S: u64 = 3_600;
+
+const fn svid_life_default() -> u64 {
+    SVID_LIFE_S
+}
+
+impl Https {
+    /// Everything by which clients call it.
+    pub fn names(&self) -> Vec<String> {
+        let ip = self.listen.ip();
+        let own = (!ip.is_unspecified()).then(|| ip.to_string());
+        let local = ip.is_loopback().then(|| "localhost".to_owned());
+        own.into_iter().chain(local).chain(self.names.iter().cloned()).collect()
+    }
+}
+
 /// A voter of a new domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +176,7 @@ impl Config {
             witness_every_s: WITNESS_EVERY_S,
             drift_quarantine: true,
             card_every_s: CARD_EVERY_S,
+            https: None,
             founders: Vec::new(),
         }
     }
@@ -176,6 +211,10 @@ impl Config {
                     raft.heartbeat_ms, raft.election_min_ms, raft.election_max_ms
                 ),
             ));
+        }
+        if let Some(https) = self.https.as_ref().filter(|https| !(10..=86_400).contains(&https.svid_life_s)) {
+            let rule = format!("[https] needs svid_life_s from 10 to 86400, not {}", https.svid_life_s);
+            return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}")));
         }
         let log = self.log;
         if !(4 << 10..=1 << 30).contains(&log.segment_bytes) || log.snapshot_every == 0 || log.keep_entries == 0 {
@@ -234,6 +273,18 @@ mod tests {
         let small = LogSizes { segment_bytes: 4096, snapshot_every: 1, keep_entries: 1 };
         let config = Config { log: small, ..alone() };
         assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
+    }
+
+    #[test]
+    fn an_https_door_has_names_and_lives_of_certificates_within_bounds() {
+        let text = |more: &str| format!("{}\n[https]\nlisten = \"127.0.0.1:7443\"\n{more}", alone().to_text());
+        let https = Config::parse(&text("names = [\"acme.example\"]")).unwrap().https.unwrap();
+        assert_eq!(https.names(), ["127.0.0.1", "localhost", "acme.example"]);
+        let open = Https { listen: "0.0.0.0:7443".parse().unwrap(), ..https };
+        assert_eq!(open.names(), ["acme.example"]);
+        for life in [9, 86_401] {
+            assert_eq!(Config::parse(&text(&format!("svid_life_s = {life}"))).unwrap_err().code, "bad_config");
+        }
     }
 
     #[test]

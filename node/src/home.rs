@@ -7,6 +7,7 @@
 //! | `card.toml` | what the operator adds to the domain card | |
 //! | `node.key` | the node's identity | yes |
 //! | `node.cert` | certificate by the domain | |
+//! | `node.x509` | the same in X.509, and the domain's authority, for the HTTPS door | |
 //! | `domain.pub` | the domain's root key | |
 //! | `roster` | the roster known at the start | |
 //! | `genesis` | founding node only | |

@@ -30,6 +30,7 @@ pub mod service;
 mod serving;
 pub mod settle;
 pub mod signer;
+pub mod spiffe;
 pub mod storage;
 pub mod tasks;
 pub mod telemetry;

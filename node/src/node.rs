@@ -17,6 +17,7 @@ use crate::{
     },
     settle::{budget::Budgets, outbox},
     signer::Signer,
+    spiffe::current::Svids,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::desk::Desk,
     witness::{self, Memory},
@@ -61,6 +62,7 @@ pub struct Node {
     drifts: Drifts,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
+    svids: Svids,
     revoked: Mutex<Revoked>,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
@@ -145,6 +147,7 @@ impl Node {
             budgets: Budgets::default(),
             drifts: Drifts::default(),
             certificate,
+            svids: Svids::default(),
             revoked,
             disk,
             _data: data,
@@ -237,6 +240,16 @@ impl Node {
     /// Certificates that their domains have taken back.
     pub(crate) fn revoked(&self) -> &Mutex<Revoked> {
         &self.revoked
+    }
+
+    /// What it shows of SPIFFE.
+    pub(crate) fn svids(&self) -> &Svids {
+        &self.svids
+    }
+
+    /// The envelope of the certificate in use.
+    pub(crate) fn certificate(&self) -> Bytes {
+        self.certificate.lock().clone()
     }
 
     /// Shows another certificate of the same node from now on, to every neighbour at once.
@@ -430,7 +443,7 @@ async fn watch_trust(node: Arc<Node>) {
         }
         if let Some(roster) = roster.filter(|roster| *roster != shown.1) {
             shown.1 = roster.clone();
-            let certificate = node.certificate.lock().clone();
+            let certificate = node.certificate();
             node.mesh.set_identity(Identity { domain: Some(node.domain()), certificate, roster }).await;
         }
         // Whatever was applied may have been a treaty; a lagging listener looks at the next tick.

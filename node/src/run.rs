@@ -4,6 +4,7 @@ use crate::{
     http,
     node::Node,
     service::error::{Kind, ServiceError},
+    spiffe::current,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -20,6 +21,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub async fn until_asked_to_stop(node: Arc<Node>) -> Result<(), ServiceError> {
     let listener = http::listen(node.home().config.http).await?;
     let (stop, mut stopped) = watch::channel(false);
+    if let Some(https) = node.home().config.https.clone() {
+        let mut stopped = stopped.clone();
+        let stop = async move {
+            // The sender lives until the end of the node.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        // The first certificate before the first client, where the root key or a file gives one.
+        let _tried_again_by_the_tender = current::renew(&node, &https).await;
+        http::serve_tls(node.clone(), &https, stop).await?;
+        comity_runtime::spawn(current::tend(node.clone(), https));
+    }
     let serving = comity_runtime::spawn(http::serve(listener, node.clone(), async move {
         // The sender lives until the end of this function.
         let _ = stopped.wait_for(|stop| *stop).await;

@@ -82,6 +82,9 @@ impl Node {
                 }
                 Ok(relay::record(self, envelope).await.encode())
             }
+            Ok(Question::Bundle) => crate::service::federation::own_bundle(self)
+                .map(|bundle| Answer::Document(bundle.into()).encode())
+                .map_err(|error| Refusal(error.code)),
             Ok(about_checkpoints) => {
                 witness::answer(self, caller, about_checkpoints).await.map(|answer| answer.encode())
             }

@@ -27,6 +27,8 @@ pub enum Question {
     Seen(Bytes),
     /// An equivocation document.
     Accusation(Bytes),
+    /// The SPIFFE bundle of your domain.
+    Bundle,
 }
 
 /// The answer to one question.
@@ -40,7 +42,7 @@ pub enum Answer {
     Refused(u16),
     /// There is no receipt.
     NotNow(NotNow),
-    /// A checkpoint or extension document.
+    /// A checkpoint or extension document, or a SPIFFE bundle, as was asked for.
     Document(Bytes),
     /// My log has only so many events yet.
     Behind(u64),

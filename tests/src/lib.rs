@@ -16,6 +16,7 @@ pub mod pair;
 pub mod process;
 pub mod single;
 pub mod slowness;
+pub mod tls;
 
 use std::{
     sync::OnceLock,

@@ -30,6 +30,9 @@ pub struct Cli {
     /// The node to talk to. Default: the address in the data directory's configuration.
     #[arg(long, global = true, env = "COMITY_API", value_name = "URL")]
     pub api: Option<String>,
+    /// The SPIFFE bundle of the domain behind an https address. Default: that of the node in the data directory.
+    #[arg(long, global = true, env = "COMITY_BUNDLE", value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
     /// Machine-readable output with a stable schema.
     #[arg(long, global = true)]
     pub json: bool,

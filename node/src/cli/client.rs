@@ -3,7 +3,8 @@
 use crate::service::error::{Changed, Kind, ServiceError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// A node's API with a token.
 #[derive(Clone)]
@@ -16,13 +17,27 @@ pub struct Client {
 impl Client {
     /// `base` such as `http://127.0.0.1:7400`.
     pub fn new(base: impl Into<String>, token: impl Into<String>) -> Client {
+        Client::with(base.into(), token.into(), None)
+    }
+
+    /// `base` such as `https://node.acme.example:7443`; the door must prove itself under this authority and no other.
+    pub fn secure(base: impl Into<String>, token: impl Into<String>, authority: &[u8]) -> Client {
+        let roots = RootCerts::new_with_certs(&[Certificate::from_der(authority).to_owned()]);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider);
+        Client::with(base.into(), token.into(), Some(tls.build()))
+    }
+
+    fn with(base: String, token: String, tls: Option<TlsConfig>) -> Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(70)))
-            .timeout_connect(Some(Duration::from_secs(2)))
-            .build();
-        let base = base.into().trim_end_matches('/').to_owned();
-        Client { agent: config.into(), base, token: token.into() }
+            .timeout_connect(Some(Duration::from_secs(2)));
+        let config = match tls {
+            Some(tls) => config.tls_config(tls).build(),
+            None => config.build(),
+        };
+        Client { agent: config.into(), base: base.trim_end_matches('/').to_owned(), token }
     }
 
     /// The same node with another token.

@@ -6,6 +6,7 @@ use crate::{
     home,
     service::error::{Kind, ServiceError},
     signer::{SignedBatch, Signer},
+    spiffe,
     storage::files,
 };
 use comity_proto::{
@@ -16,7 +17,7 @@ use comity_proto::{
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A command's surroundings.
 pub struct Context {
@@ -104,12 +105,11 @@ impl Context {
             Ok(token) => token,
             Err(_) => home::operator_token(&data)?,
         };
-        Ok(Context {
-            output: Output { json: cli.json },
-            client: Client::new(base, token),
-            wallet: Wallet::of(&data),
-            data,
-        })
+        let client = match base.starts_with("https://") {
+            true => Client::secure(base, token, &authority(cli.bundle.as_deref(), &data)?),
+            false => Client::new(base, token),
+        };
+        Ok(Context { output: Output { json: cli.json }, client, wallet: Wallet::of(&data), data })
     }
 
     /// The domain behind the node.
@@ -195,7 +195,24 @@ pub fn submit(client: &Client, batch: &SignedBatch) -> Result<Value, ServiceErro
     }
 }
 
-fn configured(data: &std::path::Path) -> Result<Config, ServiceError> {
+/// The authority that an HTTPS door must prove itself under: of the bundle that was named, else of the domain whose node
+/// lives in this data directory.
+fn authority(bundle: Option<&Path>, data: &Path) -> Result<Vec<u8>, ServiceError> {
+    let unknown = |detail: String| {
+        let next = "name its bundle with --bundle: comity keyring bundle makes one at a node of that domain";
+        ServiceError::new(Kind::BadInput, "bundle_missing", detail, next)
+    };
+    let read = |path: &Path| files::read(path).map_err(|error| unknown(error.to_string()));
+    if let Some(path) = bundle {
+        let bytes = read(path)?.ok_or_else(|| unknown(format!("there is no file {}", path.display())))?;
+        return spiffe::bundle::read(&bytes).map(|authority| authority.to_vec());
+    }
+    let path = data.join(spiffe::CHAIN_FILE);
+    let chain = read(&path)?.and_then(|text| spiffe::chain::Chain::parse(&text));
+    chain.map(|chain| chain.domain.to_vec()).ok_or_else(|| unknown(format!("no authority in {}", path.display())))
+}
+
+fn configured(data: &Path) -> Result<Config, ServiceError> {
     let text = files::read(&data.join(CONFIG_FILE)).ok().flatten().ok_or_else(|| {
         ServiceError::new(
             Kind::NotFound,

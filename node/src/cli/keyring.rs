@@ -57,6 +57,8 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
             Certificates::of(&dir)?.retire()?;
             show(&dir, output)
         }
+        KeyringCommand::Svid { out, hours } => super::svid::svid(cli, out, *hours),
+        KeyringCommand::Bundle { domain, out } => super::svid::bundle(cli, domain.as_deref(), out.as_deref()),
         KeyringCommand::Revoke { serial, reason, root, passphrase } => {
             if reason.trim().is_empty() {
                 return Err(ServiceError::bad_input("reason_missing", "say why: it is logged"));

@@ -16,6 +16,7 @@ mod money;
 mod node;
 pub mod output;
 mod peer;
+mod svid;
 pub mod wallet;
 mod witness;
 

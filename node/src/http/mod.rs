@@ -1,4 +1,4 @@
-//! The native REST API on localhost: view types and routes over `service`, no rule of its own.
+//! The native REST API, on localhost and for other machines over HTTPS (`tls`): view types and routes over `service`, no rule of its own.
 //!
 //! Limits come before work: bodies, slow clients and request counts are bounded here, everything else in `service`.
 
@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod drift;
 mod exports;
+mod federation;
 mod licences;
 mod peers;
 pub mod problem;
@@ -14,6 +15,7 @@ mod registry;
 mod routes;
 mod stopping;
 mod tasks;
+mod tls;
 mod verdicts;
 
 use crate::{
@@ -28,6 +30,8 @@ use axum::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
+
+pub(crate) use tls::serve as serve_tls;
 
 /// Longest request body, bytes: a task of full length in base64, and its envelope.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;

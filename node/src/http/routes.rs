@@ -58,6 +58,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .merge(super::peers::all())
         .merge(super::registry::all())
         .merge(super::exports::all())
+        .merge(super::federation::all())
         .merge(super::licences::all())
         .merge(super::tasks::all())
 }

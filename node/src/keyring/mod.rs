@@ -10,7 +10,8 @@
 //! network: a node writes a request, the other machine answers with a certificate, both are short texts ([`request`]). A
 //! node whose root key is sealed starts without a passphrase too: it runs, and refuses what only the root key can sign.
 //!
-//! Absent: another node key under the same place, another root key, certificates for HTTPS.
+//! The same certificates in the form of TLS are made by `spiffe`. Absent: another node key under the same place, another
+//! root key.
 
 pub mod passphrase;
 pub mod renewal;

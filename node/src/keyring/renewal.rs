@@ -7,9 +7,10 @@
 //! retire     node.cert.before is forgotten
 //! ```
 
-use super::request::judge;
+use super::request::{chain, judge};
 use crate::{
     service::error::{Kind, ServiceError},
+    spiffe::CHAIN_NEXT_FILE,
     storage::files::{self, Access},
 };
 use comity_proto::{envelope::Signed as _, identity::NodeCertificate, ids::PublicKey};
@@ -51,6 +52,12 @@ impl Certificates {
     /// As [`judge`].
     pub fn prepare(&self, text: &str, root: &PublicKey, node: &PublicKey, now_ms: u64) -> Result<(), ServiceError> {
         let bytes = judge(text, root, node, &self.in_use, now_ms)?;
+        let serial = NodeCertificate::open(&bytes).map_or(0, |certificate| certificate.get().serial);
+        // First, so that whoever finds the next certificate finds its authority too.
+        if let Some(chain) = chain(text, serial)? {
+            let written = files::write(&self.dir.join(CHAIN_NEXT_FILE), chain.to_text().as_bytes(), Access::Public);
+            written.map_err(|error| unkept(&error))?;
+        }
         files::write(&self.dir.join(NEXT), &bytes, Access::Public).map_err(|error| unkept(&error))
     }
 

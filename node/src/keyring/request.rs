@@ -7,6 +7,7 @@ use crate::{
     founding::{DomainKeys, fresh_key},
     home::voter,
     service::error::{Kind, ServiceError},
+    spiffe::chain::Chain,
 };
 use bytes::Bytes;
 use comity_proto::{
@@ -29,6 +30,11 @@ fn of_text(prefix: &str, text: &str) -> Option<Bytes> {
     BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).ok().map(Bytes::from)
 }
 
+/// What follows it is the same in X.509.
+fn first_line(text: &str) -> &str {
+    text.trim().lines().next().unwrap_or_default()
+}
+
 /// Asks for the next certificate of a node.
 pub fn ask(node: &SecretKey, domain: DomainId, now_ms: u64) -> String {
     let mut nonce = [0; 16];
@@ -44,7 +50,7 @@ pub fn ask(node: &SecretKey, domain: DomainId, now_ms: u64) -> String {
     to_text(REQUEST, &request.seal(node))
 }
 
-/// Certifies what was asked for, with the root key alone. The serial is the time: it counts up without being remembered.
+/// Certifies what was asked for, with the root key alone: a certificate, and the same in X.509. The serial is the time: it counts up without being remembered.
 ///
 /// # Errors
 /// `bad_certificate_request`; `request_of_other_domain`.
@@ -60,7 +66,20 @@ pub fn certify(root: &SecretKey, request: &str, now_ms: u64) -> Result<(String, 
         return Err(ServiceError::new(Kind::Refused, "request_of_other_domain", detail, next));
     }
     let certificate = keys.certify(request.node, voter(), now_ms, now_ms);
-    Ok((to_text(CERTIFICATE, &certificate), request.node))
+    let said = NodeCertificate::open(&certificate).map_err(|_| bad())?;
+    let chain = Chain::of(root, said.get())?;
+    Ok((format!("{}\n{}", to_text(CERTIFICATE, &certificate), chain.to_text()), request.node))
+}
+
+/// The authority in X.509 that was made with a certificate.
+///
+/// # Errors
+/// `bad_certificate` for one that is cut or is of another certificate.
+pub fn chain(text: &str, serial: u64) -> Result<Option<Chain>, ServiceError> {
+    let Some((_, rest)) = text.trim().split_once('\n') else { return Ok(None) };
+    let chain = Chain::parse(rest.as_bytes()).filter(|chain| chain.serial() == Some(serial));
+    let bad = || ServiceError::bad_input("bad_certificate", "the part in X.509 is cut, or is of another certificate");
+    chain.map(Some).ok_or_else(bad)
 }
 
 /// Reads a certificate for this node.
@@ -79,8 +98,8 @@ pub fn judge(
         let next = "write a fresh request with `comity keyring request` and have it certified";
         Err(ServiceError::new(Kind::Refused, code, detail, next))
     };
-    let Some((bytes, certificate)) =
-        of_text(CERTIFICATE, text).and_then(|bytes| Some((bytes.clone(), NodeCertificate::open(&bytes).ok()?)))
+    let Some((bytes, certificate)) = of_text(CERTIFICATE, first_line(text))
+        .and_then(|bytes| Some((bytes.clone(), NodeCertificate::open(&bytes).ok()?)))
     else {
         return no("bad_certificate", "no certificate, or a part of it is missing or changed");
     };
@@ -134,7 +153,13 @@ mod tests {
         assert_eq!(code(judge(&certificate, &root, &key(3), 1, NOW)), "certificate_of_other_node");
         assert_eq!(code(judge(&certificate, &root, &node, 1, NOW + 2 * YEAR_MS)), "certificate_expired");
         assert_eq!(code(judge(&certificate, &root, &node, NOW, NOW)), "certificate_older");
-        assert_eq!(code(judge(&certificate[..certificate.len() - 2], &root, &node, 1, NOW)), "bad_certificate");
+        let line = first_line(&certificate);
+        assert_eq!(code(judge(&line[..line.len() - 2], &root, &node, 1, NOW)), "bad_certificate");
+        // The same in X.509 stands behind it, whole and of the same serial, or not at all.
+        assert!(chain(&certificate, NOW).unwrap().is_some_and(|chain| chain.serial() == Some(NOW)));
+        assert_eq!(chain(line, NOW).unwrap(), None);
+        assert_eq!(chain(&certificate, NOW + 1).unwrap_err().code, "bad_certificate");
+        assert_eq!(chain(&certificate[..certificate.len() - 9], NOW).unwrap_err().code, "bad_certificate");
         assert_eq!(code(judge(&request, &root, &node, 1, NOW)), "bad_certificate");
 
         let refused = |root: &SecretKey, text: &str| certify(root, text, NOW).unwrap_err().code;

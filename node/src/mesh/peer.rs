@@ -28,6 +28,16 @@ pub fn node_key(peer: &PeerId) -> Option<PublicKey> {
     Some(PublicKey(key.try_into().ok()?))
 }
 
+/// The text form of a node key outside of this program: `12D3Koo…`.
+pub fn peer_text(key: &PublicKey) -> Option<String> {
+    peer_id(key).map(|peer| peer.to_string())
+}
+
+/// Reads what [`peer_text`] wrote.
+pub fn key_of_text(text: &str) -> Option<PublicKey> {
+    node_key(&text.parse().ok()?)
+}
+
 /// libp2p's form of a node's secret key.
 pub fn libp2p_keypair(seed: &[u8; 32]) -> Result<identity::Keypair, identity::DecodingError> {
     // The function wipes the copy that it is given.
@@ -45,6 +55,7 @@ mod tests {
         let peer = keypair.public().to_peer_id();
         let key = node_key(&peer).expect("ed25519 keys are inlined");
         assert_eq!(peer_id(&key), Some(peer));
+        assert_eq!(peer_text(&key).and_then(|text| key_of_text(&text)), Some(key));
         assert_eq!(key.as_bytes(), &keypair.public().try_into_ed25519().expect("its kind").to_bytes());
     }
 
@@ -53,5 +64,6 @@ mod tests {
         let digest = libp2p::multihash::Multihash::<64>::wrap(0x12, &[1; 32]).expect("32 bytes fit");
         let peer = PeerId::from_multihash(digest).expect("sha-256 peer ids are valid");
         assert_eq!(node_key(&peer), None);
+        assert_eq!(key_of_text(&peer.to_string()), None);
     }
 }

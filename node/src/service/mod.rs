@@ -8,6 +8,7 @@ pub mod domain;
 pub mod drift;
 pub mod error;
 pub mod exports;
+pub mod federation;
 pub mod keyring;
 pub mod licences;
 pub mod peers;

@@ -24,6 +24,7 @@ impl Question {
             Question::Cosigned(envelope) => WireQuestion::Cosigned(envelope.clone()),
             Question::Seen(document) => WireQuestion::Seen(document.clone()),
             Question::Accusation(document) => WireQuestion::Accusation(document.clone()),
+            Question::Bundle => WireQuestion::Bundle(true),
         };
         wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
     }
@@ -45,6 +46,8 @@ impl Question {
             }
             WireQuestion::Seen(document) => audit_document(document).map(Question::Seen),
             WireQuestion::Accusation(document) => audit_document(document).map(Question::Accusation),
+            WireQuestion::Bundle(true) => Ok(Question::Bundle),
+            WireQuestion::Bundle(false) => Err(Reject::WrongKind { field: "bundle" }),
         }
     }
 }

@@ -27,11 +27,13 @@ pub(crate) fn question() -> Kind {
         ("cosigned", Question::Cosigned(s::cosignature().seal(&secret(s::NODE))).encode()),
         ("seen", Question::Seen(document(40)).encode()),
         ("accusation", Question::Accusation(document(40)).encode()),
+        ("bundle", Question::Bundle.encode()),
     ];
     bare("question", again, valid, l::QUESTION_BYTES_MAX + 1).refusing(vec![
         ("seen-too-long", Question::Seen(too_long.clone()).encode(), "too_large", Some("audit_document_bytes")),
         ("accusation-too-long", Question::Accusation(too_long).encode(), "too_large", Some("audit_document_bytes")),
         ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("question")),
+        ("bundle-not-asked-for", Bytes::from_static(&[8, 1, 0x40, 0]), "wrong_kind", Some("bundle")),
         ("version-from-the-future", later.into(), "unknown_version", None),
         ("version-missing", here.slice(2..), "unknown_version", None),
         ("two-kinds", [&here[..], &[0x1a, 0]].concat().into(), "not_canonical", None),

@@ -87,6 +87,11 @@ const ALLOWED: &[Allowed] = &[
             "chacha20poly1305",
             // Canonical JSON (RFC 8785).
             "serde_json_canonicalizer",
+            // HTTPS with X.509-SVIDs.
+            "rcgen",
+            "rustls",
+            "rustls-webpki",
+            "tokio-rustls",
             "directories",
             "ureq",
             "tracing",
@@ -162,6 +167,8 @@ const ALLOWED: &[Allowed] = &[
             "serde_json",
             "tokio",
             "ureq",
+            // A client of the HTTPS door that is not the product's.
+            "rustls",
             "ed25519-dalek",
             "proptest",
             "clap",

@@ -42,6 +42,23 @@ pub enum KeyringCommand {
     Activate,
     /// Forget the certificate before the one in use.
     Retire,
+    /// Make an X.509-SVID of this node for another program (curl, a proxy): certificate, key and bundle into a directory.
+    Svid {
+        /// Into this directory.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How long it holds.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=24))]
+        hours: u32,
+    },
+    /// The SPIFFE bundle of this domain or of a partner.
+    Bundle {
+        /// Nickname or id. Default: this domain.
+        domain: Option<String>,
+        /// Into this file. Default: printed.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Take a certificate back before its end, at a voter: whoever shows it is a stranger to every node of the mesh.
     Revoke {
         /// Its serial.

@@ -1,0 +1,81 @@
+//! What other domains read over HTTPS. Who they are is proved by their SVID, not by a token of this node.
+
+use super::{auth::Caller, tls::Presented};
+use crate::{
+    node::Node,
+    service::{
+        error::ServiceError,
+        federation::{self, CARDS_MAX, Partner, SharedCards},
+    },
+};
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, FromRequestParts, Path, Query, State},
+    http::{HeaderValue, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+use std::sync::Arc;
+
+type App = State<Arc<Node>>;
+
+pub(super) fn all() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/.well-known/spiffe-bundle", get(own_bundle))
+        .route("/api/v1/bundles/{domain}", get(bundle))
+        .route("/api/v1/federation/whoami", get(whoami))
+        .route("/api/v1/federation/agent-cards", get(cards))
+}
+
+/// The domain behind a request. Judged anew each time: what is revoked or suspended ends open connections too.
+struct From(Partner);
+
+impl FromRequestParts<Arc<Node>> for From {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Self::Rejection> {
+        let presented = parts.extensions.get::<ConnectInfo<Presented>>().map(|info| info.0.chain());
+        let chain = presented.filter(|chain| !chain.is_empty()).ok_or_else(|| {
+            let next = "connect over HTTPS with the SVID of a node: comity keyring svid";
+            let detail = "this is for other domains, and no client certificate was presented";
+            ServiceError::new(crate::service::error::Kind::Unauthenticated, "svid_missing", detail, next)
+        })?;
+        let partner = federation::by_svid(node, chain)?;
+        federation::admit(node, &partner)?;
+        Ok(From(partner))
+    }
+}
+
+fn json(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+}
+
+/// Public: an authority is no secret.
+async fn own_bundle(State(node): App) -> Result<Response, ServiceError> {
+    federation::own_bundle(&node).map(json)
+}
+
+async fn bundle(State(node): App, _: Caller, Path(text): Path<String>) -> Result<Response, ServiceError> {
+    federation::bundle_of(&node, super::peers::domain(&text)?).await.map(json)
+}
+
+async fn whoami(From(partner): From) -> Json<Partner> {
+    Json(partner)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    #[serde(default)]
+    since: String,
+    limit: Option<usize>,
+}
+
+async fn cards(
+    State(node): App,
+    From(partner): From,
+    Query(asked): Query<Since>,
+) -> Result<Json<SharedCards>, ServiceError> {
+    federation::cards(&node, &partner.domain, &asked.since, asked.limit.unwrap_or(CARDS_MAX)).map(Json)
+}
