@@ -8,6 +8,8 @@ mod commands;
 mod door;
 #[path = "refusals/full_disk.rs"]
 mod full_disk;
+#[path = "refusals/rules.rs"]
+mod rules;
 #[path = "refusals/start.rs"]
 mod start;
 

@@ -25,6 +25,8 @@ mod marks;
 mod modules;
 #[path = "tidy/readme.rs"]
 mod readme;
+#[path = "tidy/refusals.rs"]
+mod refusals;
 #[path = "tidy/tokens.rs"]
 mod tokens;
 #[path = "tidy/tree.rs"]
