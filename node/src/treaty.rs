@@ -16,6 +16,7 @@ use comity_proto::{
     envelope::Signed as _,
     ids::{DomainId, Hash},
     limits::ENDPOINTS_MAX,
+    planted::{Plant, planted},
     reject::Reject,
     relay::{Answer, NotNow, Receipt},
     text::Endpoint,
@@ -64,7 +65,7 @@ pub(crate) async fn tend(node: Arc<Node>) {
         let endpoints = own_endpoints(&node);
         let owed = node.replica().read_stale(|ledger, _| ledger.treaties_owed(&endpoints));
         said.retain(|peer, _| owed.iter().any(|(other, _)| other == peer));
-        for (peer, push) in owed {
+        for (peer, push) in owed.into_iter().filter(|_| !planted(Plant::TreatyUntold)) {
             if node.mesh().nodes_of(&peer).is_empty() {
                 // Nothing was said: it is due as soon as a node of the peer is here.
                 said.remove(&peer);

@@ -84,6 +84,20 @@ plants! {
     NoRepair = "no-repair";
     /// Every settlement batch leaves a task behind that never ends.
     LeakTask = "leak-task";
+    /// A peer is shown cards that no rule admits it to.
+    ExportBlind = "export-blind";
+    /// What a peer says about the treaty does not bind this side.
+    PeerUnheeded = "peer-unheeded";
+    /// A change of a treaty is kept to oneself.
+    TreatyUntold = "treaty-untold";
+    /// Two decisions for one transfer are no reason to stop.
+    TwoWordsTaken = "two-words-taken";
+    /// A proof against a peer is kept to oneself.
+    ProofUntold = "proof-untold";
+    /// What two treaty partners believe of each other is compared and never differs.
+    DriftBlind = "drift-blind";
+    /// A peer that has drifted is paid like any other.
+    DriftOpen = "drift-open";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

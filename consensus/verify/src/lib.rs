@@ -11,6 +11,7 @@
 //! | [`replay`] | the rules of the books, one event at a time |
 //! | [`export`] | a whole history against its signed checkpoint, and against an older one |
 //! | [`proof`] | one tree extends another, one event is in a tree: short proofs instead of a history |
+//! | [`decisions`] | two signed ends of one transfer as a proof of their own |
 //! | [`verdict`] | one entry for every kind of document; two signed histories as a proof of their own |
 //! | [`wrong`] | every refusal, by name |
 //!
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod decisions;
 pub mod document;
 pub mod export;
 pub mod proof;

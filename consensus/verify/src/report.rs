@@ -91,6 +91,11 @@ impl fmt::Display for Verdict {
                 writeln!(f, "one         {} by voter {}", checkpoint.root, first.signer())?;
                 write!(f, "other       {} by voter {}", second.checkpoint().root, second.signer())
             }
+            Verdict::TwoDecisions(two) => {
+                writeln!(f, "domain      {} decided transfer {} in two ways", two.domain, two.transfer)?;
+                writeln!(f, "commit      signed by voter {}", two.committed_by)?;
+                write!(f, "abort       signed by voter {}", two.aborted_by)
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     chain::{Chain, Judged},
+    decisions::{self, TwoDecisions},
     document::{Extension, Head, Kind, Other, Reader},
     export::{Report, verify_history},
     proof::{self, Refused},
@@ -37,6 +38,8 @@ pub enum Verdict {
         /// The other one.
         second: Judged,
     },
+    /// The domain signed two ends of one transfer.
+    TwoDecisions(TwoDecisions),
 }
 
 /// Judges a document of any kind; `against` is a checkpoint that it must extend.
@@ -44,7 +47,18 @@ pub enum Verdict {
 /// # Errors
 /// The first thing that is wrong: in the head, at an event by its index, or at the end.
 pub fn verify(input: impl Read, against: Option<&Judged>) -> Result<Verdict, Wrong> {
-    let (head, reader) = Reader::open(input)?;
+    let mut name = Vec::with_capacity(decisions::NAME.len());
+    let mut input = input;
+    let length = u64::try_from(decisions::NAME.len()).unwrap_or(u64::MAX);
+    let read = input.by_ref().take(length).read_to_end(&mut name);
+    read.map_err(|error| head_wrong(Rule::Unreadable, error.to_string()))?;
+    if name == decisions::NAME {
+        return match against {
+            Some(_) => Err(head_wrong(Rule::OtherSize, "two decisions prove themselves; nothing is held against them")),
+            None => decisions::verify(input).map(Verdict::TwoDecisions),
+        };
+    }
+    let (head, reader) = Reader::open(name.as_slice().chain(input))?;
     let judged = head.judge()?;
     if head.kind == Kind::Equivocation {
         return verify_equivocation(&head, judged, reader.other()?, against);

@@ -192,6 +192,10 @@ fn view(verdict: &Verdict) -> Value {
             "holds": true, "document": "equivocation", "domain": first.checkpoint().domain,
             "one": view_of(first), "other": view_of(second),
         }),
+        Verdict::TwoDecisions(two) => json!({
+            "holds": true, "document": "two-decisions", "domain": two.domain, "transfer": two.transfer,
+            "committed_by": two.committed_by, "aborted_by": two.aborted_by,
+        }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::belief::Belief;
 use comity_ledger::statement::verify_pair;
+use comity_proto::planted::{Plant, planted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,9 @@ pub type Found = BTreeMap<Component, String>;
 /// Everything in which two beliefs, read at one moment, differ.
 pub(super) fn differences(own: &Belief, theirs: &Belief) -> Found {
     let mut found = Found::new();
+    if planted(Plant::DriftBlind) {
+        return found;
+    }
     let mut differ = |component, words: String| {
         found.entry(component).or_insert(words);
     };

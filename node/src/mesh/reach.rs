@@ -18,6 +18,7 @@ use comity_proto::card::AgentCard;
 use comity_proto::export::Exports;
 use comity_proto::gossip::Repair;
 use comity_proto::ids::{DomainId, PublicKey};
+use comity_proto::planted::{Plant, planted};
 use comity_runtime as runtime;
 use libp2p::PeerId;
 
@@ -36,7 +37,7 @@ pub(super) fn shows(exports: &Exports, own: Option<DomainId>, card: &AgentCard, 
     match to {
         Standing::Own { .. } => true,
         _ if own != Some(card.home) => card.public,
-        Standing::Peer { domain } => exports.shows(domain, card),
+        Standing::Peer { domain } => exports.shows(domain, card) || planted(Plant::ExportBlind),
         Standing::Known { .. } | Standing::Stranger { .. } | Standing::Unjudged => exports.publishes(card),
     }
 }

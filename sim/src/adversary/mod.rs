@@ -3,8 +3,8 @@
 //! It is linked from the crates that the node is made of: its noise, its hellos and its envelopes are real. What it says
 //! is not. It never touches a host of the universe other than over the network.
 //!
-//! Deliberately absent: voters that sign false decisions about transfers that are really in doubt. A domain is trusted
-//! with its own word up to its exposure; that is for proofs of equivocation.
+//! Deliberately absent: voters that sign false decisions about transfers that are really in doubt. The first word of a
+//! domain's voter stands, whoever held the key; the second one is a proof.
 
 mod face;
 mod words;
@@ -39,6 +39,8 @@ pub enum Play {
     Forged,
     /// With a voter's stolen key: commits transfers that nobody voted on.
     FalseCommit,
+    /// With a voter's stolen key: signs the opposite of what its domain has decided and the target has posted.
+    TwoDecisions,
     /// Asks for votes in the name of a domain without a treaty.
     NoTreaty,
     /// Shows a certificate of the domain that another key has signed, and speaks as one of its replicas.
@@ -60,6 +62,7 @@ impl Play {
             Play::Replay => "replay",
             Play::Forged => "forged",
             Play::FalseCommit => "false-commit",
+            Play::TwoDecisions => "two-decisions",
             Play::NoTreaty => "no-treaty",
             Play::WrongDomain => "wrong-domain",
             Play::Flood => "flood",
@@ -75,6 +78,7 @@ impl Play {
             Play::Replay,
             Play::Forged,
             Play::FalseCommit,
+            Play::TwoDecisions,
             Play::NoTreaty,
             Play::WrongDomain,
             Play::Flood,
@@ -130,7 +134,7 @@ impl Adversary {
                         self.tell(&mesh, Class::Settlement, envelope).await;
                     }
                 }
-                Play::Forged | Play::FalseCommit | Play::NoTreaty => {
+                Play::Forged | Play::FalseCommit | Play::TwoDecisions | Play::NoTreaty => {
                     for lie in self.lies(&face) {
                         self.tell(&mesh, Class::Settlement, lie).await;
                     }

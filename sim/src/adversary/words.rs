@@ -63,6 +63,7 @@ impl Adversary {
                 let commit = self.false_commit();
                 vec![self.batch(commit, &thief)]
             }
+            Play::TwoDecisions => self.drawn(3).iter().find_map(|real| self.opposite(real)).into_iter().collect(),
             _ => {
                 let prepare = SettlementMessage::Prepare(Prepare {
                     transfer: TransferId(self.sixteen()),
@@ -79,6 +80,21 @@ impl Adversary {
                 vec![batch.seal(&face.key)]
             }
         }
+    }
+
+    /// The opposite of a decision of the peer that was really said, signed by one of the peer's voters.
+    fn opposite(&self, real: &Bytes) -> Option<Bytes> {
+        let batch = SettlementBatch::open(real).ok()?.get().clone();
+        let decided = batch.messages.iter().find_map(|message| match message {
+            SettlementMessage::Decision(decision) => Some(decision.clone()),
+            _ => None,
+        })?;
+        let commit = !decided.commit;
+        let vote_evidence = commit.then_some(decided.content);
+        let said = SettlementMessage::Decision(Decision { commit, vote_evidence, ..decided });
+        let thief = self.hosts.with(self.peer.hosts[0], |machine| machine.key.clone());
+        let lie = SettlementBatch { messages: vec![said], ..batch };
+        (lie.from == self.peer.id()).then(|| lie.seal(&thief))
     }
 
     fn false_commit(&mut self) -> SettlementMessage {

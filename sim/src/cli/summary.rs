@@ -181,7 +181,8 @@ pub(super) fn verdict(record: &Record, again: &[&str]) {
         None => {
             item("held", took);
             transfers(record);
-            let claims: Vec<&str> = crate::oracles::all().iter().map(|oracle| oracle.name()).collect();
+            let asked = crate::oracles::of(&record.plan.scenario);
+            let claims: Vec<&str> = asked.iter().map(|oracle| oracle.name()).collect();
             for key in unreached(record) {
                 item("aim", format_args!("not reached this time: {key}"));
             }

@@ -1,6 +1,6 @@
 //! Which faults a seed draws.
 
-use super::{FINAL, Fault, KINDS, Keep, Part, State, When, Who};
+use super::{Fault, KINDS, Keep, NAMED, Part, State, When, Who};
 use crate::{
     adversary::Play,
     plan::PlannedFault,
@@ -13,7 +13,7 @@ pub fn draw(seed: u64, scenario: &Scenario) -> Vec<PlannedFault> {
     let chaos = &scenario.chaos;
     let mut chance = Chance::stream(seed, "faults");
     let allowed = KINDS.iter().map(|kind| kind.name);
-    let usual = |kind: &str| chaos.kinds.is_empty() && !FINAL.contains(&kind);
+    let usual = |kind: &str| chaos.kinds.is_empty() && !NAMED.contains(&kind);
     let allowed = allowed.filter(|kind| usual(kind) || chaos.kinds.iter().any(|own| own == kind));
     let on: Vec<&str> = allowed.filter(|_| chance.ratio(chaos.share)).collect();
     let from = scenario.phases.warm_s * 1_000;
@@ -200,6 +200,7 @@ impl Drawing {
             "phantom-write" => Fault::PhantomWrite { host },
             "old-backup" => Fault::OldBackup { host },
             "wiped-disk" => Fault::WipedDisk { host },
+            "older-copy" => Fault::OlderCopy { host, after_ms: self.chance.between(2_000, 10_000) },
             _ => return None,
         })
     }
@@ -237,6 +238,8 @@ impl Drawing {
         match kind {
             "treaty-suspended" => Fault::SuspendTreaty { domain, peer, both: false },
             "treaty-race" => Fault::SuspendTreaty { domain, peer, both: true },
+            "treaty-revoked" => Fault::RevokeTreaty { domain, peer },
+            "licence-suspended" => Fault::SuspendLicence { domain, peer },
             _ => Fault::DrainTreaty { domain, peer },
         }
     }
@@ -252,7 +255,10 @@ impl Drawing {
             "remove-voter" => Fault::RemoveVoter { host },
             "snapshot" => Fault::Snapshot { host: host.into() },
             "churn" => Fault::Churn { domain: self.domain(), every_ms: self.chance.between(1_000, 5_000) },
-            "treaty-suspended" | "treaty-race" | "unpeer-in-doubt" => self.of_treaties(kind),
+            "treaty-suspended" | "treaty-race" | "unpeer-in-doubt" | "treaty-revoked" | "licence-suspended" => {
+                self.of_treaties(kind)
+            }
+            "export-withdrawn" => Fault::WithdrawExports { domain: self.domain() },
             "burst" => Fault::Burst { factor: self.chance.between(3, 20) as u32 },
             "hot-account" => Fault::HotAccount {},
             "idle" => Fault::Idle {},
@@ -283,7 +289,7 @@ mod tests {
         let plans = (1..=60).map(|seed| crate::plan::Plan::draw(seed, &scenario));
         let drawn: std::collections::BTreeSet<&str> =
             plans.flat_map(|plan| plan.faults.iter().map(PlannedFault::kind).collect::<Vec<_>>()).collect();
-        let usual = KINDS.iter().map(|kind| kind.name).filter(|name| !FINAL.contains(name));
+        let usual = KINDS.iter().map(|kind| kind.name).filter(|name| !NAMED.contains(name));
         let never: Vec<&str> = usual.filter(|name| !drawn.contains(name)).collect();
         assert!(never.is_empty(), "{never:?}");
     }

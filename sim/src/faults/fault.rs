@@ -151,6 +151,10 @@ pub enum Fault {
     WipedDisk {
         host: HostId,
     },
+    OlderCopy {
+        host: HostId,
+        after_ms: u64,
+    },
     Drift {
         host: HostId,
         ppm: i64,
@@ -209,6 +213,17 @@ pub enum Fault {
         domain: usize,
         peer: usize,
     },
+    RevokeTreaty {
+        domain: usize,
+        peer: usize,
+    },
+    SuspendLicence {
+        domain: usize,
+        peer: usize,
+    },
+    WithdrawExports {
+        domain: usize,
+    },
     Burst {
         factor: u32,
     },
@@ -252,6 +267,7 @@ impl Fault {
             | Fault::BitRot { host }
             | Fault::MisdirectedWrite { host }
             | Fault::PhantomWrite { host }
+            | Fault::OlderCopy { host, .. }
             | Fault::RemoveVoter { host }
             | Fault::ReplaceVoter { host } => Some(*host),
             _ => None,
@@ -310,6 +326,7 @@ impl Fault {
             Fault::PhantomWrite { .. } => "phantom-write",
             Fault::OldBackup { .. } => "old-backup",
             Fault::WipedDisk { .. } => "wiped-disk",
+            Fault::OlderCopy { .. } => "older-copy",
             Fault::Drift { .. } => "drift",
             Fault::WallStep { .. } => "wall-step",
             Fault::WallJump { .. } => "wall-jump",
@@ -326,6 +343,9 @@ impl Fault {
             Fault::SuspendTreaty { both: false, .. } => "treaty-suspended",
             Fault::SuspendTreaty { both: true, .. } => "treaty-race",
             Fault::DrainTreaty { .. } => "unpeer-in-doubt",
+            Fault::RevokeTreaty { .. } => "treaty-revoked",
+            Fault::SuspendLicence { .. } => "licence-suspended",
+            Fault::WithdrawExports { .. } => "export-withdrawn",
             Fault::Burst { .. } => "burst",
             Fault::HotAccount {} => "hot-account",
             Fault::Idle {} => "idle",

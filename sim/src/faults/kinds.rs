@@ -104,6 +104,7 @@ pub const KINDS: &[Kind] = &[
     kind("phantom-write", Disk, "a sector that was written is not there; replaced if it cannot start", "disk, atlas"),
     kind("old-backup", Disk, "a follower comes back with an older copy of its disk, while all others hold what is newer", "disk, atlas"),
     kind("wiped-disk", Disk, "a machine loses its disk and joins again as another node", "disk, operator"),
+    kind("older-copy", Disk, "a whole domain of one comes back with an older copy of its disk, for a while", "disk"),
     kind("drift", Clock, "a host's clocks run fast or slow", "clock"),
     kind("wall-step", Clock, "a host's wall clock is stepped by seconds to an hour and back", "clock"),
     kind("wall-jump", Clock, "a host's wall clock is days ahead or behind", "clock"),
@@ -125,6 +126,7 @@ pub const KINDS: &[Kind] = &[
     kind("garbage", Message, "bytes without meaning on every class of streams and on bare connections", "adversary"),
     kind("twin", Byzantine, "a voter's key and certificate in two places at once", "adversary"),
     kind("old-card", Message, "an agent's old card is gossiped after its new one", "adversary"),
+    kind("two-decisions", Byzantine, "a stolen voter's key signs the opposite of what its domain has decided", "adversary"),
     kind("rolling-restart", Upgrade, "all nodes of a domain are stopped and started one after the other", "node"),
     kind("replace-voter", Membership, "a voter is stopped, removed, and joins again as another node", "operator"),
     kind("remove-voter", Membership, "a voter is removed while it runs, then joins again as another node", "operator"),
@@ -133,14 +135,19 @@ pub const KINDS: &[Kind] = &[
     kind("treaty-suspended", Membership, "an operator suspends a treaty, and resumes it later", "operator"),
     kind("treaty-race", Membership, "both operators suspend their treaty at once, and resume it at once", "operator"),
     kind("unpeer-in-doubt", Membership, "an operator drains a treaty for good while transfers are in doubt", "operator"),
+    kind("treaty-revoked", Membership, "an operator leaves a treaty for good under load", "operator"),
+    kind("licence-suspended", Membership, "an operator suspends the licence of a peer, and lets it be active again later", "operator"),
+    kind("export-withdrawn", Message, "an operator takes back what admits everybody, and admits them again later", "operator"),
     kind("burst", Load, "many times the load", "workload"),
     kind("hot-account", Load, "everybody pays one account", "workload"),
     kind("idle", Load, "nobody asks for anything", "workload"),
     kind("silence", Load, "agents do not answer: escrows run into their deadlines", "workload"),
 ];
 
-/// Kinds that nothing takes back and that end trade for good: they happen only where a scenario names them.
-pub const FINAL: [&str; 1] = ["unpeer-in-doubt"];
+/// Kinds that happen only where a scenario names them: nothing takes them back, or they change what else would be seen of
+/// trade for as long as they last.
+pub const NAMED: [&str; 6] =
+    ["unpeer-in-doubt", "treaty-revoked", "two-decisions", "older-copy", "licence-suspended", "export-withdrawn"];
 
 /// A kind that cannot be done yet.
 #[derive(Clone, Copy, Debug)]
@@ -162,13 +169,9 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 /// Kinds that wait for a part of the node.
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
-    waiting("export-withdrawn", Message, "an exported card is withdrawn while a peer reads it", "operators of exports among the clients"),
-    waiting("licence-suspended", Membership, "a licence is suspended in the middle of a transfer", "operators of licences among the clients"),
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
     waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
     waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
-    waiting("two-decisions", Byzantine, "an origin tells two participants different outcomes",
-        "a node that signs two decisions, in the adversary's hands"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
     waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
         "restore of a whole domain from a backup"),

@@ -27,7 +27,7 @@ mod who;
 pub use conduct::{Conductor, Tell};
 pub use draw::draw;
 pub use fault::{Fault, Keep};
-pub use kinds::{Class, FINAL, KINDS, Kind, WAITING, Waiting};
+pub use kinds::{Class, KINDS, Kind, NAMED, WAITING, Waiting};
 pub(crate) use renumber::Number;
 pub use trigger::{Seen, State, When};
 pub use who::{Part, Who};

@@ -16,7 +16,10 @@ use comity_proto::{
     keys::SecretKey,
 };
 
-use crate::{disk::FalseDisk, world::HostId};
+use crate::{
+    disk::FalseDisk,
+    world::{HostId, TimeNs},
+};
 
 /// A domain of the universe: what its operator holds.
 pub struct Domain {
@@ -64,6 +67,10 @@ pub struct Machine {
     pub is_in_repair: bool,
     /// Counts starts and ends: what was planned for an earlier life does not happen to a later one.
     pub life: u64,
+    /// Whether an older copy stands in for its disk, while its operator has not found the newest.
+    pub is_older: bool,
+    /// When its disk was exchanged last for an older or the newest one, universe time.
+    pub exchanged: Option<TimeNs>,
     /// Why its node did not start or ended by itself, the last time that it did.
     pub trouble: Option<String>,
 }

@@ -37,6 +37,9 @@ use crate::{
 /// The observer's own host: it has a perfect clock and is never broken.
 pub const OBSERVER: HostId = 1_000_000;
 
+/// How often a witness looks, seconds: often enough for a universe of a minute.
+const WITNESS_EVERY_S: u64 = 3;
+
 /// Where every node's mesh listens.
 const MESH_PORT: u16 = 7401;
 
@@ -72,6 +75,7 @@ struct State {
     machines: Vec<Machine>,
     at_boot: Vec<AtBoot>,
     mood: Mood,
+    witnesses: bool,
     adversaries: HostId,
     strangers_cards: BTreeSet<Hash>,
     marks: BTreeMap<String, u64>,
@@ -124,9 +128,9 @@ impl Hosts {
                 .map(|h| mesh_of(*h).to_string())
                 .collect();
             config.founders = founders.clone();
-            // Witnessing is not simulated yet: its questions would be a part of every universe without a claim about them.
-            config.witness_every_s = 0;
-            // Nor are domain cards, for the same reason.
+            // Else its questions would be a part of every universe without a claim about them.
+            config.witness_every_s = if self.state.lock().witnesses { WITNESS_EVERY_S } else { 0 };
+            // Domain cards are not simulated yet, for the same reason.
             config.card_every_s = 0;
             config.raft = raft;
             config.log = log;
@@ -149,6 +153,8 @@ impl Hosts {
                 is_wanted: false,
                 is_in_repair: false,
                 life: 0,
+                is_older: false,
+                exchanged: None,
                 trouble: None,
             };
             self.state.lock().machines.push(machine);
@@ -156,6 +162,11 @@ impl Hosts {
         let domain = Arc::new(Domain { name: name.to_owned(), keys, roster, hosts });
         self.state.lock().domains.push(domain.clone());
         Ok(domain)
+    }
+
+    /// Nodes that are founded from now on are witnesses of their peers.
+    pub fn let_witness(&self) {
+        self.state.lock().witnesses = true;
     }
 
     /// How many machines there are.

@@ -4,13 +4,22 @@
 //! votes. It gets a new key and with it another Raft id, and joins as a learner through the node that holds the
 //! domain's root key.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use comity_node::{
     founding::fresh_key,
     join,
     mesh::{peer, secured},
-    service::peers::{self, Change},
+    node::Node,
+    service::{
+        exports,
+        licences::{self, Grant},
+        peers::{self, Change},
+    },
+};
+use comity_proto::{
+    export::{Audience, ExportRule},
+    licence::LicenceStatus,
 };
 use comity_runtime::disk::memory::MemoryDisk;
 use futures::channel::oneshot;
@@ -20,6 +29,8 @@ use crate::{net::FalseTcp, world::HostId};
 
 /// Between two attempts at anything.
 const AGAIN: Duration = Duration::from_millis(500);
+/// What an operator writes down.
+const WHY: &str = "as the operator sees fit";
 /// How long an invitation holds, hours.
 const HOURS: u32 = 1;
 
@@ -28,17 +39,53 @@ impl Hosts {
     /// Whether the ledger answered: it may refuse, as when somebody drained what is to be suspended. A node that is away,
     /// or dies meanwhile, has told nobody anything.
     pub async fn change_treaty(&self, domain: usize, peer: usize, change: Change) -> bool {
-        let (founder, peer) = {
-            let domains = self.domains();
-            let (Some(own), Some(other)) = (domains.get(domain), domains.get(peer)) else { return false };
-            (own.hosts[0], other.id())
+        let Some(peer) = self.domains().get(peer).map(|domain| domain.id()) else { return false };
+        let change = move |node: Arc<Node>| async move {
+            match peers::change(&node, peer, change, WHY).await {
+                Err(error) => error.code == "wrong_state",
+                Ok(_) => true,
+            }
         };
+        self.operate(domain, change).await
+    }
+
+    /// The operator of `domain` lets the licence of `peer` be active or not; grants one first if there is none.
+    pub async fn change_licence(&self, domain: usize, peer: usize, status: LicenceStatus) -> bool {
+        let Some(peer) = self.domains().get(peer).map(|domain| domain.id()) else { return false };
+        let change = move |node: Arc<Node>| async move {
+            let grant = Grant { tier: "partner".to_owned(), agents: 1_000, events: 100_000, days: 30 };
+            let granted = node
+                .replica()
+                .read_stale(|ledger, _| ledger.treaty(&peer).is_some_and(|treaty| treaty.granted.is_some()));
+            (granted || licences::issue(&node, peer, &grant, WHY).await.is_ok())
+                && licences::change(&node, peer, status, WHY).await.is_ok()
+        };
+        self.operate(domain, change).await
+    }
+
+    /// The operator of `domain` takes back the rule that admits everybody to everything, or gives it again.
+    pub async fn change_exports(&self, domain: usize, withdrawn: bool) -> bool {
+        let change = move |node: Arc<Node>| async move {
+            let rule = ExportRule::all(Audience::Everyone);
+            match exports::change(&node, rule, withdrawn, WHY).await {
+                Err(error) => error.code == "unknown_export",
+                Ok(_) => true,
+            }
+        };
+        self.operate(domain, change).await
+    }
+
+    /// Lets an operator do something at the node that holds its root key; whether it was answered.
+    async fn operate<W: Future<Output = bool> + Send + 'static>(
+        &self,
+        domain: usize,
+        what: impl FnOnce(Arc<Node>) -> W + Send + 'static,
+    ) -> bool {
+        let Some(founder) = self.domains().get(domain).map(|domain| domain.hosts[0]) else { return false };
         let Some(node) = self.node(founder) else { return false };
         let (done, told) = oneshot::channel();
         self.universe.spawn_on(founder, async move {
-            let changed = peers::change(&node, peer, change, "as the operator sees fit").await;
-            let answered = changed.map_or_else(|error| error.code == "wrong_state", |_| true);
-            let _nobody_waits = done.send(answered);
+            let _nobody_waits = done.send(what(node).await);
         });
         matches!(told.await, Ok(true))
     }

@@ -38,7 +38,9 @@ impl HostLog {
         self.lines = self.lines.split_off(&first);
         let known_last = self.lines.last_key_value().map(|(index, _)| *index);
         // Back to where both agree. Inside one life only the end can change, so one equal entry ends the search.
-        let same = |at: &u64| onlooker.line(*at).is_some_and(|line| self.lines.get(at) == Some(&line));
+        // What stands there and cannot be read just now is what it was: a disk that fails to read lost nothing.
+        let unchanged = |at: &u64, known: &LogLine| onlooker.line(*at).is_none_or(|line| line == *known);
+        let same = |at: &u64| self.lines.get(at).is_some_and(|known| unchanged(at, known));
         let agreed = known_last.and_then(|known_last| (first..=known_last.min(last)).rev().find(same));
         let changed = agreed.map_or(first, |at| at + 1);
         change.cut.extend(self.lines.split_off(&changed).into_values());

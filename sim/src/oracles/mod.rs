@@ -17,6 +17,7 @@ use crate::{
     hosts::Hosts,
     observe::Seen,
     plan::Plan,
+    scenario::Scenario,
     world::{HostId, TimeNs},
 };
 
@@ -152,6 +153,12 @@ impl Oracle for Looks {
     fn look(&mut self, view: &View<'_>) -> Result<(), String> {
         (self.look)(view)
     }
+}
+
+/// Those that a scenario asks, fresh.
+pub fn of(scenario: &Scenario) -> Vec<Box<dyn Oracle>> {
+    let asked = |oracle: &Box<dyn Oracle>| scenario.claims.iter().any(|name| name == oracle.name());
+    all().into_iter().filter(|oracle| scenario.claims.is_empty() || asked(oracle)).collect()
 }
 
 /// All of them, fresh. Those that say most about a cause come first: one bug breaks many claims.

@@ -120,6 +120,9 @@ async fn tell(watch: Shared, mut progress: Listener) -> Option<Failure> {
         comity_runtime::spawn(async move { workload::prepare(&hosts, &history, count).await })
     };
     let mut agents = Some(agents);
+    if scenario.witnesses {
+        comity_runtime::spawn(workload::auditors(hosts.clone(), history.clone()));
+    }
     let telling = watch.clone();
     let conductor = Conductor::begin(&hosts, &plan, Arc::new(move |what| telling.lock().tell(what)));
     (0..hosts.count()).for_each(|host| hosts.power_on(host));
@@ -182,6 +185,9 @@ async fn pass(watch: &Shared, until: TimeNs, of_ms: u64, progress: &mut Listener
 
 fn found(hosts: &Hosts, plan: &Plan) -> Result<(), String> {
     let scenario = &plan.scenario;
+    if scenario.witnesses {
+        hosts.let_witness();
+    }
     let mut first = 0;
     let total: usize = scenario.domains.iter().map(|domain| domain.nodes).sum();
     for domain in &scenario.domains {

@@ -55,7 +55,7 @@ impl Watch {
             plan: plan.clone(),
             history: history.clone(),
             seen,
-            oracles: oracles::all(),
+            oracles: oracles::of(&plan.scenario),
             roles: BTreeMap::new(),
             up: BTreeSet::new(),
             deals: BTreeMap::new(),

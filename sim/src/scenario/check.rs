@@ -48,6 +48,7 @@ const LONGEST_S: u64 = 31 * 24 * 3_600;
 /// The first rule that a scenario breaks.
 pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {
     reaches(scenario)?;
+    claims(scenario)?;
     domains(scenario)?;
     links(scenario)?;
     rates(scenario)?;
@@ -64,6 +65,21 @@ fn reaches(scenario: &Scenario) -> Result<(), Wrong> {
                 let what = format!("{reached} is nothing that a record counts");
                 return wrong(path!["reaches", at], what, "write group:name, as in fault:crash");
             }
+        }
+    }
+    Ok(())
+}
+
+fn claims(scenario: &Scenario) -> Result<(), Wrong> {
+    let known = crate::oracles::all();
+    let names = || known.iter().map(|oracle| oracle.name());
+    for (at, claim) in scenario.claims.iter().enumerate() {
+        if !names().any(|name| name == claim) {
+            let help = match nearest(claim, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the claims are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            return wrong(path!["claims", at], format!("no claim is called {claim}"), &help);
         }
     }
     Ok(())

@@ -17,6 +17,10 @@ ready![
     "participant-crash",
     "three-domain-across",
     "unpeer-in-doubt",
+    "revoke-under-load",
+    "equivocating-origin",
+    "export-race",
+    "drift-and-repair",
     "slow-disk",
     "torn-disk",
     "clock-chaos",
@@ -27,6 +31,7 @@ ready![
     "flood",
     "forged-and-replayed",
     "long-horizon",
+    "quiet-hours",
 ];
 
 /// A scenario that cannot be run yet.
@@ -44,10 +49,10 @@ pub struct Waiting {
 
 /// Scenarios that wait for a part of the node.
 pub const WAITING: &[Waiting] = &[Waiting {
-    name: "equivocating-origin",
-    about: "An origin tells one participant to commit and the other to abort, both signed",
-    expect: "either participant can show both signatures, and the origin's treaty ends by that proof",
-    waits_for: "a node that signs two decisions, in the adversary's hands",
+    name: "restored-domain",
+    about: "A whole domain comes back from a backup and its operator says so",
+    expect: "it trades again once each peer has told what it knows of the time since, and no cent differs",
+    waits_for: "restore of a whole domain from a backup",
 }];
 
 /// All that can be run.

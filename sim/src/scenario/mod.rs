@@ -38,6 +38,13 @@ pub struct Scenario {
     /// `crash:in-a-flush`. A universe in which it did not shows nothing of what the scenario is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reaches: Vec<String>,
+    /// The only claims that are asked, by their oracles' names; empty: all. For universes in which a domain breaks what the
+    /// others rest on, as when all of it comes back from an older copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+    /// Nodes look at their peers' checkpoints and tell each other of proofs, and operators look at what they found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub witnesses: bool,
     /// The domains.
     pub domains: Vec<DomainSpec>,
     /// Links that are not described.

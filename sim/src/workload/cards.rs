@@ -44,7 +44,7 @@ pub(super) async fn run(town: Town, load: Load, until: TimeNs) {
             None => {
                 let Ok(card) = card(&town, &agent, known.len() as u64 + 1) else { return };
                 let envelope = card.seal(agent.signer.key());
-                town.history.publish(Hash::of(&envelope));
+                town.history.publish(Hash::of(&envelope), card);
                 known.push(envelope.clone());
                 envelope
             }

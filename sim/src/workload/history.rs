@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use comity_ledger::Outcome;
 use comity_proto::{
     amount::AssetId,
+    card::AgentCard,
     command::Verb,
-    ids::{AgentId, Hash, RequestId},
+    ids::{AgentId, DomainId, Hash, RequestId},
 };
 use parking_lot::Mutex;
 
@@ -92,6 +93,8 @@ struct State {
     reads: Mutex<Vec<Read>>,
     savers: Mutex<Vec<(AgentId, usize)>>,
     published: Mutex<BTreeSet<Hash>>,
+    cards: Mutex<Vec<(Hash, AgentCard)>>,
+    accused: Mutex<BTreeSet<(HostId, DomainId)>>,
 }
 
 /// All calls. Clones are the same history.
@@ -143,9 +146,25 @@ impl History {
         self.0.savers.lock().clone()
     }
 
-    /// An agent signed a card with this digest.
-    pub fn publish(&self, digest: Hash) {
+    /// An agent signed a card, whose envelope has this digest.
+    pub fn publish(&self, digest: Hash, card: AgentCard) {
         self.0.published.lock().insert(digest);
+        self.0.cards.lock().push((digest, card));
+    }
+
+    /// Cards that were signed after the first so many, in the order of signing.
+    pub fn cards_from(&self, known: usize) -> Vec<(Hash, AgentCard)> {
+        self.0.cards.lock().get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// A node showed its operator a proof against a domain.
+    pub fn accuse(&self, host: HostId, domain: DomainId) {
+        self.0.accused.lock().insert((host, domain));
+    }
+
+    /// Which nodes have shown a proof against which domains.
+    pub fn accused(&self) -> BTreeSet<(HostId, DomainId)> {
+        self.0.accused.lock().clone()
     }
 
     /// Whether some agent signed a card with this digest.

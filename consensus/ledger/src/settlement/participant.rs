@@ -323,7 +323,7 @@ impl Ledger {
         let ((peer, transfer), second) = (*key, batch.digest());
         effects.keep(batch);
         let Some(state) = self.settlement.peers.get_mut(&peer) else { return };
-        if state.equivocation.is_none() {
+        if state.equivocation.is_none() && !planted(Plant::TwoWordsTaken) {
             state.equivocation = Some(Equivocation { transfer, first, second });
             effects.event(EventKind::PeerEquivocated { peer, transfer, first, second }, &[]);
         }

@@ -1,12 +1,13 @@
 //! What is remembered of a treaty, and the state that follows from it.
 
-use crate::{outcome::Outcome, state::Ledger};
+use crate::{outcome::Outcome, settlement::record::Equivocation, state::Ledger};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use comity_proto::{
     ids::{DomainId, Hash, PublicKey},
     licence::Licence,
     limits::REDEMPTION_MS,
+    planted::{Plant, planted},
     settlement::Source,
     text::{Endpoint, Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyStanding},
@@ -262,6 +263,9 @@ impl Ledger {
         let treaty = self.head.treaties.get(peer).filter(|treaty| treaty.agreed.is_some());
         let treaty = treaty.ok_or(Outcome::PeerNotTrusted)?;
         let suspended = [&treaty.ours, &treaty.theirs].iter().any(|word| word.standing == TreatyStanding::Suspended);
+        if planted(Plant::PeerUnheeded) && treaty.ours.standing == TreatyStanding::Active {
+            return Ok(());
+        }
         match treaty.standing() {
             TreatyStanding::Revoked => Err(Outcome::TreatyRevoked),
             _ if suspended || self.contradicted(peer) => Err(Outcome::TreatySuspended),
@@ -282,6 +286,11 @@ impl Ledger {
     /// Rule 7 of settlement: whoever signed two decisions for one transfer is suspended by that proof.
     fn contradicted(&self, peer: &DomainId) -> bool {
         self.settlement.peers.get(peer).is_some_and(|state| state.equivocation.is_some())
+    }
+
+    /// The two signed batches in which a peer contradicted itself, while that suspends its treaty.
+    pub fn equivocation(&self, peer: &DomainId) -> Option<Equivocation> {
+        self.settlement.peers.get(peer)?.equivocation
     }
 
     /// One treaty, as this side sees it.

@@ -11,6 +11,7 @@ mod treaties;
 
 use std::{future::Future, sync::Arc};
 
+use comity_node::service::peers::Change;
 use comity_runtime::JoinHandle;
 use parking_lot::Mutex;
 
@@ -80,7 +81,8 @@ impl Act {
             | F::MisdirectedWrite { .. }
             | F::PhantomWrite { .. }
             | F::OldBackup { .. }
-            | F::WipedDisk { .. } => self.storage(fault),
+            | F::WipedDisk { .. }
+            | F::OlderCopy { .. } => self.storage(fault),
             F::Drift { .. }
             | F::WallStep { .. }
             | F::WallJump { .. }
@@ -98,7 +100,10 @@ impl Act {
             }
             F::Churn { domain, every_ms } => self.churn(domain, every_ms),
             F::SuspendTreaty { domain, peer, both } => self.suspend_treaty(domain, peer, both),
-            F::DrainTreaty { domain, peer } => self.drain_treaty(domain, peer),
+            F::DrainTreaty { domain, peer } => self.end_treaty(domain, peer, Change::Drain),
+            F::RevokeTreaty { domain, peer } => self.end_treaty(domain, peer, Change::Revoke),
+            F::SuspendLicence { domain, peer } => self.suspend_licence(domain, peer),
+            F::WithdrawExports { domain } => self.withdraw_exports(domain),
             F::Burst { .. } | F::HotAccount {} | F::Idle {} | F::Silence {} => Some(self.mood(fault)),
         }
     }

@@ -1,8 +1,12 @@
 //! Faults of disks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use comity_runtime::disk::{Disk, memory::MemoryDisk};
+use comity_runtime::disk::{
+    Disk,
+    memory::{CrashPlan, MemoryDisk},
+};
+use parking_lot::Mutex;
 
 use super::{
     super::{Fault, Keep},
@@ -10,6 +14,7 @@ use super::{
 };
 use crate::{
     disk::{DiskMood, FalseDisk},
+    hosts::Hosts,
     world::HostId,
 };
 
@@ -64,6 +69,7 @@ impl Act {
                 self.damage(host, fault)
             }
             Fault::OldBackup { host } => self.old_backup(host),
+            Fault::OlderCopy { host, after_ms } => self.older_copy(host, Duration::from_millis(after_ms)),
             Fault::WipedDisk { host } => {
                 self.hosts.node(host)?;
                 if !self.claim_damage(host) {
@@ -104,7 +110,7 @@ impl Act {
                 let is_up = self.hosts.node(host).is_some();
                 if forgets && is_up {
                     self.hosts.mark("disk:lies-lost");
-                    self.hosts.power_off(host, comity_runtime::disk::memory::CrashPlan::lose_all());
+                    self.hosts.power_off(host, CrashPlan::lose_all());
                 }
                 disk.set_mood(|mood| mood.is_lying = false);
                 drain(disk.below());
@@ -124,12 +130,34 @@ impl Act {
             comity_runtime::spawn(async move {
                 if self.moment_to_forget(host).await {
                     self.hosts.mark("disk:backup-restored");
-                    self.hosts.power_off(host, comity_runtime::disk::memory::CrashPlan::lose_all());
-                    copy.crash(comity_runtime::disk::memory::CrashPlan::lose_all());
+                    self.hosts.power_off(host, CrashPlan::lose_all());
+                    copy.crash(CrashPlan::lose_all());
                     self.hosts.with(host, |machine| machine.disk.replace(copy));
                     self.go_on_or_replace(host).await;
                 }
             });
+        }))
+    }
+
+    /// A copy of the disk of a domain of one is taken now and put in its place after a while; its operator believes it is
+    /// the newest. The newer disk is found when the fault ends.
+    fn older_copy(self, host: HostId, after: Duration) -> Option<Undo> {
+        self.hosts.node(host)?;
+        if self.hosts.domain_of(host).hosts.len() > 1 {
+            return None;
+        }
+        let copy = self.disk(host).below().fork();
+        drain(&copy);
+        let newest: Arc<Mutex<Option<MemoryDisk>>> = Arc::default();
+        let (hosts, kept) = (self.hosts.clone(), newest.clone());
+        let doing = async move {
+            comity_runtime::sleep(after).await;
+            *kept.lock() = Some(exchange(&hosts, host, copy, true));
+        };
+        Some(Act::meanwhile(doing, move || {
+            if let Some(newest) = newest.lock().take() {
+                drop(exchange(&self.hosts, host, newest, false));
+            }
         }))
     }
 
@@ -234,6 +262,23 @@ impl Act {
         let status = leader.replica().status();
         status.voters.iter().any(|member| member.id == id && member.lag.is_some_and(|lag| lag <= LAG_MAX))
     }
+}
+
+/// Puts another disk into a machine and starts its node on it; answers what was on the disk that was in it.
+fn exchange(hosts: &Hosts, host: HostId, disk: MemoryDisk, is_older: bool) -> MemoryDisk {
+    let before = hosts.with(host, |machine| machine.disk.below().fork());
+    drain(&before);
+    hosts.power_off(host, CrashPlan::lose_all());
+    disk.crash(CrashPlan::lose_all());
+    let now = hosts.universe.now();
+    hosts.with(host, |machine| {
+        machine.disk.replace(disk);
+        machine.is_older = is_older;
+        machine.exchanged = Some(now);
+    });
+    hosts.mark(if is_older { "disk:older-copy" } else { "disk:newest-again" });
+    hosts.power_on(host);
+    before
 }
 
 /// Everything that was written becomes durable.

@@ -4,6 +4,7 @@ mod cards_converge;
 mod cards_forward;
 mod cards_signed;
 mod event_rows;
+mod exposure;
 mod proofs;
 mod roots;
 
@@ -16,6 +17,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         proofs::oracle(),
         Box::new(cards_forward::CardsForward::default()),
         Box::new(cards_signed::CardsSigned::default()),
+        Box::new(exposure::Exposure::default()),
         cards_converge::oracle(),
     ]
 }

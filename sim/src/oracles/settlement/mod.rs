@@ -4,10 +4,12 @@ mod atomic;
 mod credited;
 mod doubt;
 mod drift;
+mod heard;
 mod in_time;
 mod once;
 mod promises;
 mod treaties;
+mod two_words;
 mod votes;
 
 use comity_proto::ids::{DomainId, TransferId};
@@ -24,7 +26,10 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         credited::oracle(),
         doubt::oracle(),
         Box::new(treaties::Treaties::default()),
-        drift::oracle(),
+        Box::new(heard::Heard::default()),
+        Box::new(two_words::TwoWords::default()),
+        Box::new(drift::NoFalseDrift::default()),
+        Box::new(drift::DriftShown::default()),
     ]
 }
 

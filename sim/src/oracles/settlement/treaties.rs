@@ -1,6 +1,6 @@
 //! Nothing new with whom a treaty is not in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use comity_ledger::EventKind;
 use comity_proto::{
@@ -16,6 +16,8 @@ pub(super) struct Treaties {
     said: BTreeMap<(usize, DomainId), [TreatyStanding; 2]>,
     /// Who issues what a transfer moves, and whether it pays what was promised before; by its origin and id.
     known: BTreeMap<(DomainId, TransferId), (DomainId, bool)>,
+    /// Peers that are suspended by their own contradiction.
+    contradicted: BTreeSet<(usize, DomainId)>,
 }
 
 impl Oracle for Treaties {
@@ -39,10 +41,17 @@ impl Oracle for Treaties {
                 match &event.kind {
                     EventKind::TreatyAgreed { peer, .. } => {
                         self.said.remove(&(domain, *peer));
+                        self.contradicted.remove(&(domain, *peer));
                     }
                     EventKind::TreatyChanged { peer, by_us, standing, .. } => {
+                        if *by_us && *standing == TreatyStanding::Active {
+                            self.contradicted.remove(&(domain, *peer));
+                        }
                         let said = self.said.entry((domain, *peer)).or_insert([TreatyStanding::Active; 2]);
                         said[usize::from(!by_us)] = *standing;
+                    }
+                    EventKind::PeerEquivocated { peer, .. } => {
+                        self.contradicted.insert((domain, *peer));
                     }
                     EventKind::TransferBegun { transfer, source, recipient, asset, .. } => {
                         let ends = source.is_owed() || asset.issuer == recipient.domain;
@@ -73,6 +82,10 @@ impl Treaties {
     ) -> Result<(), String> {
         let said = self.said.get(&(domain, peer)).copied().unwrap_or([TreatyStanding::Active; 2]);
         let worst = said[0].max(said[1]);
+        if self.contradicted.contains(&(domain, peer)) {
+            let name = &view.plan.scenario.domains[domain].name;
+            return Err(format!("{name} let transfer {id} begin, or promised to take it, with a proven liar: {peer}"));
+        }
         if worst == TreatyStanding::Active || (worst == TreatyStanding::Draining && ends) {
             return Ok(());
         }
