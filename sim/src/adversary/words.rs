@@ -86,7 +86,7 @@ impl Adversary {
     fn opposite(&self, real: &Bytes) -> Option<Bytes> {
         let batch = SettlementBatch::open(real).ok()?.get().clone();
         let decided = batch.messages.iter().find_map(|message| match message {
-            SettlementMessage::Decision(decision) => Some(decision.clone()),
+            SettlementMessage::Decision(decision) => Some(*decision),
             _ => None,
         })?;
         let commit = !decided.commit;

@@ -157,8 +157,8 @@ impl Oracle for Looks {
 
 /// Those that a scenario asks, fresh.
 pub fn of(scenario: &Scenario) -> Vec<Box<dyn Oracle>> {
-    let asked = |oracle: &Box<dyn Oracle>| scenario.claims.iter().any(|name| name == oracle.name());
-    all().into_iter().filter(|oracle| scenario.claims.is_empty() || asked(oracle)).collect()
+    let asked = |claim: &str| scenario.claims.is_empty() || scenario.claims.iter().any(|name| name == claim);
+    all().into_iter().filter(|oracle| asked(oracle.name())).collect()
 }
 
 /// All of them, fresh. Those that say most about a cause come first: one bug breaks many claims.
