@@ -48,6 +48,13 @@ pub struct Config {
     /// Seconds after which the domain card is signed again for its figures; 0 makes no card.
     #[serde(default = "card_default")]
     pub card_every_s: u64,
+    /// Minor units that an agent whose key this node keeps may spend in a day (UTC), when it came with the admission token.
+    #[serde(default = "custody_default", skip_serializing_if = "is_custody_default")]
+    pub custody_per_day: u64,
+    /// Names by which clients call this node's door, `host` or `host:port`, besides its own address and localhost: a
+    /// request under another name is refused, because it may be a page in somebody's browser.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub door_names: Vec<String>,
     /// The HTTPS door; without it there is the one for this machine alone (`http`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
@@ -72,6 +79,17 @@ const CARD_EVERY_S: u64 = 600;
 
 const fn card_default() -> u64 {
     CARD_EVERY_S
+}
+
+/// 100.00 of an asset with six decimals.
+const CUSTODY_PER_DAY: u64 = 100_000_000;
+
+const fn custody_default() -> u64 {
+    CUSTODY_PER_DAY
+}
+
+fn is_custody_default(value: &u64) -> bool {
+    *value == CUSTODY_PER_DAY
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -176,6 +194,8 @@ impl Config {
             witness_every_s: WITNESS_EVERY_S,
             drift_quarantine: true,
             card_every_s: CARD_EVERY_S,
+            custody_per_day: CUSTODY_PER_DAY,
+            door_names: Vec::new(),
             https: None,
             founders: Vec::new(),
         }

@@ -14,6 +14,7 @@
 //! | `domain.key`, `operator.key` | founding node only; the former may be sealed with a passphrase | yes |
 //! | `api.token`, `admission.token` | who may use the doors | yes |
 //! | `agents/NAME.key` | keys of local agents, used by the command line | yes |
+//! | `custody/` | keys of agents that cannot sign, each sealed under its token, and what was signed with them | sealed |
 //! | `disk/` | log, vote, snapshots, events | |
 
 use crate::{

@@ -14,6 +14,7 @@ pub mod bench;
 mod boundary;
 pub mod cli;
 pub mod config;
+pub mod custody;
 pub mod dev;
 pub mod drift;
 pub mod founding;

@@ -5,6 +5,7 @@
 
 use crate::{
     address, boundary,
+    custody::Custody,
     drift::{self, Drifts},
     home::Home,
     join::JoinDesk,
@@ -62,6 +63,8 @@ pub struct Node {
     drifts: Drifts,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
+    /// Keys of agents that cannot sign; none without a data directory.
+    custody: Option<Arc<Custody>>,
     svids: Svids,
     revoked: Mutex<Revoked>,
     disk: Arc<dyn Disk>,
@@ -130,6 +133,14 @@ impl Node {
             ServiceError::new(Kind::Internal, "log_unreadable", error.to_string(), next)
         })?;
         let tokens = Tokens::new(&home.operator_token, &home.admission_token);
+        let custody = match &data {
+            Some(data) => {
+                let (custody, accounts) = Custody::of(data.root()).map_err(|error| cannot("custody", &error))?;
+                tokens.keep_all(accounts);
+                Some(Arc::new(custody))
+            }
+            None => None,
+        };
         let desk = Arc::new(Desk::default());
         let join = JoinDesk::default();
         let memory = Memory::on(disk.clone());
@@ -147,6 +158,7 @@ impl Node {
             budgets: Budgets::default(),
             drifts: Drifts::default(),
             certificate,
+            custody,
             svids: Svids::default(),
             revoked,
             disk,
@@ -235,6 +247,11 @@ impl Node {
     /// What it shows of its domain.
     pub(crate) fn shown(&self) -> &Shown {
         &self.shown
+    }
+
+    /// Keys of agents that cannot sign.
+    pub(crate) fn custody(&self) -> Option<&Arc<Custody>> {
+        self.custody.as_ref()
     }
 
     /// Certificates that their domains have taken back.

@@ -82,6 +82,8 @@ pub struct AgentCard {
     pub retired: bool,
     /// Whoever holds it may pass it on; else it goes no further than the domains that its home shows it to.
     pub public: bool,
+    /// The operator of a node of its home keeps `key` and can spend this agent's money.
+    pub custodial: bool,
     /// Envelope of a [`KeyAttestation`]; empty while `key` is the agent's first key, which proves itself.
     pub attestation: Bytes,
 }

@@ -78,6 +78,8 @@ pub enum Verb {
         own_code: Option<ReferralCode>,
         /// Hash of the admission token that let it in, if any (the faucet counts claims per token).
         admission: Option<Hash>,
+        /// An operator keeps the first key and can spend with it, until the agent rotates to a key of its own.
+        custodial: bool,
     },
     /// The old key signs the batch, the new one signs `(agent, new_key)` under its own context.
     RotateKey {

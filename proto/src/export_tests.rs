@@ -31,6 +31,7 @@ fn card(agent: AgentId, capabilities: &[&str], public: bool) -> AgentCard {
         expires_at_ms: 2,
         retired: false,
         public,
+        custodial: false,
         attestation: Bytes::new(),
     }
 }

@@ -47,6 +47,7 @@ impl Agent {
             referred_by: None,
             own_code: None,
             admission: None,
+            custodial: false,
         };
         agent.must(api, verb);
         agent

@@ -81,6 +81,7 @@ pub fn publish(door: &Client, agent: &Agent, capability: &str, sequence: u64) {
         expires_at_ms: now_ms() + HOUR_MS,
         retired: false,
         public: false,
+        custodial: false,
         attestation: Default::default(),
     };
     let envelope = BASE64.encode(&card.seal(agent.signer.key()));

@@ -40,6 +40,7 @@ fn a_referrer_of_the_other_domain_earns_its_share_of_a_fee() {
         referred_by: Some(Referral::Agent(referrer)),
         own_code: None,
         admission: None,
+        custodial: false,
     };
     let mut stranger = scout.party();
     stranger.domain = comity_proto::ids::DomainId([7; 32]);

@@ -49,6 +49,12 @@ impl Ledger {
         self.agents.get(id)
     }
 
+    /// Whether an operator keeps the key of this agent and can spend with it: said at registration, and true for as long
+    /// as the first key counts.
+    pub fn is_custodial(&self, id: &AgentId) -> bool {
+        self.agents.get(id).is_some_and(|agent| agent.profile.custodial && AgentId::of_key(&agent.key) == *id)
+    }
+
     /// All agents at home here, by id.
     pub fn agents(&self) -> impl Iterator<Item = (&AgentId, &Agent)> {
         self.agents.iter()

@@ -39,6 +39,18 @@ fn put_accrual(ledger: &mut Ledger, n: u8) {
     ledger.settlement.put_accrual(AccrualId::of(&referrer, accrual.asset), accrual);
 }
 
+fn profile(n: u16) -> Profile {
+    Profile {
+        nickname: Nickname::new("agent").expect("a nickname"),
+        group: None,
+        referrer: None,
+        own_code: None,
+        admission: None,
+        custodial: n % 3 == 0,
+        registered_ms: 1,
+    }
+}
+
 /// A ledger with something in every section that this file can fill.
 fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
     let mut ledger = Ledger::empty();
@@ -46,15 +58,12 @@ fn ledger(agents: u16, transfers: u8, seed: u64) -> Ledger {
     ledger.head.events.append(comity_proto::ids::Hash::of(&seed.to_be_bytes()));
     let (usd, issuance) = (AssetIndex(0), AccountKey::issuance(AssetIndex(0)));
     for n in 0..agents {
-        let nickname = Nickname::new("agent").expect("a nickname");
-        let profile =
-            Profile { nickname, group: None, referrer: None, own_code: None, admission: None, registered_ms: 1 };
         let record = Agent {
             key: PublicKey([1; 32]),
             retired: n % 2 == 0,
             faucet_claimed: false,
             stays_home: 0,
-            profile: Arc::new(profile),
+            profile: Arc::new(profile(n)),
         };
         ledger.agents.insert(agent(n), record);
         let amount = seed % 1_000 + u64::from(n) + 1;

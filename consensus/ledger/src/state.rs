@@ -146,6 +146,8 @@ pub struct Profile {
     pub own_code: Option<ReferralCode>,
     /// Hash of the admission token that let it in.
     pub admission: Option<Box<Hash>>,
+    /// Its first key was an operator's to keep.
+    pub custodial: bool,
     /// Ledger time, ms.
     pub registered_ms: u64,
 }

@@ -30,7 +30,9 @@ pub(super) fn referral(context: &Context, domain: &DomainView, text: &str) -> Re
 /// `agent …`
 pub(super) fn agent(context: &Context, command: &AgentCommand) -> Result<(), ServiceError> {
     match command {
-        AgentCommand::Register { name, referred_by, own_code, group } => {
+        AgentCommand::Register { custodial: true, .. } => super::custody::register(context, command),
+        AgentCommand::Claim { name, token_file } => super::custody::claim(context, name, token_file),
+        AgentCommand::Register { name, referred_by, own_code, group, .. } => {
             let domain = context.domain()?;
             let verb = Verb::RegisterAgent {
                 nickname: Nickname::new(name).map_err(|_| bad_text("nickname", name))?,
@@ -41,6 +43,7 @@ pub(super) fn agent(context: &Context, command: &AgentCommand) -> Result<(), Ser
                 referred_by: referred_by.as_ref().map(|text| referral(context, &domain, text)).transpose()?,
                 own_code: own_code.as_ref().map(|text| code(text)).transpose()?,
                 admission: None,
+                custodial: false,
             };
             let key = context.wallet.create(name)?;
             let signer = Signer::first_key(key, domain.domain);
@@ -66,6 +69,7 @@ pub(super) fn agent(context: &Context, command: &AgentCommand) -> Result<(), Ser
                     "agent",
                     "nickname",
                     "key",
+                    "custody",
                     "retired",
                     "group",
                     "own_code",
@@ -161,6 +165,7 @@ pub(super) fn card(context: &Context, command: &CardCommand) -> Result<(), Servi
                 expires_at_ms: now_ms.saturating_add(u64::from(*days).saturating_mul(DAY_MS)),
                 retired: false,
                 public: *public,
+                custodial: false,
                 attestation: bytes::Bytes::new(),
             };
             let envelope = BASE64.encode(&card.seal(signer.key()));

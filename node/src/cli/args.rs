@@ -191,6 +191,23 @@ pub enum AgentCommand {
         /// Sub-network label.
         #[arg(long)]
         group: Option<String>,
+        /// For an agent that cannot sign: the node keeps the key, its operator can spend, and a token is printed once.
+        #[arg(long)]
+        custodial: bool,
+        /// What the token may spend in a day (UTC), such as 5.00; default: no bound.
+        #[arg(long, requires = "custodial", value_name = "AMOUNT")]
+        per_day: Option<String>,
+        /// What the token may spend in all.
+        #[arg(long, requires = "custodial", value_name = "AMOUNT")]
+        total: Option<String>,
+    },
+    /// Move a custodial agent to a key of its own, kept here.
+    Claim {
+        /// What to call the key.
+        name: String,
+        /// File with the account's token, readable by its owner only.
+        #[arg(long, value_name = "FILE")]
+        token_file: PathBuf,
     },
     /// Replace its key by a new one.
     Rotate {

@@ -7,6 +7,7 @@ mod audit;
 mod card;
 pub mod client;
 pub mod context;
+mod custody;
 mod drift;
 mod escrow;
 mod export;

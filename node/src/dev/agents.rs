@@ -97,6 +97,7 @@ impl Me {
             referred_by: referred_by.map_err(|_| bad())?.map(Referral::Code),
             own_code: None,
             admission: Some(Hash::of(admission.as_bytes())),
+            custodial: false,
         };
         let batch = signer.sign(verb, comity_runtime::wall_ms());
         context::submit(&door, &batch)?;

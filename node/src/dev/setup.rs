@@ -143,6 +143,7 @@ pub(super) fn scout(alpha: &Domain) -> Result<AgentId, ServiceError> {
         referred_by: None,
         own_code: Some(ReferralCode::new("SCOUT").map_err(|_| bad_text())?),
         admission: None,
+        custodial: false,
     };
     context::submit(alpha.api(), &signer.sign(verb, comity_runtime::wall_ms()))?;
     signer.agent_id().ok_or_else(bad_text)

@@ -70,6 +70,7 @@ fn publish(me: &Me, config: &AgentConfig) -> Result<(), ServiceError> {
         expires_at_ms: now_ms + DAY_MS,
         retired: false,
         public: false,
+        custodial: false,
         attestation: bytes::Bytes::new(),
     };
     let envelope = BASE64.encode(&card.seal(me.signer.key()));

@@ -2,12 +2,13 @@
 
 use crate::node::Node;
 use crate::service::{
+    custody::Bearer,
     error::ServiceError,
     principal::{Principal, TOKEN_CHARS, bad_token},
 };
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use std::sync::Arc;
 
@@ -18,12 +19,31 @@ impl FromRequestParts<Arc<Node>> for Caller {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Self::Rejection> {
-        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(|| bad_token("no token was sent"))?;
-        let text = header.to_str().map_err(|_| bad_token("the token is not text"))?;
-        let token = text.strip_prefix("Bearer ").ok_or_else(|| bad_token("the header is not `Bearer TOKEN`"))?;
-        if token.len() != TOKEN_CHARS {
-            return Err(bad_token("the token has the wrong length"));
-        }
-        node.tokens().identify(token, comity_runtime::wall_ms()).map(Caller)
+        identify(node, &parts.headers).map(|bearer| Caller(bearer.who))
     }
+}
+
+fn token(headers: &HeaderMap) -> Result<&str, ServiceError> {
+    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| bad_token("no token was sent"))?;
+    let text = header.to_str().map_err(|_| bad_token("the token is not text"))?;
+    let token = text.strip_prefix("Bearer ").ok_or_else(|| bad_token("the header is not `Bearer TOKEN`"))?;
+    if token.len() == TOKEN_CHARS { Ok(token) } else { Err(bad_token("the token has the wrong length")) }
+}
+
+/// Who sends these headers.
+///
+/// # Errors
+/// `bad_token`.
+pub(super) fn identify(node: &Node, headers: &HeaderMap) -> Result<Bearer, ServiceError> {
+    let token = token(headers)?;
+    let who = node.tokens().identify(token, comity_runtime::wall_ms())?;
+    Ok(Bearer { who, token: token.to_owned() })
+}
+
+/// The same with the token, which opens the seal of a custodial key.
+///
+/// # Errors
+/// `bad_token`.
+pub(super) fn bearer(headers: &HeaderMap, who: Principal) -> Result<Bearer, ServiceError> {
+    Ok(Bearer { who, token: token(headers)?.to_owned() })
 }

@@ -32,6 +32,7 @@ fn entry(agent: u32, home: u8, sequence: u64, words: &str, path: Path, home_know
         expires_at_ms: NOW + LIFE,
         retired: false,
         public: true,
+        custodial: false,
         attestation: Bytes::new(),
     };
     let card = AgentCard::open(&card.seal(&key)).expect("well made");

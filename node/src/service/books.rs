@@ -1,6 +1,7 @@
 //! Reads of the ledger. Linearizable unless a function says that it answers from this replica alone.
 
 use super::{
+    custody,
     error::{Kind, ServiceError},
     view::{AccountView, AgentView, BalanceView, BooksView, DigestView, Minor, NameView, OwnAccountView},
 };
@@ -51,7 +52,7 @@ pub async fn agent(node: &Node, text: &str) -> Result<AgentView, ServiceError> {
             retired: agent.retired,
             faucet_claimed: agent.faucet_claimed,
             registered_ms: agent.profile.registered_ms,
-            custody: "own_key",
+            custody: custody::word(ledger.is_custodial(&id)),
         })
     })
     .await?
@@ -87,7 +88,7 @@ pub async fn account(node: &Node, agent: AgentId) -> Result<AccountView, Service
             })
             .filter(|balance| balance.available.0 > 0 || ledger.is_home(&balance.issuer))
             .collect();
-        Ok(AccountView { agent, balances })
+        Ok(AccountView { agent, custody: custody::word(ledger.is_custodial(&agent)), balances })
     })
     .await?
 }

@@ -48,6 +48,8 @@ pub struct CardView {
     pub path: String,
     /// What proves it.
     pub verified_by: &'static str,
+    /// As the card says: `own_key`, or `operator_can_spend`.
+    pub custody: &'static str,
     /// Since it was first heard here, ms.
     pub age_ms: u64,
     /// Whether it has expired.
@@ -70,16 +72,24 @@ pub struct Discovered {
 /// Publishes a signed card of an agent at home here.
 ///
 /// # Errors
-/// The card's refusal by name; `not_at_home_here`.
+/// The card's refusal by name; `not_at_home_here`; `custody_not_as_registered`.
 pub async fn publish(node: &Node, envelope: Bytes) -> Result<u64, ServiceError> {
     use comity_proto::envelope::Signed as _;
     let card = AgentCard::open(&envelope).map_err(|reject| of_reject(&reject))?;
     let (agent, home, key) = (card.get().agent, card.get().home, *card.key());
-    let current = super::books::read(node, |ledger| ledger.agent(&agent).map(|agent| agent.key)).await?;
+    let read =
+        |ledger: &comity_ledger::Ledger| (ledger.agent(&agent).map(|agent| agent.key), ledger.is_custodial(&agent));
+    let (current, custodial) = super::books::read(node, read).await?;
     if home != node.domain() || current != Some(key) {
         let detail = format!("agent {agent} is not registered here under that key");
         let next = "register it here first, and sign with its current key";
         return Err(ServiceError::new(Kind::Forbidden, "not_at_home_here", detail, next));
+    }
+    if card.get().custodial != custodial {
+        let detail =
+            format!("whether an operator can spend for agent {agent} is {custodial} here, and not so on the card");
+        let next = "say on the card what the ledger says, and sign it again";
+        return Err(ServiceError::new(Kind::Refused, "custody_not_as_registered", detail, next));
     }
     match node.mesh().publish_card(envelope) {
         // Repair spreads a card that gossip could not take just now.
@@ -147,6 +157,7 @@ fn view(node: &Node, entry: &CardEntry<AgentCard>) -> CardView {
         sequence: card.sequence,
         path: path(&entry.path),
         verified_by: verified_by(&entry.verified_by),
+        custody: super::custody::word(card.custodial),
         age_ms: now_ms.saturating_sub(entry.first_heard_ms),
         stale: entry.is_stale(now_ms),
         home_known,

@@ -24,7 +24,6 @@ pub const NOT_BUILT: &[&str] = &[
     "bearer licences",
     "trust scores",
     "scrubbing",
-    "custodial keys",
     "A2A, MCP and x402 doors",
     "snapshot restore",
 ];

@@ -72,6 +72,8 @@ pub struct Tokens {
     operator: [u8; 32],
     admission: [u8; 32],
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
+    /// Of custodial accounts; they last until the account is claimed.
+    custodial: Mutex<BTreeMap<[u8; 32], AgentId>>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -88,7 +90,23 @@ pub fn fresh_token() -> String {
 impl Tokens {
     /// Keeps digests only.
     pub fn new(operator: &str, admission: &str) -> Tokens {
-        Tokens { operator: digest(operator), admission: digest(admission), sessions: Mutex::default() }
+        let (operator, admission) = (digest(operator), digest(admission));
+        Tokens { operator, admission, sessions: Mutex::default(), custodial: Mutex::default() }
+    }
+
+    /// Takes in the digests of custodial accounts that were opened before this start.
+    pub fn keep_all(&self, accounts: Vec<([u8; 32], AgentId)>) {
+        self.custodial.lock().extend(accounts);
+    }
+
+    /// The token of a custodial account, from now on.
+    pub fn keep(&self, token: &str, agent: AgentId) {
+        self.custodial.lock().insert(digest(token), agent);
+    }
+
+    /// The token of a custodial account that is no more.
+    pub fn forget(&self, token: &str) {
+        self.custodial.lock().remove(&digest(token));
     }
 
     /// SHA-256 of the admission token, as it stands in registrations.
@@ -107,6 +125,9 @@ impl Tokens {
         }
         if presented == self.admission {
             return Ok(Principal::Newcomer);
+        }
+        if let Some(agent) = self.custodial.lock().get(&presented) {
+            return Ok(Principal::Agent(*agent));
         }
         match self.sessions.lock().get(&presented) {
             Some(session) if session.ends_ms > now_ms => Ok(Principal::Agent(session.agent)),

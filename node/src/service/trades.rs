@@ -32,16 +32,36 @@ pub async fn escrow(node: &Node, text: &str) -> Result<EscrowView, ServiceError>
     .await?
 }
 
+/// The same, for one of its parties: to anybody else it is unknown.
+///
+/// # Errors
+/// `unknown_escrow`.
+pub async fn escrow_of(node: &Node, agent: AgentId, text: &str) -> Result<EscrowView, ServiceError> {
+    read(node, |ledger| {
+        let concerns = |escrow: &Escrow| {
+            let rules = escrow.terms.arbiter.is_some_and(|arbiter| arbiter.party.agent == agent);
+            rules || is_side(escrow, agent)
+        };
+        let id = find(text, "escrow", || ledger.escrows().filter(|(_, escrow)| concerns(escrow)).map(|(id, _)| *id))?;
+        let escrow = ledger.escrow(&id).filter(|escrow| concerns(escrow));
+        let escrow = escrow.ok_or_else(|| ServiceError::not_found("escrow", text))?;
+        Ok(view_of_escrow(ledger, id, escrow))
+    })
+    .await?
+}
+
+/// Payer or payee.
+fn is_side(escrow: &Escrow, agent: AgentId) -> bool {
+    escrow.terms.payer == agent || escrow.terms.payees.iter().any(|payee| payee.party.agent == agent)
+}
+
 /// Escrows in which an agent is payer or payee, at most [`LIST_MAX`].
 ///
 /// # Errors
 /// No majority.
 pub async fn escrows(node: &Node, agent: AgentId) -> Result<Vec<EscrowView>, ServiceError> {
-    let concerns = |escrow: &Escrow| {
-        escrow.terms.payer == agent || escrow.terms.payees.iter().any(|payee| payee.party.agent == agent)
-    };
     read(node, |ledger| {
-        let mine = ledger.escrows().filter(|(_, escrow)| concerns(escrow)).take(LIST_MAX);
+        let mine = ledger.escrows().filter(|(_, escrow)| is_side(escrow, agent)).take(LIST_MAX);
         mine.map(|(id, escrow)| view_of_escrow(ledger, *id, escrow)).collect()
     })
     .await

@@ -39,7 +39,7 @@ pub struct AgentView {
     pub faucet_claimed: bool,
     /// Ledger time, ms.
     pub registered_ms: u64,
-    /// Whether its operator can spend its money: never, for an agent that holds its own key.
+    /// `own_key`, or `operator_can_spend`: a node of its home keeps its key.
     pub custody: &'static str,
 }
 
@@ -61,6 +61,8 @@ pub struct BalanceView {
 pub struct AccountView {
     /// Whose.
     pub agent: AgentId,
+    /// As in [`AgentView::custody`].
+    pub custody: &'static str,
     /// One per asset, also empty ones of the domain's own.
     pub balances: Vec<BalanceView>,
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cards;
+pub mod custody;
 pub mod disk;
 pub mod files;
 pub mod layout;

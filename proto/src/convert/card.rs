@@ -79,6 +79,7 @@ impl Signed for AgentCard {
             expires_at_ms: self.expires_at_ms,
             retired: self.retired,
             public: self.public,
+            custodial: self.custodial,
             attestation: self.attestation.clone(),
         };
         wire.encode_to_vec().into()
@@ -110,6 +111,7 @@ impl Signed for AgentCard {
             expires_at_ms: wire.expires_at_ms,
             retired: wire.retired,
             public: wire.public,
+            custodial: wire.custodial,
             attestation: wire.attestation,
         })
     }

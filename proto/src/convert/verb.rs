@@ -32,7 +32,7 @@ fn create_asset(code: &AssetCode, scale: u8, supply_cap: u64) -> Wire {
 impl From<&Verb> for Wire {
     fn from(verb: &Verb) -> Wire {
         match verb {
-            Verb::RegisterAgent { nickname, group, referred_by, own_code, admission } => {
+            Verb::RegisterAgent { nickname, group, referred_by, own_code, admission, custodial } => {
                 let (code, referrer) = put_referral(referred_by.as_ref());
                 Wire::RegisterAgent(wire::RegisterAgent {
                     nickname: text(nickname),
@@ -41,6 +41,7 @@ impl From<&Verb> for Wire {
                     own_code: own_code.as_deref().map(text),
                     admission: admission.as_ref().map(|hash| put(&hash.0)),
                     referrer,
+                    custodial: *custodial,
                 })
             }
             Verb::RotateKey { new_key, proof } => {
@@ -195,6 +196,7 @@ fn read_register(register: wire::RegisterAgent) -> Result<Verb, Reject> {
         referred_by: referral(register.referred_by, register.referrer)?,
         own_code: register.own_code.map(|code| ReferralCode::new(&code)).transpose()?,
         admission: read_optional(register.admission, "admission")?,
+        custodial: register.custodial,
     })
 }
 

@@ -92,6 +92,7 @@ fn command() -> Kind {
         ("every-verb-of-an-operator", s::operator_batch(), secret(s::OPERATOR)),
         ("one-transfer", s::transfer_batch(), secret(s::PAYER)),
         ("referred-from-elsewhere", s::referred_batch(), secret(s::PAYER)),
+        ("custodial", s::custodial_batch(), secret(s::PAYER)),
     ];
     signed("command", valid, (1, "home"))
         .refusing(command_form())
@@ -326,6 +327,7 @@ fn agent_card() -> Kind {
         ("first-key", card(), worker()),
         ("rotated-key", s::rotated_card(), secret(10)),
         ("retired", s::retired_card(), worker()),
+        ("custodial", AgentCard { custodial: true, ..card() }, worker()),
     ];
     let crowded = AgentCard { capabilities: vec![card().capabilities[0].clone(); 33], ..card() };
     let unproven = AgentCard { attestation: Bytes::new(), ..s::rotated_card() };

@@ -136,8 +136,16 @@ fn agent_verbs() -> Vec<Verb> {
             referred_by: Some(Referral::Code(text("ACME7"))),
             own_code: Some(text("PAYER1")),
             admission: Some(hash(7)),
+            custodial: false,
         },
-        Verb::RegisterAgent { nickname: text("p"), group: None, referred_by: None, own_code: None, admission: None },
+        Verb::RegisterAgent {
+            nickname: text("p"),
+            group: None,
+            referred_by: None,
+            own_code: None,
+            admission: None,
+            custodial: false,
+        },
         Verb::RotateKey { new_key: key(10), proof: prove_rotation(&agent(PAYER), &secret(10)) },
         Verb::RetireAgent,
         Verb::ClaimFaucet,
@@ -196,10 +204,24 @@ pub(crate) fn referred_batch() -> CommandBatch {
     let referred_by = Some(Referral::Agent(party(BETA, WORKER)));
     let (nickname, terms) = (text("p"), EscrowTerms { referred_by: referred_by.clone(), ..terms_large() });
     let verbs = vec![
-        Verb::RegisterAgent { nickname, group: None, referred_by, own_code: None, admission: None },
+        Verb::RegisterAgent { nickname, group: None, referred_by, own_code: None, admission: None, custodial: false },
         Verb::LockEscrow { escrow_id: escrow_id(), terms },
     ];
     batch(Actor::Agent(agent(PAYER)), verbs)
+}
+
+/// An agent whose key an operator keeps.
+pub(crate) fn custodial_batch() -> CommandBatch {
+    let nickname = text("p");
+    let verb = Verb::RegisterAgent {
+        nickname,
+        group: None,
+        referred_by: None,
+        own_code: None,
+        admission: None,
+        custodial: true,
+    };
+    batch(Actor::Agent(agent(PAYER)), vec![verb])
 }
 
 pub(crate) fn operator_batch() -> CommandBatch {
@@ -332,6 +354,7 @@ pub(crate) fn agent_card() -> AgentCard {
         expires_at_ms: NOW + 86_400_000,
         retired: false,
         public: false,
+        custodial: false,
         attestation: Bytes::new(),
     }
 }

@@ -132,6 +132,7 @@ impl Adversary {
             expires_at_ms: now_ms + CARD_HOURS_MS,
             retired: false,
             public: true,
+            custodial: false,
             attestation: Bytes::new(),
         };
         let envelope = card.seal(agent);

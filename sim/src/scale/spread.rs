@@ -212,6 +212,7 @@ fn card(agent: &SecretKey, home: DomainId) -> Result<Bytes, Reject> {
         expires_at_ms: now_ms + HOUR_MS,
         retired: false,
         public: true,
+        custodial: false,
         attestation: Bytes::new(),
     };
     Ok(card.seal(agent))

@@ -82,6 +82,7 @@ fn card(town: &Town, agent: &SimAgent, sequence: u64) -> Result<AgentCard, Rejec
         expires_at_ms: now_ms + HOUR_MS,
         retired: false,
         public: agent.number.is_some_and(|number| number % 3 > 0),
+        custodial: false,
         attestation: Bytes::new(),
     })
 }

@@ -63,7 +63,8 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
             let referred_by =
                 if place > 0 && !is_saver { Some(Referral::Code(code((place - 1).min(1))?)) } else { None };
             let own_code = if place < 2 && !is_saver { Some(code(place)?) } else { None };
-            let verb = Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None };
+            let verb =
+                Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None, custodial: false };
             if is_saver && let Some(id) = agent.id() {
                 history.add_saver(id, index);
             }

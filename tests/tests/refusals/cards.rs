@@ -27,6 +27,7 @@ fn card(agent: &Agent, sequence: u64, issued_at_ms: u64) -> AgentCard {
         expires_at_ms: issued_at_ms + DAY_MS,
         retired: false,
         public: true,
+        custodial: false,
         attestation: Default::default(),
     }
 }

@@ -19,7 +19,7 @@ impl Ledger {
     /// A new agent, named by the hash of its first key. Its referrer is fixed for ever; since a referrer must exist
     /// before, no chain of referrals comes back to itself.
     pub(super) fn register_agent(&mut self, id: AgentId, key: PublicKey, verb: Verb, out: &mut Out) -> Answer {
-        let Verb::RegisterAgent { nickname, group, referred_by, own_code, admission } = verb else {
+        let Verb::RegisterAgent { nickname, group, referred_by, own_code, admission, custodial } = verb else {
             return Err(Outcome::UnknownAgent);
         };
         let referrer = referred_by.as_ref().map(|referral| self.referrer_named(referral)).transpose()?;
@@ -40,6 +40,7 @@ impl Ledger {
             referrer: referrer.clone(),
             own_code,
             admission: admission.map(Box::new),
+            custodial,
             registered_ms,
         };
         let agent = Agent { key, retired: false, faucet_claimed: false, stays_home: 0, profile: Arc::new(profile) };

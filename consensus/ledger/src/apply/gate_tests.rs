@@ -58,6 +58,7 @@ fn ledger() -> Ledger {
             referrer: None,
             own_code: None,
             admission: None,
+            custodial: false,
             registered_ms: 0,
         };
         let key = PublicKey([n; 32]);

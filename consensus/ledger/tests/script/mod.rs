@@ -249,6 +249,7 @@ impl Stage {
                 referred_by: self.referral(rest),
                 own_code: word_after(rest, "code").map(|text| ReferralCode::new(text).expect("a code")),
                 admission: word_after(rest, "token").map(hash_of),
+                custodial: false,
             },
             ["rotates", next] => {
                 let next = key_of(next);

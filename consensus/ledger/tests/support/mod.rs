@@ -277,7 +277,10 @@ impl World {
         let code = |text: &str| ReferralCode::new(text).expect("a code");
         let nickname = Nickname::new(name).expect("a nickname");
         let (referred_by, own_code) = (referred_by.map(code).map(Referral::Code), own_code.map(code));
-        self.agent(name, Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None })
+        self.agent(
+            name,
+            Verb::RegisterAgent { nickname, group: None, referred_by, own_code, admission: None, custodial: false },
+        )
     }
 
     /// Registers and funds.

@@ -206,6 +206,7 @@ impl Domain {
             referred_by: None,
             own_code: None,
             admission: None,
+            custodial: false,
         };
         let batch = CommandBatch {
             home: self.id(),

@@ -147,6 +147,7 @@ pub(super) fn card_of(agent: &SecretKey, home: DomainId, sequence: u64) -> Agent
         expires_at_ms: now_ms + HOUR_MS,
         retired: false,
         public: true,
+        custodial: false,
         attestation: Bytes::new(),
     }
 }

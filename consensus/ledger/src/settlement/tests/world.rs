@@ -132,6 +132,7 @@ impl Home {
                 referred_by: None,
                 own_code: None,
                 admission: None,
+                custodial: false,
             };
             assert_eq!(home.agent_does(side, n, verb), Outcome::Created);
             let verb = Verb::Issue { code: usd(side).code, to: Some(agent(side, n)), amount: FUNDS };

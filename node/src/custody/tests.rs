@@ -1,0 +1,80 @@
+use super::*;
+use comity_runtime::disk::{
+    Disk,
+    memory::{CrashPlan, MemoryDisk},
+};
+
+const TOKEN: &str = "a token";
+
+fn on(disk: &MemoryDisk) -> Custody {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let open = Mutex::new(Some(Arc::new(CustodyDisk::on(&disk).unwrap())));
+    Custody { dir: PathBuf::new(), open }
+}
+
+fn wish(spends: u64) -> Wish {
+    Wish { content: Hash::of(b"asked"), envelope: vec![7; 9], spends, made_ms: DAY_MS, answer: None }
+}
+
+fn reserve(custody: &Custody, key: &str, spends: u64) -> Result<Wish, Refused> {
+    custody.reserve(&WishKey::of(TOKEN, key), DAY_MS, spends, || wish(spends))
+}
+
+fn founded(disk: &MemoryDisk) -> Custody {
+    crate::runtime::tests_world();
+    let custody = on(disk);
+    let limits = Limits { per_day: Some(10), total: None };
+    custody.keep(TOKEN, &SecretKey::from_seed(&[5; 32]), limits).unwrap();
+    custody
+}
+
+#[test]
+fn what_was_counted_and_signed_survives_a_power_cut_together() {
+    let disk = MemoryDisk::new();
+    reserve(&founded(&disk), "one", 6).unwrap();
+    disk.crash(CrashPlan::lose_all());
+    let custody = on(&disk);
+    let (account, key) = custody.unseal(TOKEN).unwrap();
+    assert_eq!((account.spent.today, key.seed()), (6, [5; 32]));
+    assert_eq!(custody.wish(&WishKey::of(TOKEN, "one")).unwrap(), Some(wish(6)));
+    assert!(matches!(reserve(&custody, "two", 5), Err(Refused::OverLimit(over)) if over.spent == 6));
+    assert_eq!(custody.wish(&WishKey::of(TOKEN, "two")).unwrap(), None, "what goes over is not signed");
+}
+
+#[test]
+fn a_key_counts_once_and_its_first_wish_is_given_again() {
+    let custody = founded(&MemoryDisk::new());
+    reserve(&custody, "one", 6).unwrap();
+    let again = custody.reserve(&WishKey::of(TOKEN, "one"), DAY_MS, 6, || panic!("signed twice")).unwrap();
+    assert_eq!((again, custody.unseal(TOKEN).unwrap().0.spent.total), (wish(6), 6));
+}
+
+#[test]
+fn a_refusal_gives_back_what_was_counted_once() {
+    let custody = founded(&MemoryDisk::new());
+    for key in ["one", "two"] {
+        reserve(&custody, key, 5).unwrap();
+    }
+    let refused = Answer { outcome: 4, success: false, log_index: 9 };
+    for _ in 0..2 {
+        custody.settle(&WishKey::of(TOKEN, "one"), refused).unwrap();
+    }
+    custody.settle(&WishKey::of(TOKEN, "two"), Answer { success: true, ..refused }).unwrap();
+    assert_eq!(custody.unseal(TOKEN).unwrap().0.spent.today, 5);
+    assert_eq!(custody.wish(&WishKey::of(TOKEN, "one")).unwrap().unwrap().answer, Some(refused));
+}
+
+#[test]
+fn an_account_that_was_forgotten_opens_no_more() {
+    let custody = founded(&MemoryDisk::new());
+    custody.forget(TOKEN).unwrap();
+    assert!(matches!(custody.unseal(TOKEN), Err(Refused::UnknownToken)));
+    assert!(matches!(custody.unseal("another"), Err(Refused::UnknownToken)));
+}
+
+#[test]
+fn the_request_id_follows_from_token_and_key() {
+    let id = |token: &str, key: &str| WishKey::of(token, key).request_id();
+    assert_eq!(id("a", "k"), id("a", "k"));
+    assert!(id("a", "k") != id("b", "k") && id("a", "k") != id("a", "l"));
+}

@@ -1,0 +1,223 @@
+//! Custodial accounts and what was signed for them: two redb tables in a directory of their own.
+//!
+//! One transaction, one flush: what a wish may cost and the signed bytes are on the disk together, or neither is.
+
+use super::disk::DirDisk;
+use crate::custody::{Account, Answer, Limits, OverLimit, REMEMBERED_MS, Spent, Wish, WishKey};
+use comity_proto::ids::AgentId;
+use comity_replica::redb_disk::RedbDisk;
+use comity_runtime::disk::Disk;
+use redb::{
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, TableDefinition,
+    WriteTransaction,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{io, path::Path, sync::Arc};
+
+/// File in the directory.
+const FILE: &str = "custody.redb";
+/// Memory for pages.
+const CACHE_BYTES: usize = 1 << 20;
+
+type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+/// Digest of a token to [`Account`].
+const ACCOUNTS: Rows = TableDefinition::new("accounts");
+/// Digests of token and idempotency key to [`Wish`].
+const WISHES: Rows = TableDefinition::new("wishes");
+
+/// What came of a reservation.
+pub enum Reserved {
+    /// Counted, signed and kept.
+    New(Wish),
+    /// It was there already.
+    Known(Wish),
+    /// No room.
+    Full,
+    /// Over the token's limit.
+    Over(OverLimit),
+}
+
+/// The tables.
+pub struct CustodyDisk {
+    database: Database,
+}
+
+fn other(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+fn bytes<T: Serialize>(row: &T) -> io::Result<Vec<u8>> {
+    postcard::to_allocvec(row).map_err(other)
+}
+
+fn row<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(bytes).map_err(other)
+}
+
+fn place(key: &WishKey) -> [u8; 64] {
+    let mut place = [0; 64];
+    place[..32].copy_from_slice(&key.token);
+    place[32..].copy_from_slice(&key.key);
+    place
+}
+
+fn find<T: DeserializeOwned>(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> io::Result<Option<T>> {
+    table.get(key).map_err(other)?.map(|found| row(found.value())).transpose()
+}
+
+impl CustodyDisk {
+    /// Opens the tables in a directory, creating both.
+    ///
+    /// # Errors
+    /// The disk's, or the database's with its words.
+    pub fn open(dir: &Path) -> io::Result<CustodyDisk> {
+        let disk: Arc<dyn Disk> = Arc::new(DirDisk::open(dir).map_err(other)?);
+        CustodyDisk::on(&disk)
+    }
+
+    /// As [`CustodyDisk::open`], on any disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn on(disk: &Arc<dyn Disk>) -> io::Result<CustodyDisk> {
+        let backend = RedbDisk::open(disk, FILE).map_err(other)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(other)?;
+        let begun = database.begin_write().map_err(other)?;
+        begun.open_table(ACCOUNTS).map_err(other)?;
+        begun.open_table(WISHES).map_err(other)?;
+        begun.commit().map_err(other)?;
+        Ok(CustodyDisk { database })
+    }
+
+    fn reading(&self) -> io::Result<ReadTransaction> {
+        self.database.begin_read().map_err(other)
+    }
+
+    fn writing(&self) -> io::Result<WriteTransaction> {
+        self.database.begin_write().map_err(other)
+    }
+
+    /// Digests of tokens, and whose they are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn accounts(&self) -> io::Result<Vec<([u8; 32], AgentId)>> {
+        let table = self.reading()?.open_table(ACCOUNTS).map_err(other)?;
+        let mut accounts = Vec::new();
+        for found in table.iter().map_err(other)? {
+            let (token, account) = found.map_err(other)?;
+            let account: Account = row(account.value())?;
+            accounts.extend(token.value().try_into().map(|token| (token, account.agent)));
+        }
+        Ok(accounts)
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn account(&self, token: &[u8; 32]) -> io::Result<Option<Account>> {
+        find(&self.reading()?.open_table(ACCOUNTS).map_err(other)?, token)
+    }
+
+    /// One wish.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn wish(&self, key: &WishKey) -> io::Result<Option<Wish>> {
+        find(&self.reading()?.open_table(WISHES).map_err(other)?, &place(key))
+    }
+
+    /// Keeps an account, unless there are `max`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn keep(&self, token: &[u8; 32], account: &Account, max: u64) -> io::Result<bool> {
+        let writing = self.writing()?;
+        {
+            let mut table = writing.open_table(ACCOUNTS).map_err(other)?;
+            if table.len().map_err(other)? >= max {
+                return Ok(false);
+            }
+            table.insert(token.as_slice(), bytes(account)?.as_slice()).map_err(other)?;
+        }
+        writing.commit().map_err(other)?;
+        Ok(true)
+    }
+
+    /// Removes an account.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn forget(&self, token: &[u8; 32]) -> io::Result<()> {
+        let writing = self.writing()?;
+        writing.open_table(ACCOUNTS).map_err(other)?.remove(token.as_slice()).map_err(other)?;
+        writing.commit().map_err(other)
+    }
+
+    /// Counts, signs and keeps, in one transaction. A token without an account is nobody's to count against.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn reserve(
+        &self,
+        key: &WishKey,
+        now_ms: u64,
+        max: u64,
+        count: impl FnOnce(&mut Spent, &Limits) -> Result<(), OverLimit>,
+        sign: impl FnOnce() -> Wish,
+    ) -> io::Result<Reserved> {
+        let writing = self.writing()?;
+        let wish = {
+            let mut wishes = writing.open_table(WISHES).map_err(other)?;
+            if let Some(known) = find(&wishes, &place(key))? {
+                return Ok(Reserved::Known(known));
+            }
+            if wishes.len().map_err(other)? >= max {
+                let old = now_ms.saturating_sub(REMEMBERED_MS);
+                let keep = |_: &[u8], bytes: &[u8]| row::<Wish>(bytes).is_ok_and(|wish| wish.made_ms >= old);
+                wishes.retain(keep).map_err(other)?;
+                if wishes.len().map_err(other)? >= max {
+                    return Ok(Reserved::Full);
+                }
+            }
+            let mut accounts = writing.open_table(ACCOUNTS).map_err(other)?;
+            if let Some(mut account) = find::<Account>(&accounts, &key.token)? {
+                if let Err(over) = count(&mut account.spent, &account.limits) {
+                    return Ok(Reserved::Over(over));
+                }
+                accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
+            }
+            let wish = sign();
+            wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
+            wish
+        };
+        writing.commit().map_err(other)?;
+        Ok(Reserved::New(wish))
+    }
+
+    /// Keeps an answer, once.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn settle(&self, key: &WishKey, answer: Answer) -> io::Result<()> {
+        let writing = self.writing()?;
+        {
+            let mut wishes = writing.open_table(WISHES).map_err(other)?;
+            let known: Option<Wish> = find(&wishes, &place(key))?;
+            let Some(mut wish) = known.filter(|wish| wish.answer.is_none()) else { return Ok(()) };
+            wish.answer = Some(answer);
+            wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
+            let mut accounts = writing.open_table(ACCOUNTS).map_err(other)?;
+            let account: Option<Account> = find(&accounts, &key.token)?;
+            if let Some(mut account) = account.filter(|_| !answer.success) {
+                account.spent.give_back(wish.spends, wish.made_ms);
+                accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
+            }
+        }
+        writing.commit().map_err(other)
+    }
+}
