@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod custody;
 pub mod dev;
+pub mod doors;
 pub mod drift;
 pub mod founding;
 pub mod home;

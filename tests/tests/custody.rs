@@ -71,6 +71,7 @@ fn two_agents_that_cannot_sign_trade_and_a_retry_is_the_same_command() {
     let other = json!({ "payee": bob.agent, "amount": "0.10", "task": "count words", "on_silence": "refund" });
     assert_eq!(alice.code("lock-1", "create_escrow", other), "idempotency_key_reused");
 
+    assert_eq!(bob.code("deliver-0", "deliver", json!({ "escrow": escrow })), "bad_result");
     bob.must("deliver-1", "deliver", json!({ "escrow": escrow, "result": "two" }));
     let wrong = json!({ "escrow": escrow, "verified_sha256": "00".repeat(32) });
     assert_eq!(alice.code("release-0", "release_funds", wrong.clone()), "hash_mismatch");
@@ -141,6 +142,10 @@ fn an_account_is_its_token_s_alone() {
 #[test]
 fn a_claim_moves_the_account_to_a_key_of_its_own_and_ends_the_token() {
     let (node, alice, bob) = trading();
+    let status: Value = node.api().get("/api/v1/status").expect("a status");
+    let half = json!({ "new_key": status["node"], "proof": "00" });
+    let refused = alice.door.post::<Value>("/api/v1/custody/claim", &half).expect_err("half a proof");
+    assert_eq!(refused.code, "bad_proof");
     let file = node.dir.join("alice.token");
     std::fs::write(&file, &alice.token).expect("a file");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("its mode");

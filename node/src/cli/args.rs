@@ -105,6 +105,12 @@ pub enum Command {
     /// What other organisations can check of a domain, with no trust in it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The Model Context Protocol on standard input and output: for desktop clients, with the token in COMITY_TOKEN.
+    Mcp {
+        /// File with the agent's token, readable by its owner only, instead of COMITY_TOKEN.
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
     /// How fast it is, on this machine, next to a database.
     #[command(subcommand)]
     Bench(crate::bench::BenchCommand),

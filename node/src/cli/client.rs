@@ -45,6 +45,16 @@ impl Client {
         Client { token: token.into(), ..self.clone() }
     }
 
+    /// What carries its requests, with the authority that the door must prove itself under.
+    pub(super) fn carrier(&self) -> &ureq::Agent {
+        &self.agent
+    }
+
+    /// What it shows at the door.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where it speaks to.
     pub fn base(&self) -> &str {
         &self.base

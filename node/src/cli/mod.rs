@@ -13,6 +13,7 @@ mod escrow;
 mod export;
 mod keyring;
 mod ledger;
+mod mcp;
 mod money;
 mod node;
 pub mod output;
@@ -103,6 +104,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Licence(command) => peer::licence(context, command),
         Command::Drift(command) => drift::drift(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
+        Command::Mcp { token_file } => mcp::mcp(context, token_file.as_deref()),
         // These run in this process and never get here.
         Command::Dev(_)
         | Command::DevAgent(_)

@@ -10,6 +10,7 @@ mod drift;
 mod exports;
 mod federation;
 mod licences;
+mod mcp;
 mod peers;
 pub mod problem;
 mod registry;

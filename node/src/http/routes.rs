@@ -55,6 +55,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/raft/remove", post(remove_replica))
         .merge(super::audit::all())
         .merge(super::custody::all())
+        .merge(super::mcp::all())
         .merge(super::drift::all())
         .merge(super::peers::all())
         .merge(super::registry::all())

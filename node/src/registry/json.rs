@@ -25,8 +25,8 @@ pub enum BadJson {
     /// One reader takes the first, another the last.
     #[error("`{0}` stands twice in one object")]
     DuplicateKey(String),
-    /// More than [`DEPTH_MAX`].
-    #[error("more than {DEPTH_MAX} objects and lists inside each other")]
+    /// More than the reader allows: [`DEPTH_MAX`] in a document.
+    #[error("too many objects and lists inside each other")]
     TooDeep,
     /// A fraction, or beyond [`NUMBER_MAX`].
     #[error("the number {0} is not a whole one below 2^53")]
@@ -54,10 +54,18 @@ pub fn parse(bytes: &[u8]) -> Result<Value, BadJson> {
     if bytes.len() > DOMAIN_DOCUMENT_BYTES_MAX {
         return Err(BadJson::TooLarge);
     }
+    parse_within(bytes, DEPTH_MAX)
+}
+
+/// Reads any JSON as strictly, to its own depth; the caller has bounded its length.
+///
+/// # Errors
+/// See [`BadJson`].
+pub fn parse_within(bytes: &[u8], depth_max: usize) -> Result<Value, BadJson> {
     let wrong = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read =
-        Strict { depth: 0, wrong: &wrong }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let strict = Strict { depth: 0, depth_max, wrong: &wrong };
+    let read = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| wrong.into_inner().unwrap_or_else(|| BadJson::NotJson(error.to_string())))
 }
 
@@ -70,6 +78,7 @@ pub fn canonical(value: &Value) -> Vec<u8> {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,
+    depth_max: usize,
     wrong: &'a RefCell<Option<BadJson>>,
 }
 
@@ -82,7 +91,7 @@ impl Strict<'_> {
 
     fn deeper<E: de::Error>(&self) -> Result<Self, E> {
         match self.depth + 1 {
-            depth if depth > DEPTH_MAX => Err(self.refuse(BadJson::TooDeep)),
+            depth if depth > self.depth_max => Err(self.refuse(BadJson::TooDeep)),
             depth => Ok(Strict { depth, ..*self }),
         }
     }

@@ -183,7 +183,7 @@ fn refusal(node: &Node, refused: &Refused, spends: u64) -> ServiceError {
             ServiceError::new(Kind::Refused, "spending_limit", detail, next)
         }
         Refused::Full => ServiceError::new(
-            Kind::Busy,
+            Kind::Unavailable,
             "custody_full",
             "this node keeps no more custodial accounts or signed wishes",
             "ask another node of the domain",
@@ -426,6 +426,16 @@ pub async fn left(node: &Node, caller: &Bearer) -> Result<(Option<u64>, Option<u
     let found = on_disk(custody(node)?, move |custody| custody.unseal(&token)).await;
     let (account, _) = found.map_err(|refused| refusal(node, &refused, 0))?;
     Ok(account.spent.left(&account.limits, comity_runtime::wall_ms()))
+}
+
+/// The caller's agent and the key that this node keeps for it: to sign what is no command and moves no money.
+///
+/// # Errors
+/// `own_key`.
+pub(super) async fn key_of(node: &Node, caller: &Bearer) -> Result<(AgentId, SecretKey), ServiceError> {
+    let token = caller.token.clone();
+    let found = on_disk(custody(node)?, move |custody| custody.unseal(&token)).await;
+    found.map(|(account, key)| (account.agent, key)).map_err(|refused| refusal(node, &refused, 0))
 }
 
 /// Rotates the agent to a key of its own, whose proof the agent made, and forgets the custodial one with its token.

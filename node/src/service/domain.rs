@@ -24,7 +24,7 @@ pub const NOT_BUILT: &[&str] = &[
     "bearer licences",
     "trust scores",
     "scrubbing",
-    "A2A, MCP and x402 doors",
+    "A2A and x402 doors",
     "snapshot restore",
 ];
 

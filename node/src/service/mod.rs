@@ -11,6 +11,7 @@ pub mod errands;
 pub mod error;
 pub mod exports;
 pub mod federation;
+pub mod introductions;
 pub mod keyring;
 pub mod licences;
 pub mod peers;

@@ -57,6 +57,8 @@ fn a_card_for_another_key_an_older_one_and_an_expired_one_are_refused() {
     assert_eq!(refused(&flipped), "bad_signature");
     let expired = card(&worker, 1, now - 2 * DAY_MS).seal(worker.signer.key());
     assert_eq!(refused(&expired), "card_expired");
+    let untrue = AgentCard { custodial: true, ..card(&worker, 1, now) }.seal(worker.signer.key());
+    assert_eq!(refused(&untrue), "custody_not_as_registered");
     let unknown = format!("/api/v1/cards/{}", worker.id);
     assert_eq!(api.get::<Value>(&unknown).expect_err("no card was taken").code, "unknown_card");
 

@@ -1,0 +1,3 @@
+//! Doors for protocols of others. Each calls the functions of `service` and holds no rule of its own.
+
+pub mod mcp;

@@ -1,0 +1,89 @@
+//! Clients of others, unmodified, against a real node. `cargo clients` runs these; they need Python 3.11 or newer and a
+//! package index, and fail without, while `cargo test` needs neither.
+//!
+//! Each lock file in `tests/clients` has a virtual environment of its own below the target folder, made anew when the lock
+//! file changes.
+
+use comity_tests::{binary::comity, single::Single};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+fn ran(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+}
+
+fn must(command: &mut Command) -> String {
+    let output = ran(command);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    out
+}
+
+/// The interpreter of the environment that `NAME.txt` locks.
+fn python(name: &str) -> PathBuf {
+    let lock = clients().join(format!("{name}.txt"));
+    let wanted = fs::read_to_string(&lock).expect("a lock file");
+    // A binary lies in TARGET/PROFILE/.
+    let target = comity().ancestors().nth(2).expect("TARGET/PROFILE/comity");
+    let place = target.join("clients").join(name);
+    let (python, stamp) = (place.join("bin/python"), place.join("installed.txt"));
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return python;
+    }
+    // There may be none yet, or half of one.
+    let _gone = fs::remove_dir_all(&place);
+    must(Command::new("python3").args(["-m", "venv"]).arg(&place));
+    must(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps", "-r"]).arg(&lock));
+    must(Command::new(&python).args(["-m", "pip", "check"]));
+    fs::write(&stamp, wanted).expect("a stamp");
+    python
+}
+
+/// Runs a script against a fresh node.
+fn run(environment: &str, script: &str, more: &[&str]) -> String {
+    let python = python(environment);
+    let node = Single::up();
+    let url = format!("http://{}/mcp", node.http);
+    let mut command = Command::new(python);
+    command.arg(clients().join(script)).args([&url, &node.token("admission.token")]).args(more);
+    must(&mut command)
+}
+
+#[test]
+fn mcp_2_3_0_discovers_the_newest_revision_and_lives_a_whole_escrow() {
+    let said = run("mcp-2", "mcp_life.py", &["auto", "2026-07-28"]);
+    assert!(said.contains("released"), "{said}");
+}
+
+#[test]
+fn mcp_2_3_0_in_legacy_mode_lives_a_whole_escrow() {
+    let said = run("mcp-2", "mcp_life.py", &["legacy", "2025-11-25"]);
+    assert!(said.contains("released"), "{said}");
+}
+
+#[test]
+fn mcp_1_30_0_lives_a_whole_escrow() {
+    let said = run("mcp-1", "mcp_life.py", &["initialize", "2025-11-25"]);
+    assert!(said.contains("released"), "{said}");
+}
+
+#[test]
+fn mcp_2_3_0_over_standard_input_and_output_lives_a_whole_escrow() {
+    let comity = comity().display().to_string();
+    let said = run("mcp-2", "mcp_life.py", &["stdio", "2026-07-28", &comity]);
+    assert!(said.contains("released"), "{said}");
+}
+
+#[test]
+fn the_example_of_the_readme_runs() {
+    let said = run("mcp-2", "examples/mcp_trade.py", &[]);
+    assert!(said.contains("released; the worker has 0.495"), "{said}");
+}

@@ -1,0 +1,205 @@
+//! The MCP door without any courtesy: what is refused, and that nothing changed then.
+
+use comity_tests::{cli::ask, pair::text, single::Single};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MODERN: &str = "2026-07-28";
+
+/// What came back.
+#[derive(Debug)]
+struct Back {
+    status: u16,
+    challenge: String,
+    body: Value,
+}
+
+struct Door {
+    node: Single,
+    url: String,
+}
+
+impl Door {
+    fn open() -> Door {
+        let node = Single::up();
+        let url = format!("http://{}/mcp", node.http);
+        Door { node, url }
+    }
+
+    fn account(&self, name: &str) -> (String, String) {
+        let made = ask(&self.node.dir, &["agent", "register", name, "--custodial"]);
+        (text(&made, "agent"), text(&made, "token"))
+    }
+
+    fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Back {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(70)))
+            .build()
+            .into();
+        let mut request = agent.post(&self.url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.send(body).expect("an answer");
+        let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
+        let challenge = challenge.unwrap_or_default().to_owned();
+        let status = response.status().as_u16();
+        Back { status, challenge, body: response.body_mut().read_json().unwrap_or(Value::Null) }
+    }
+
+    /// One message of a legacy client with this token.
+    fn say(&self, token: &str, message: &Value) -> Back {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.post(&headers, message.to_string().as_bytes())
+    }
+
+    fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let back = self.say(token, &message);
+        assert_eq!(back.status, 200, "{back:?}");
+        back.body["result"].clone()
+    }
+
+    fn must(&self, token: &str, tool: &str, arguments: Value) -> Value {
+        let result = self.call(token, tool, arguments);
+        assert_eq!(result["isError"], false, "{result}");
+        result["structuredContent"].clone()
+    }
+
+    /// The rule that refused; every refusal says what to do next, and to a model in words.
+    fn rule(&self, token: &str, tool: &str, arguments: Value) -> String {
+        let result = self.call(token, tool, arguments);
+        let told = &result["structuredContent"];
+        assert_eq!((&result["isError"], &told["changed"]), (&json!(true), &json!("no")), "{result}");
+        let words = result["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(words.contains("Nothing changed. Next: ") && !text(told, "next").is_empty(), "{words}");
+        text(told, "code")
+    }
+}
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+#[test]
+fn a_request_of_another_page_under_another_name_or_without_a_token_is_refused() {
+    let door = Door::open();
+    let (_, token) = door.account("alice");
+    let (bearer, json) = (format!("Bearer {token}"), ("content-type", "application/json"));
+    let own = ("authorization", bearer.as_str());
+    let host = door.node.http.to_string();
+    let same = format!("http://{host}");
+    assert_eq!(door.post(&[own, json], PING.as_bytes()).status, 200);
+    assert_eq!(door.post(&[own, json, ("origin", &same)], PING.as_bytes()).status, 200);
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+        let back = door.post(&[own, json, ("origin", origin)], PING.as_bytes());
+        assert_eq!((back.status, text(&back.body, "code").as_str()), (403, "wrong_origin"), "{origin}");
+    }
+    for name in ["evil.example", "evil.example:7400", "localhost.evil.example"] {
+        let back = door.post(&[own, json, ("host", name)], PING.as_bytes());
+        assert_eq!((back.status, text(&back.body, "code").as_str()), (403, "wrong_host"), "{name}");
+    }
+    let unknown = format!("Bearer {}", "f".repeat(64));
+    for headers in [vec![json], vec![json, ("authorization", unknown.as_str())]] {
+        let back = door.post(&headers, PING.as_bytes());
+        assert_eq!((back.status, text(&back.body, "code").as_str()), (401, "bad_token"));
+        let metadata = format!("{same}/.well-known/oauth-protected-resource/mcp");
+        assert_eq!(back.challenge, format!("Bearer resource_metadata=\"{metadata}\", scope=\"mcp\""));
+        let told: Value = ureq::get(&metadata).call().expect("metadata").body_mut().read_json().expect("JSON");
+        assert_eq!(
+            (text(&told, "resource"), &told["bearer_methods_supported"]),
+            (door.url.clone(), &json!(["header"]))
+        );
+    }
+    assert_eq!(door.post(&[own, ("content-type", "text/plain")], PING.as_bytes()).status, 400);
+}
+
+#[test]
+fn json_that_two_readers_could_read_differently_is_refused() {
+    let door = Door::open();
+    let (_, token) = door.account("alice");
+    let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
+    let large = format!("\"{}\"", "x".repeat((2 << 20) + 1024));
+    let bodies = [
+        (deep.as_str(), 400, "too_deep"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#, 400, "duplicate_key"),
+        (r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}"#, 400, "bad_number"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"amount":0.25}}"#, 400, "bad_number"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"#, 400, "not_json"),
+        (large.as_str(), 413, "body_too_large"),
+    ];
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for (body, status, code) in bodies {
+        let back = door.post(&headers, body.as_bytes());
+        let told = &back.body["error"];
+        assert_eq!((back.status, &told["code"], &told["data"]["code"]), (status, &json!(-32700), &json!(code)));
+    }
+    for (message, code) in [(json!([]), -32600), (json!({ "jsonrpc": "2.0", "id": 1, "method": "nothing" }), -32601)] {
+        assert_eq!(door.say(&token, &message).body["error"]["code"], code, "{message}");
+    }
+}
+
+#[test]
+fn a_call_needs_a_key_and_a_key_means_one_call() {
+    let door = Door::open();
+    let ((_, alice), (bob, _)) = (door.account("alice"), door.account("bob"));
+    assert_eq!(door.rule(&alice, "claim_faucet", json!({})), "idempotency_key_missing");
+    door.must(&alice, "claim_faucet", json!({ "idempotency_key": "claim" }));
+    let pay = |amount: Value| json!({ "to": bob, "amount": amount, "idempotency_key": "pay" });
+    assert_eq!(door.rule(&alice, "transfer", pay(json!(1))), "bad_arguments");
+    assert_eq!(door.rule(&alice, "transfer", pay(json!("0.2500001"))), "bad_amount");
+    let from = json!({ "to": bob, "amount": "0.25", "from": bob, "idempotency_key": "pay" });
+    assert_eq!(door.rule(&alice, "transfer", from), "bad_arguments", "the payer is no argument");
+    let paid = door.must(&alice, "transfer", pay(json!("0.25")));
+    assert_eq!(door.must(&alice, "transfer", pay(json!("0.25"))), paid);
+    assert_eq!(door.rule(&alice, "transfer", pay(json!("0.26"))), "idempotency_key_reused");
+    let balance = &door.must(&alice, "list_escrows", json!({}))["balances"][0]["available"];
+    assert_eq!(balance, "0.75");
+}
+
+#[test]
+fn an_escrow_of_others_is_unknown_to_everybody_else() {
+    let door = Door::open();
+    let ((_, alice), (bob, _), (_, carol)) = (door.account("alice"), door.account("bob"), door.account("carol"));
+    door.must(&alice, "claim_faucet", json!({ "idempotency_key": "claim" }));
+    let terms = json!({ "payee": bob, "amount": "0.10", "task": "t", "on_silence": "refund", "idempotency_key": "k" });
+    let escrow = text(&door.must(&alice, "create_escrow", terms), "escrow");
+    assert_eq!(door.must(&alice, "get_escrow_status", json!({ "escrow": escrow }))["open"], "0.10");
+    assert_eq!(door.rule(&carol, "get_escrow_status", json!({ "escrow": escrow })), "unknown_escrow");
+    let release = json!({ "escrow": escrow, "idempotency_key": "k" });
+    assert_eq!(door.rule(&carol, "release_funds", release), "unknown_escrow");
+    let read = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/read",
+        "params": { "uri": format!("comity://escrow/{escrow}") } });
+    assert_eq!(door.say(&carol, &read).body["error"]["code"], -32002);
+    assert!(door.say(&alice, &read).body["result"]["contents"][0]["text"].as_str().expect("text").contains("locked"));
+    let nowhere = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": { "uri": "comity://x" } });
+    assert_eq!(door.say(&alice, &nowhere).body["error"]["data"]["code"], "unknown_resource");
+    let operator = door.node.token("api.token");
+    assert_eq!(door.rule(&operator, "claim_faucet", json!({ "idempotency_key": "k" })), "not_an_agent");
+}
+
+#[test]
+fn the_later_revision_is_held_to_its_headers() {
+    let door = Door::open();
+    let (_, token) = door.account("alice");
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta } });
+    let bearer = format!("Bearer {token}");
+    let say = |version: &str, method: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("mcp-protocol-version", version),
+            ("mcp-method", method),
+        ];
+        let back = door.post(&headers, list.to_string().as_bytes());
+        (back.status, back.body["error"]["code"].as_i64(), back.body["result"]["resultType"].clone())
+    };
+    assert_eq!(say(MODERN, "tools/list"), (200, None, json!("complete")));
+    assert_eq!(say(MODERN, "tools/call"), (400, Some(-32020), Value::Null));
+    assert_eq!(say("2025-11-25", "tools/list"), (400, Some(-32020), Value::Null));
+}
