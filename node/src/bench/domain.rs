@@ -204,7 +204,8 @@ async fn start_node(home: Home, one_way: Duration) -> Result<Arc<Node>, BenchErr
     }
     let far = |error: &dyn std::fmt::Display| BenchError::new("making a long way", error.to_string());
     let keypair = crate::mesh::peer::libp2p_keypair(&home.node.seed()).map_err(|error| far(&error))?;
-    let transport = super::far::far_transport(&keypair, one_way).map_err(|error| far(&error))?;
+    let transport = crate::mesh::tcp_transport_through(&keypair, move |line| super::far::Far::new(line, one_way))
+        .map_err(|error| far(&error))?;
     Ok(Node::start_over(home, transport).await?)
 }
 

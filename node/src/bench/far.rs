@@ -1,8 +1,6 @@
 //! A long way on one machine: what one end reads arrives later than it was sent.
 
 use futures::{AsyncRead, AsyncWrite};
-use libp2p::core::transport::Transport as _;
-use libp2p::{identity, noise, tcp};
 use std::{
     collections::VecDeque,
     io,
@@ -13,24 +11,13 @@ use std::{
 
 use comity_runtime::{Instant, Sleep, sleep_until};
 
-use crate::mesh::transport::{MeshTransport, secured};
-
 /// Bytes under way in one direction; more wait at the sender, as on a full line.
 const UNDER_WAY_MAX: usize = 4 * 1024 * 1024;
 /// Bytes taken from the line at once.
 const TAKE: usize = 64 * 1024;
 
-/// The real transport over lines that take `one_way` in each direction, on which both ends must agree.
-///
-/// # Errors
-/// When the key is none for noise.
-pub(super) fn far_transport(keypair: &identity::Keypair, one_way: Duration) -> Result<MeshTransport, noise::Error> {
-    let near = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    secured(near.map(move |line, _| Far::new(line, one_way)), keypair)
-}
-
-/// A byte stream whose reader sees everything `one_way` after it came.
-struct Far<S> {
+/// A byte stream whose reader sees everything `one_way` after it came. Both ends must agree on it.
+pub(super) struct Far<S> {
     line: S,
     one_way: Duration,
     /// What came, with the time at which it may be seen; ascending. `None` is the end.
@@ -44,7 +31,7 @@ struct Far<S> {
 }
 
 impl<S> Far<S> {
-    fn new(line: S, one_way: Duration) -> Far<S> {
+    pub(super) fn new(line: S, one_way: Duration) -> Far<S> {
         Far { line, one_way, under_way: VecDeque::new(), read: 0, bytes: 0, ended: false, alarm: None }
     }
 

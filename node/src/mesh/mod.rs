@@ -71,4 +71,4 @@ pub use shelf::{CardEntry, Path, VerifiedBy};
 pub use standing::Standing;
 pub use store::{CardChange, CardKind, CardStore, StoredCard};
 pub use streams::{TaskHandler, TaskStream};
-pub use transport::{MeshTransport, secured, tcp_dns_transport, tcp_transport};
+pub use transport::{MeshTransport, secured, tcp_dns_transport, tcp_transport, tcp_transport_through};

@@ -13,7 +13,25 @@ pub type MeshTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// TCP on the operating system, encrypted and authenticated by noise with the node key.
 pub fn tcp_transport(keypair: &identity::Keypair) -> Result<MeshTransport, noise::Error> {
-    secured(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)), keypair)
+    secured(lines(), keypair)
+}
+
+/// The same over lines that `through` wraps on this side, such as one that takes its time.
+///
+/// # Errors
+/// When the key is none for noise.
+pub fn tcp_transport_through<S>(
+    keypair: &identity::Keypair,
+    through: impl Fn(tcp::tokio::TcpStream) -> S + Clone + Send + 'static,
+) -> Result<MeshTransport, noise::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    secured(lines().map(move |line, _| through(line)), keypair)
+}
+
+fn lines() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
 }
 
 /// Byte streams of any kind, encrypted, authenticated and multiplexed as every mesh connection is.
