@@ -254,6 +254,13 @@ pub enum Verb {
         /// Envelope of the origin's verdict.
         verdict: Bytes,
     },
+    /// Operator of a domain that was restored: what no evidence settles with this peer is taken upon the treasury.
+    SettleBooks {
+        /// Which.
+        peer: DomainId,
+        /// For people.
+        reason: Reason,
+    },
     /// Operator: grants a peer a licence, or says the next word about it.
     IssueLicence {
         /// Envelope of it.

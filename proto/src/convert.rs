@@ -4,6 +4,7 @@
 //! value *means* (an amount of zero, shares that do not sum up, a window out of bounds) is judged by the ledger, which
 //! answers with an outcome.
 
+mod books;
 mod card;
 pub(crate) mod command;
 mod escrow;

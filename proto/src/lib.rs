@@ -42,6 +42,7 @@
 extern crate alloc;
 
 pub mod amount;
+pub mod books;
 pub mod card;
 pub mod command;
 mod convert;

@@ -142,6 +142,12 @@ pub const PREPARE_BATCH_BYTES_MAX: usize = 64 * 1_024;
 pub const SETTLEMENT_BATCH_BYTES_MAX: usize = COMMAND_BATCH_BYTES_MAX;
 /// One prepare inside a batch; measured by a test, this is the upper bound.
 pub const PREPARE_BYTES_MAX: usize = 384;
+/// Transfers on one page of what two domains share.
+pub const BOOKS_TRANSFERS_MAX: usize = 64;
+/// Signed words on one page, all together.
+pub const BOOKS_EVIDENCE_BYTES_MAX: usize = 384 * 1_024;
+/// Assets of two domains that a page names.
+pub const BOOKS_FIGURES_MAX: usize = 512;
 /// Shortest time from begin to the abort of an undecided transfer: one round trip around the world and two fsyncs.
 pub const DECIDE_WITHIN_MIN_MS: u64 = SECOND_MS;
 /// Longest: money in flight is of no use to anybody.
@@ -275,6 +281,15 @@ const _: () = {
     assert!(
         7 * (PREPARE_BATCH_BYTES_MAX + 64) + ROSTER_BYTES_MAX + 256 <= SETTLEMENT_BATCH_BYTES_MAX,
         "seven queries fit into one batch"
+    );
+    assert!(
+        BOOKS_TRANSFERS_MAX * (PREPARE_BYTES_MAX + 64)
+            + BOOKS_EVIDENCE_BYTES_MAX
+            + BOOKS_FIGURES_MAX * 64
+            + ROSTER_BYTES_MAX
+            + 4_096
+            <= SETTLEMENT_BATCH_BYTES_MAX,
+        "a full page of shared transfers fits"
     );
     assert!(ROSTER_MAX * (32 + 2) + 64 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
     assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");

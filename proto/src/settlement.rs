@@ -4,13 +4,14 @@
 
 use crate::{
     amount::AssetId,
+    books::{Books, BooksAsk},
     command::Party,
     envelope::{Signed as _, Verified},
     ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
     reject::Reject,
     text::Reason,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,10 @@ pub enum SettlementMessage {
     Backing(Backing),
     /// Recipient's domain to issuer: what became of that.
     BackingAnswer(BackingAnswer),
+    /// A domain that was restored from a backup: what lies between us?
+    BooksAsk(BooksAsk),
+    /// The answer to that.
+    Books(Box<Books>),
 }
 
 /// The origin has moved the amount into `in_flight/<transfer>` and asks for a vote.

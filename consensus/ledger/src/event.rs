@@ -367,6 +367,18 @@ pub enum EventKind {
         /// All that it says.
         licence: Box<Licence>,
     },
+    /// What no evidence settled with a peer after a restore was taken upon the treasury; how much is in the legs.
+    BooksSettled {
+        /// With whom.
+        peer: DomainId,
+        /// For people.
+        reason: Reason,
+    },
+    /// A restored ledger and all its peers agree: trade goes on.
+    FenceLifted {
+        /// Under which it speaks from here on.
+        incarnation: u64,
+    },
 }
 
 /// What ended a part of an escrow.

@@ -25,11 +25,14 @@
 //! | `resolve` | an operator ends a transfer by the other side's signed word |
 //! | `payout` | shares that an escrow owes to agents of other domains |
 //! | `sweep` | what referrers of other domains have earned |
+//! | [`shared`] | what lies between us and a peer that was restored, for its books |
+//! | [`reconcile`], `adopt`, `settle` | a ledger that was restored: what it asks, what it adopts, what is left to its operator |
 //! | [`owed`] | what must be said, derived from the records |
 //!
 //! Absent on purpose: sending, retry timing, and any comparison of two domains' clocks.
 
 pub mod across;
+mod adopt;
 pub mod check;
 pub mod dues;
 mod origin;
@@ -37,8 +40,11 @@ pub mod owed;
 mod participant;
 mod payout;
 mod reads;
+pub mod reconcile;
 pub mod record;
 mod resolve;
+mod settle;
+pub mod shared;
 mod sweep;
 
 use crate::{
@@ -61,6 +67,7 @@ pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;
+pub use reconcile::{Difference, Reconciling, Unbalanced};
 use record::FORGOTTEN_PER_STEP_MIN;
 pub use record::{Incoming, IncomingState, Outgoing, OutgoingState, PeerState, Settlement};
 pub use sweep::sweep_transfer;
@@ -146,10 +153,19 @@ impl Ledger {
                 SettlementMessage::Refusal(refusal) => self.on_refusal(batch, refusal, effects),
                 SettlementMessage::Backing(backing) => self.on_backing(batch, backing, effects),
                 SettlementMessage::BackingAnswer(answer) => self.on_backing_answer(batch, answer),
+                SettlementMessage::BooksAsk(ask) => {
+                    let (peer, incarnation) = (batch.get().from, batch.get().incarnation);
+                    effects.owe(peer, OwedMessage::Books { incarnation, after: ask.after });
+                    Outcome::Applied
+                }
+                SettlementMessage::Books(books) => self.on_books(now_ms, batch, books, effects),
             });
         }
         let max = outcomes.len().saturating_mul(2).saturating_add(FORGOTTEN_PER_STEP_MIN);
-        self.settlement.forget(&batch.get().from, now_ms, max);
+        // What a restored ledger still knows is not forgotten before it is compared.
+        if !self.is_fenced() {
+            self.settlement.forget(&batch.get().from, now_ms, max);
+        }
         outcomes
     }
 
@@ -161,7 +177,10 @@ impl Ledger {
         if said.to != domain.id || said.from == domain.id {
             return Err(Outcome::WrongDomain);
         }
-        if domain.fenced {
+        let about_books = |message: &SettlementMessage| {
+            matches!(message, SettlementMessage::BooksAsk(_) | SettlementMessage::Books(_))
+        };
+        if domain.fenced && !said.messages.iter().all(about_books) {
             return Err(Outcome::Fenced);
         }
         if self.head.treaties.get(&said.from).is_none_or(|treaty| treaty.agreed.is_none()) {
@@ -189,9 +208,9 @@ impl Ledger {
         }
     }
 
-    /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say.
+    /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say. A fenced ledger only asks.
     pub fn owed_all(&self) -> Vec<Owed> {
-        self.settlement.owed_all()
+        if self.is_fenced() { self.books_asked() } else { self.settlement.owed_all() }
     }
 
     /// Every transfer that is not finished here, with its age and what it waits for.

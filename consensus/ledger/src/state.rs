@@ -11,7 +11,7 @@ use crate::{
     merkle::CompactRange,
     outcome::Outcome,
     referral::Referrer,
-    settlement::Settlement,
+    settlement::{Reconciling, Settlement},
     treaty::{Invited, Treaty},
 };
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
@@ -74,6 +74,8 @@ pub(crate) struct Head {
     pub(crate) invitations: BTreeMap<Hash, Invited>,
     /// What the operator admits; in force only towards domains that may be traded with.
     pub(crate) exports: Exports,
+    /// After a restore: how far the books are agreed with each peer. Empty without a fence.
+    pub(crate) reconcile: BTreeMap<DomainId, Reconciling>,
     /// Hour of ledger time (ms / 3 600 000) that `faucet_claims` counts.
     pub(crate) faucet_hour: u64,
     /// Claims in that hour.

@@ -199,7 +199,7 @@ fn moves(prepare: &Prepare, asset: &AssetId) -> bool {
     prepare.asset == *asset
 }
 
-fn committed(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
+pub(crate) fn committed(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
     let Some(state) = settlement.peers.get(&peer) else { return Vec::new() };
     let open = state.queues.outgoing_open.iter().filter_map(|(_, id)| settlement.outgoing.get(id));
     let mine = open.filter(|record| record.said(&peer).is_none_or(|said| !said.done));
@@ -216,7 +216,7 @@ fn committed(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(T
     sorted(mine.chain(backing))
 }
 
-fn promised(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
+pub(crate) fn promised(settlement: &Settlement, peer: DomainId, asset: &AssetId) -> Vec<(TransferId, u64)> {
     let Some(state) = settlement.peers.get(&peer) else { return Vec::new() };
     let open = state.queues.incoming_open.iter().filter_map(|(_, id)| settlement.incoming.get(&(peer, *id)));
     let theirs = open.filter_map(|record| match (record.state, &record.prepare) {

@@ -24,6 +24,7 @@
 #[cfg(test)]
 extern crate self as comity_replica;
 
+pub mod backup;
 mod checks;
 mod clock;
 mod config;

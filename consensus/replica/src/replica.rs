@@ -20,6 +20,7 @@ use openraft::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    backup::EVENTS_FILE,
     clock::PeerClocks,
     config::ReplicaConfig,
     fill,
@@ -39,8 +40,6 @@ use crate::{
     wal::{WalConfig, WalError},
 };
 
-/// File of the event store on the node's disk.
-const EVENTS_FILE: &str = "events.redb";
 /// Memory for pages of the event store.
 const EVENTS_CACHE_BYTES: usize = 8 << 20;
 /// How many fresh clock hearings make a leader's stamp move: it is asked again this often while it founds a domain.

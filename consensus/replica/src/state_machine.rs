@@ -175,7 +175,7 @@ impl Machine {
     }
 
     /// Freezes the ledger; the write lock is not taken.
-    fn freeze(&self) -> (Meta, Ledger) {
+    pub(crate) fn freeze(&self) -> (Meta, Ledger) {
         let state = self.state.read();
         let last_log_id = state.last_applied;
         let snapshot_id = last_log_id.map_or_else(|| "0".into(), |id| format!("{}-{}", id.leader_id.term, id.index));

@@ -28,6 +28,7 @@ use comity_runtime as runtime;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
+mod copy;
 mod rows;
 mod write;
 

@@ -8,6 +8,7 @@ mod keyring;
 mod ledger;
 mod licence;
 mod peer;
+mod snapshot;
 
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
@@ -18,6 +19,7 @@ pub use keyring::{KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
 pub use licence::{LicenceArgs, LicenceCommand};
 pub use peer::{PeerChange, PeerCommand};
+pub use snapshot::{RestoreArgs, SnapshotCommand};
 use std::path::PathBuf;
 
 /// A node that lets agents of different organisations find, hire and pay each other.
@@ -102,6 +104,9 @@ pub enum Command {
     /// What the domain's books say.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// The whole ledger in a directory, and back.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// What other organisations can check of a domain, with no trust in it.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -5,6 +5,7 @@ use super::{
     audit,
     context::Context,
     output::{field, table},
+    restore,
 };
 use crate::service::error::ServiceError;
 use serde_json::Value;
@@ -32,6 +33,10 @@ pub(super) fn ledger(context: &Context, command: &LedgerCommand) -> Result<(), S
                 let row = |event: &Value| vec![field(event, "leaf"), field(event, "stamp_ms"), field(event, "what")];
                 table(&["LEAF", "STAMP", "WHAT"], rows.map(row))
             });
+        }
+        LedgerCommand::Reconcile { settle: None, .. } => restore::show(context)?,
+        LedgerCommand::Reconcile { settle: Some(peer), reason } => {
+            restore::settle(context, peer, reason.as_deref().unwrap_or_default())?;
         }
         LedgerCommand::Export { file } => audit::export(context, file)?,
         LedgerCommand::Checkpoint { file } => audit::checkpoint(context, file)?,

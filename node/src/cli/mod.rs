@@ -18,12 +18,13 @@ mod money;
 mod node;
 pub mod output;
 mod peer;
+mod restore;
 mod svid;
 pub mod wallet;
 mod witness;
 
 use crate::service::error::{Kind, ServiceError};
-use args::{AuditCommand, CardCommand, Cli, Command, DomainCardCommand, LedgerCommand};
+use args::{AuditCommand, CardCommand, Cli, Command, DomainCardCommand, LedgerCommand, SnapshotCommand};
 use clap::Parser as _;
 use context::Context;
 use output::Output;
@@ -69,6 +70,10 @@ fn run(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<ExitCode, Service
         Command::Card(CardCommand::Domain(DomainCardCommand::Verify(args))) => {
             card::verify(cli, args).map(|()| ExitCode::SUCCESS)
         }
+        Command::Snapshot(SnapshotCommand::Inspect { snapshot }) => {
+            restore::inspect(snapshot, Output { json: cli.json }).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Snapshot(SnapshotCommand::Restore(args)) => restore::restore(cli, args).map(|()| ExitCode::SUCCESS),
         other => ask(&Context::of(cli)?, other).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -105,12 +110,14 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Drift(command) => drift::drift(context, command),
         Command::Ledger(command) => ledger::ledger(context, command),
         Command::Mcp { token_file } => mcp::mcp(context, token_file.as_deref()),
+        Command::Snapshot(SnapshotCommand::Save { name }) => restore::save(context, name.as_deref()),
         // These run in this process and never get here.
         Command::Dev(_)
         | Command::DevAgent(_)
         | Command::Up(_)
         | Command::Init(_)
         | Command::Bench(_)
+        | Command::Snapshot(_)
         | Command::Keyring(_) => Ok(()),
         Command::Audit(command) => witness::audit(context, command),
     }

@@ -90,7 +90,7 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("root key", text("root_key")),
             ("replicas", format!("{} voters, {} learners", text("voters"), text("learners"))),
             ("log", format!("applied {} of {}", text("applied_index"), text("last_index"))),
-            ("in doubt", format!("{} transfers", text("in_doubt"))),
+            ("in doubt", in_doubt(answer)),
             ("not heard", not_heard(answer)),
             ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
             ("not built", not_built.join("; ")),
@@ -98,6 +98,16 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
         lines.map(|(name, text)| format!("{name:<10} {text}\n")).concat()
     });
     Ok(())
+}
+
+/// What is not finished, and the fence of a restored ledger.
+fn in_doubt(answer: &Value) -> String {
+    let open = format!("{} transfers", field(answer, "in_doubt"));
+    if answer["fenced"] == true {
+        format!("{open}; fenced after a restore until every peer agrees (`comity ledger reconcile`)")
+    } else {
+        open
+    }
 }
 
 /// Partners whose settlement words are refused for a while.

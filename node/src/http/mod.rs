@@ -14,6 +14,7 @@ mod mcp;
 mod peers;
 pub mod problem;
 mod registry;
+mod restore;
 mod routes;
 mod stopping;
 mod tasks;

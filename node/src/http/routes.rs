@@ -59,6 +59,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .merge(super::drift::all())
         .merge(super::peers::all())
         .merge(super::registry::all())
+        .merge(super::restore::all())
         .merge(super::exports::all())
         .merge(super::federation::all())
         .merge(super::licences::all())

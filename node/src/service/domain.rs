@@ -19,14 +19,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that this program does not have yet: told, never passed over.
-pub const NOT_BUILT: &[&str] = &[
-    "closing statements at the end of a drain",
-    "bearer licences",
-    "trust scores",
-    "scrubbing",
-    "A2A and x402 doors",
-    "snapshot restore",
-];
+pub const NOT_BUILT: &[&str] =
+    &["closing statements at the end of a drain", "bearer licences", "trust scores", "scrubbing", "A2A and x402 doors"];
 
 /// How long a session request is accepted after it was signed.
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;
@@ -116,6 +110,10 @@ pub struct StatusView {
     pub root_key: &'static str,
     /// Transfers that are not finished here.
     pub in_doubt: usize,
+    /// Raised by each restore.
+    pub incarnation: u64,
+    /// Restored, and not agreed with every peer yet: nothing is debited, begun or decided.
+    pub fenced: bool,
     /// Partners that are not heard for a while: what they said changed nothing, again and again.
     pub not_heard: Vec<NotHeard>,
     /// Connected nodes.
@@ -140,8 +138,10 @@ pub struct NotHeard {
 /// What this node knows now, without asking anybody.
 pub fn status(node: &Node) -> StatusView {
     let raft = node.replica().status();
-    let (stamp_ms, founded, in_doubt) =
-        node.replica().read_stale(|ledger, _| (ledger.stamp_ms(), ledger.domain().is_some(), ledger.in_doubt().len()));
+    let (stamp_ms, incarnation, in_doubt, fenced) = node.replica().read_stale(|ledger, _| {
+        let incarnation = ledger.domain().map(|domain| domain.incarnation);
+        (ledger.stamp_ms(), incarnation, ledger.in_doubt().len(), ledger.is_fenced())
+    });
     StatusView {
         domain: node.domain(),
         nickname: node.home().config.domain.clone(),
@@ -154,9 +154,11 @@ pub fn status(node: &Node) -> StatusView {
         voters: raft.voters.len(),
         learners: raft.learners.len(),
         stamp_ms,
-        founded,
+        founded: incarnation.is_some(),
         root_key: node.home().root_state(),
         in_doubt,
+        incarnation: incarnation.unwrap_or(0),
+        fenced,
         not_heard: node
             .not_heard()
             .into_iter()

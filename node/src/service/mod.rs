@@ -18,6 +18,7 @@ pub mod peers;
 pub mod principal;
 pub mod registry;
 pub mod relay;
+pub mod restore;
 pub mod trades;
 pub mod verdicts;
 pub mod view;

@@ -37,6 +37,10 @@ pub(crate) async fn take(
             "settlement_budget: too much of what you said changed nothing; nothing is taken for {seconds} s, then say it again"
         )));
     }
+    if replica.read_stale(|ledger, _| ledger.is_fenced()) && !is_about_books(&envelope) {
+        // Answered without an entry, and held against nobody: the peer says it again when the fence is lifted.
+        return Err(Refusal("fenced: this domain was restored and first compares its books with its peers".to_owned()));
+    }
     if !hold_votes.is_zero() && carries_a_vote(&envelope) {
         comity_runtime::sleep(hold_votes).await;
     }
@@ -79,7 +83,18 @@ pub(crate) fn over_licence(mesh: &MeshHandle, caller: &Caller, envelope: &Bytes)
 
 /// Unverified, and only for a node that was told to hold votes back.
 fn carries_a_vote(envelope: &Bytes) -> bool {
+    unverified(envelope).is_some_and(|all| all.iter().any(|message| matches!(message, SettlementMessage::Vote(_))))
+}
+
+/// Unverified: the ledger judges the same again.
+fn is_about_books(envelope: &Bytes) -> bool {
+    let about =
+        |message: &SettlementMessage| matches!(message, SettlementMessage::BooksAsk(_) | SettlementMessage::Books(_));
+    unverified(envelope).is_some_and(|all| all.iter().all(about))
+}
+
+fn unverified(envelope: &Bytes) -> Option<Vec<SettlementMessage>> {
     let batch = Envelope::parse(envelope, SettlementBatch::PAYLOAD_BYTES_MAX, SettlementBatch::LIMIT)
         .and_then(|envelope| SettlementBatch::decode(envelope.unverified_payload()));
-    batch.is_ok_and(|batch| batch.messages.iter().any(|message| matches!(message, SettlementMessage::Vote(_))))
+    batch.ok().map(|batch| batch.messages)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::mesh::MeshHandle;
 use comity_ledger::settlement::{Owed, OwedMessage};
 use comity_proto::{
+    books::SharedKey,
     envelope::Signed as _,
     ids::{DomainId, PublicKey},
     keys::SecretKey,
@@ -17,7 +18,10 @@ use comity_proto::{
     settlement::{SettlementBatch, SettlementMessage},
 };
 use comity_replica::Replica;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 /// What the outbox works with.
@@ -104,7 +108,10 @@ impl Outbox {
         speech.due(owed, comity_runtime::now())
     }
 
-    async fn message(&self, owed: OwedMessage) -> Option<SettlementMessage> {
+    async fn message(&self, peer: &DomainId, owed: OwedMessage) -> Option<SettlementMessage> {
+        if let OwedMessage::Books { incarnation, after } = owed {
+            return self.page(peer, incarnation, after).await;
+        }
         let evidence = match speech::evidence_for(&owed) {
             Some(digest) => self.replica.evidence(&digest).await.ok().flatten(),
             None => None,
@@ -113,11 +120,27 @@ impl Outbox {
     }
 }
 
+impl Outbox {
+    /// A page of what lies between us and a peer that was restored, with its own words as far as they are kept.
+    async fn page(&self, peer: &DomainId, incarnation: u64, after: Option<SharedKey>) -> Option<SettlementMessage> {
+        let draft = self.replica.read_stale(|ledger, _| ledger.books_draft(peer, incarnation, after))?;
+        self.replica.events().settle().await.ok()?;
+        let mut found = BTreeMap::new();
+        for digest in draft.evidence().collect::<BTreeSet<_>>() {
+            found.extend(self.replica.evidence(&digest).await.ok().flatten().map(|bytes| (digest, bytes)));
+        }
+        Some(SettlementMessage::Books(Box::new(draft.with(&found))))
+    }
+}
+
 impl Carry for Outbox {
     async fn carry(&self, peer: DomainId, owed: Vec<OwedMessage>, deadline: Duration) -> bool {
         let mut messages = Vec::with_capacity(owed.len());
         for message in owed {
-            messages.extend(self.message(message).await);
+            messages.extend(self.message(&peer, message).await);
+        }
+        if messages.is_empty() {
+            return false;
         }
         let Some((incarnation, roster)) = self
             .replica

@@ -37,6 +37,8 @@ fn kind(message: &OwedMessage) -> u8 {
         OwedMessage::Refusal(_) => 5,
         OwedMessage::Backing(_) => 6,
         OwedMessage::BackingAnswer(_) => 7,
+        OwedMessage::BooksAsk(_) => 8,
+        OwedMessage::Books { .. } => 9,
     }
 }
 

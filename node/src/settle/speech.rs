@@ -7,6 +7,7 @@ use bytes::Bytes;
 use comity_ledger::settlement::{Owed, OwedMessage, batches};
 use comity_proto::{
     ids::{DomainId, Hash},
+    limits::PREPARE_BATCH_BYTES_MAX,
     settlement::{Query, SettlementMessage},
 };
 use comity_runtime::Instant;
@@ -79,6 +80,13 @@ pub fn message(owed: OwedMessage, evidence: Option<Bytes>) -> Option<SettlementM
         OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
         OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
         OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
-        OwedMessage::Query { transfer, .. } => SettlementMessage::Query(Query { transfer, prepare: evidence? }),
+        OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
+        // Made of the ledger and the event store: see the outbox.
+        OwedMessage::Books { .. } => return None,
+        OwedMessage::Query { transfer, .. } => {
+            // After a restore the evidence of a promise is a whole page, which is no prepare: the vote is enough.
+            let prepare = evidence.filter(|bytes| bytes.len() <= PREPARE_BATCH_BYTES_MAX)?;
+            SettlementMessage::Query(Query { transfer, prepare })
+        }
     })
 }

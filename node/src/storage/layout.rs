@@ -18,6 +18,10 @@ pub const FORMAT: u32 = 1;
 
 const VERSION_FILE: &str = "comity.version";
 const LOCK_FILE: &str = "comity.lock";
+const LEDGER: &str = "ledger";
+/// A restored ledger while it is written, and once it is whole.
+const UNFINISHED: &str = "ledger.unfinished";
+const RESTORED: &str = "ledger.restored";
 const VERSION_HEAD: &str = "comity data directory, format ";
 
 /// A data directory that this process, and no other, uses.
@@ -69,10 +73,14 @@ impl DataDir {
         let version = root.join(VERSION_FILE);
         match files::read(&version)? {
             Some(bytes) => check_version(&root, &version, &bytes)?,
-            None if root.join("ledger").exists() => {
+            None if root.join(LEDGER).exists() => {
                 return Err(LayoutError::VersionMissing { path: root.display().to_string() });
             }
             None => files::write(&version, format!("{VERSION_HEAD}{FORMAT}\n").as_bytes(), Access::Public)?,
+        }
+        // A restore that was cut off between taking the old ledger away and putting the whole new one in its place.
+        if !root.join(LEDGER).exists() && root.join(RESTORED).exists() {
+            files::rename(&root.join(RESTORED), &root.join(LEDGER))?;
         }
         Ok(DataDir { root, _lock: lock })
     }
@@ -82,12 +90,33 @@ impl DataDir {
         &self.root
     }
 
+    /// An empty disk for a ledger that is to take the place of the one here; [`DataDir::replace_ledger`] does that.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn next_ledger_disk(&self) -> Result<DirDisk, DiskError> {
+        files::remove_tree(&self.root.join(UNFINISHED));
+        DirDisk::open(self.root.join(UNFINISHED))
+    }
+
+    /// Puts what was written there in the place of the ledger, which is kept under `kept`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace_ledger(&self, kept: &str) -> std::io::Result<()> {
+        files::rename(&self.root.join(UNFINISHED), &self.root.join(RESTORED))?;
+        if self.root.join(LEDGER).exists() {
+            files::rename(&self.root.join(LEDGER), &self.root.join(kept))?;
+        }
+        files::rename(&self.root.join(RESTORED), &self.root.join(LEDGER))
+    }
+
     /// The disk of the ledger: log, vote, snapshots and event store.
     ///
     /// # Errors
     /// The system's, with the path.
     pub fn ledger_disk(&self) -> Result<DirDisk, DiskError> {
-        DirDisk::open(self.root.join("ledger"))
+        DirDisk::open(self.root.join(LEDGER))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     text::Reason,
     wire::{self, settlement_message::Message as Wire},
 };
+use alloc::boxed::Box;
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -217,6 +218,8 @@ impl From<&SettlementMessage> for Wire {
                 transfer: put(&answer.transfer.0),
                 refusal: answer.refusal.map(Into::into),
             }),
+            SettlementMessage::BooksAsk(ask) => Wire::BooksAsk(ask.into()),
+            SettlementMessage::Books(books) => Wire::Books(books.as_ref().into()),
         }
     }
 }
@@ -268,6 +271,8 @@ impl TryFrom<Wire> for SettlementMessage {
                 transfer: transfer(&answer.transfer)?,
                 refusal: answer.refusal.map(|reason| narrow(reason, "refusal")).transpose()?,
             }),
+            Wire::BooksAsk(ask) => SettlementMessage::BooksAsk(ask.try_into()?),
+            Wire::Books(books) => SettlementMessage::Books(Box::new(books.try_into()?)),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Verbs: one arm each, both ways.
 
 use super::{
-    asset, bps, export, narrow, need, party, put, put_referral, referral,
+    asset, books, bps, export, narrow, need, party, put, put_referral, referral,
     treaty::{read_treaty, treaty_verb},
 };
 use crate::{
@@ -27,6 +27,10 @@ fn name_years(name: &Name, years: u8) -> wire::NameYears {
 
 fn create_asset(code: &AssetCode, scale: u8, supply_cap: u64) -> Wire {
     Wire::CreateAsset(wire::CreateAsset { code: text(code.as_str()), scale: scale.into(), supply_cap })
+}
+
+fn release_escrow(id: &EscrowId, milestone: Option<u16>, hash: &Option<Hash>) -> wire::ReleaseEscrow {
+    wire::ReleaseEscrow { escrow_id: put(&id.0), milestone: milestone.map(u32::from), verified_hash: optional(hash) }
 }
 
 impl From<&Verb> for Wire {
@@ -70,9 +74,8 @@ impl From<&Verb> for Wire {
                 let (escrow_id, milestone, result_hash) = (put(&id.0), m.map(u32::from), put(&hash.0));
                 Wire::SubmitEscrow(wire::SubmitEscrow { escrow_id, milestone, result_hash })
             }
-            Verb::ReleaseEscrow { escrow_id: id, milestone: m, verified_hash: hash } => {
-                let (escrow_id, milestone, verified_hash) = (put(&id.0), m.map(u32::from), optional(hash));
-                Wire::ReleaseEscrow(wire::ReleaseEscrow { escrow_id, milestone, verified_hash })
+            Verb::ReleaseEscrow { escrow_id, milestone, verified_hash } => {
+                Wire::ReleaseEscrow(release_escrow(escrow_id, *milestone, verified_hash))
             }
             Verb::DisputeEscrow { escrow_id: id, evidence_hash: hash } => {
                 Wire::DisputeEscrow(wire::DisputeEscrow { escrow_id: put(&id.0), evidence_hash: put(&hash.0) })
@@ -98,6 +101,7 @@ impl From<&Verb> for Wire {
             | Verb::ChangeExport { .. }
             | Verb::IssueLicence { .. } => treaty_verb(verb),
             Verb::ResolveTransfer { verdict } => Wire::ResolveTransfer(verdict.clone()),
+            Verb::SettleBooks { peer, reason } => Wire::SettleBooks(books::put_settle(peer, reason)),
         }
     }
 }
@@ -169,6 +173,7 @@ impl TryFrom<Wire> for Verb {
                 Verb::ResolveTransfer { verdict }
             }
             Wire::ChangeExport(change) => return export::read_change(change),
+            Wire::SettleBooks(said) => return books::read_settle(&said),
         })
     }
 }

@@ -215,6 +215,7 @@ fn settlement() -> Kind {
         ("answers", s::answers(), node()),
         ("backings", s::backings(), node()),
         ("referral-sweep", s::sweep(), node()),
+        ("books", crate::books::batch(), node()),
     ];
     let sealed = |messages| s::settlement(messages).seal(&node());
     let raw = |message: &[u8]| {
@@ -240,7 +241,7 @@ fn settlement() -> Kind {
         let at = fields(prepare).iter().take(2).map(|(_, whole, _)| whole.len()).sum();
         [&prepare[..at], &payer, &prepare[at..]].concat()
     };
-    signed("settlement", valid, (1, "from")).refusing(vec![
+    signed("settlement", valid, (1, "from")).refusing(crate::books::refused()).refusing(vec![
         ("no-messages", sealed(vec![]), "missing_field", Some("messages")),
         ("too-many-messages", sealed(vec![prepare.clone(); 129]), "too_large", Some("settlement_batch")),
         ("prepare-next-to-a-query", sealed(vec![prepare, query]), "out_of_range", Some("messages")),

@@ -4,6 +4,7 @@
 //! refused by the code (and field) on their first line. `COMITY_BLESS=1 cargo test -p comity-proto --test golden`
 //! writes the files anew; the diff is the change of the wire, to be reviewed as such.
 
+mod books;
 mod cases;
 mod exports;
 mod extremes;

@@ -225,7 +225,10 @@ pub(crate) fn custodial_batch() -> CommandBatch {
 }
 
 pub(crate) fn operator_batch() -> CommandBatch {
-    let verbs = operator_verbs().into_iter().chain(crate::treaties::verbs()).chain([crate::verdicts::verb()]);
+    let verbs = operator_verbs()
+        .into_iter()
+        .chain(crate::treaties::verbs())
+        .chain([crate::verdicts::verb(), crate::books::verb()]);
     let verbs = verbs.chain(crate::exports::verbs());
     batch(Actor::Operator, verbs.collect())
 }

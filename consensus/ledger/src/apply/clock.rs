@@ -23,15 +23,19 @@ impl Ledger {
     pub(super) fn advance(&mut self, stamp_ms: u64, out: &mut Out) {
         let gap_ms = stamp_ms.saturating_sub(self.head.stamp_ms);
         self.head.stamp_ms = if planted(Plant::OwnClock) { stamp_ms } else { self.head.stamp_ms.max(stamp_ms) };
-        if gap_ms > STALL_MS && !self.escrow_queue.is_empty() {
+        // While it is fenced nobody can deliver or answer either.
+        if (gap_ms > STALL_MS || (gap_ms > 0 && self.is_fenced())) && !self.escrow_queue.is_empty() {
             self.head.stalled_ms = self.head.stalled_ms.saturating_add(gap_ms);
             self.emit(out, EventKind::ClockStalled { gap_ms }, Vec::new());
         }
     }
 
-    /// Whether the leader should propose a pulse now: something is due or to be forgotten, or escrow deadlines are open and the last entry
-    /// is so old that the next gap would soon look like a stall.
+    /// Whether the leader should propose a pulse now: something is due or to be forgotten, or escrow deadlines are open and
+    /// the last entry is so old that the next gap would soon look like a stall. Behind a fence only to lift it.
     pub fn pulse_due(&self, now_ms: u64) -> bool {
+        if self.is_fenced() {
+            return self.all_agree();
+        }
         let quiet_ms = now_ms.saturating_sub(self.head.stamp_ms);
         let due = self.next_due().is_some_and(|(at, _)| at <= now_ms);
         let over = self.forget_queue.first().is_some_and(|(at, _)| at <= now_ms);
@@ -52,6 +56,10 @@ impl Ledger {
     pub(super) fn apply_pulse(&mut self, out: &mut Out) -> Outcome {
         if self.head.domain.is_none() {
             return Outcome::NotInitialized;
+        }
+        // What is due may rest on what was lost: time decides nothing before the peers agree.
+        if self.is_fenced() {
+            return Outcome::Fenced;
         }
         let now_ms = self.head.stamp_ms;
         for _ in 0..PULSE_ITEMS_MAX {

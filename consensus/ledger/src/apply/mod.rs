@@ -92,7 +92,11 @@ impl Ledger {
             let warm = self.warm(items.as_slice());
             outcomes.extend(items.by_ref().take(warm).map(|item| self.apply_item(item, &mut out)));
         }
-        self.note_drained(&mut out);
+        if self.is_fenced() {
+            self.lift_fence(&mut out);
+        } else {
+            self.note_drained(&mut out);
+        }
         let answered = outcomes.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len()));
         self.sweep(answered);
         let Out { events, encoded, nodes, owed, evidence } = out;
@@ -125,7 +129,7 @@ impl Ledger {
         for (kind, legs) in events {
             self.emit(out, kind, legs);
         }
-        out.owed.extend(owed);
+        out.owed.extend(owed.into_iter().filter(|owed| self.may_say(owed)));
         out.evidence.extend(evidence);
         for key in payouts_done {
             escrow::payout_done(self, out, key);

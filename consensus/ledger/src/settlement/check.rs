@@ -3,14 +3,14 @@
 //! Expensive and pure, so it runs in parallel before `apply` on every replica. What needs state (treaty, highest
 //! roster, incarnation) is judged in `apply`.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{DomainId, Hash, PublicKey, TransferId},
     reject::Reject,
-    settlement::{Prepare, SettlementBatch, SettlementMessage},
+    settlement::{Decision, Prepare, SettlementBatch, SettlementMessage, TransferVerdict},
 };
 
 /// A settlement batch whose signature, roster and embedded prepares were checked. Private inside: [`CheckedBatch::open`]
@@ -23,6 +23,7 @@ pub struct CheckedBatch {
     digest: Hash,
     roster: Roster,
     queried: BTreeMap<TransferId, Prepare>,
+    proofs: BTreeMap<Hash, Vec<SettlementMessage>>,
 }
 
 impl CheckedBatch {
@@ -31,9 +32,12 @@ impl CheckedBatch {
     pub fn open(envelope: &Bytes) -> Result<CheckedBatch, Reject> {
         let verified = SettlementBatch::open(envelope)?;
         let roster = roster_of(verified.get())?.into_inner();
-        let queried = verified.get().messages.iter().filter_map(queried).collect();
+        let said = verified.get();
+        let queried = said.messages.iter().filter_map(queried).collect();
+        let proofs = said.messages.iter().flat_map(evidence).filter_map(|bytes| proof(bytes, &said.to)).collect();
         let (digest, key) = (verified.digest(), *verified.key());
-        Ok(CheckedBatch { batch: verified.into_inner(), key, envelope: envelope.clone(), digest, roster, queried })
+        let (batch, envelope) = (verified.into_inner(), envelope.clone());
+        Ok(CheckedBatch { batch, key, envelope, digest, roster, queried, proofs })
     }
 
     /// What was said.
@@ -66,6 +70,11 @@ impl CheckedBatch {
         self.queried.get(transfer)
     }
 
+    /// What the receiver itself once said, by the digest of the signed bytes that a page of shared transfers brings back.
+    pub fn own_words(&self, digest: &Hash) -> &[SettlementMessage] {
+        self.proofs.get(digest).map_or(&[], Vec::as_slice)
+    }
+
     /// Reads a batch that travelled in its plain encoding and believes that `key` signed it, and that a voter of its
     /// origin signed every batch embedded in a query. For models that walk through millions of states; never in a node.
     #[cfg(feature = "unsigned")]
@@ -90,6 +99,7 @@ impl CheckedBatch {
             digest: Hash::of(plain),
             roster: roster.clone(),
             queried,
+            proofs: BTreeMap::new(),
         })
     }
 
@@ -98,7 +108,14 @@ impl CheckedBatch {
     pub(crate) fn unsigned(batch: SettlementBatch, roster: Roster, key: PublicKey, asked: &[Prepare]) -> CheckedBatch {
         let queried = asked.iter().map(|prepare| (prepare.transfer, prepare.clone())).collect();
         let envelope = Bytes::from(alloc::format!("{batch:?}"));
-        CheckedBatch { digest: Hash::of(&envelope), batch, key, envelope, roster, queried }
+        let (digest, proofs) = (Hash::of(&envelope), BTreeMap::new());
+        CheckedBatch { digest, batch, key, envelope, roster, queried, proofs }
+    }
+
+    /// With words that the receiver is believed to have signed.
+    #[cfg(test)]
+    pub(crate) fn proved_by(self, proofs: BTreeMap<Hash, Vec<SettlementMessage>>) -> CheckedBatch {
+        CheckedBatch { proofs, ..self }
     }
 }
 
@@ -111,6 +128,27 @@ fn roster_of(batch: &SettlementBatch) -> Result<Verified<Roster>, Reject> {
 pub(crate) fn open_roster(envelope: &Bytes, domain: &DomainId) -> Option<Verified<Roster>> {
     let roster = Roster::open(envelope).ok()?;
     (roster.get().domain == *domain && DomainId::of_key(roster.key()) == *domain).then_some(roster)
+}
+
+fn evidence(message: &SettlementMessage) -> &[Bytes] {
+    match message {
+        SettlementMessage::Books(books) => &books.evidence,
+        _ => &[],
+    }
+}
+
+/// What `domain` said in these bytes, if a voter of its roster, or its root key by hand, really signed them.
+fn proof(bytes: &Bytes, domain: &DomainId) -> Option<(Hash, Vec<SettlementMessage>)> {
+    if let Ok(batch) = SettlementBatch::open(bytes) {
+        let roster = roster_of(batch.get()).ok()?;
+        let ours = batch.get().from == *domain && roster.get().voters.contains(batch.key());
+        return ours.then(|| (batch.digest(), batch.into_inner().messages));
+    }
+    let verdict = TransferVerdict::open(bytes).ok().filter(|verdict| verdict.get().origin == *domain)?;
+    let TransferVerdict { transfer, content, commit, .. } = *verdict.get();
+    let vote_evidence = commit.then(|| verdict.digest());
+    let decision = Decision { transfer, content, commit, vote_evidence, decide_by_ms: 0 };
+    Some((verdict.digest(), alloc::vec![SettlementMessage::Decision(decision)]))
 }
 
 fn queried(message: &SettlementMessage) -> Option<(TransferId, Prepare)> {

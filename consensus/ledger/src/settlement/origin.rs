@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 use comity_proto::{
     amount::AssetId,
     command::Party,
-    ids::{DomainId, TransferId},
+    ids::{DomainId, Hash, TransferId},
     limits::{DECIDE_WITHIN_MAX_MS, DECIDE_WITHIN_MIN_MS, OPEN_TRANSFERS_PER_PEER_MAX},
     planted::{Plant, planted},
     settlement::{Acknowledge, Prepare, Query, SettlementRefusal, Source, Vote},
@@ -89,22 +89,34 @@ impl Ledger {
         if prepare.participants().any(|peer| open(peer) >= OPEN_TRANSFERS_PER_PEER_MAX) {
             return Err(Outcome::LimitExceededTransfers);
         }
-        let from = source_account(&begin.source, asset);
-        let in_flight = AccountKey::in_flight(begin.transfer, asset);
+        self.put_in_flight(now_ms, &prepare, asset, effects)?;
+        prepare.participants().for_each(|peer| effects.owe(peer, OwedMessage::Prepare(prepare.clone())));
+        Ok(())
+    }
+
+    /// Takes the amount from its account and keeps the record; moves nothing if the account has less.
+    pub(super) fn put_in_flight(
+        &mut self,
+        now_ms: u64,
+        prepare: &Prepare,
+        asset: AssetIndex,
+        effects: &mut Effects,
+    ) -> Result<(), Outcome> {
+        let from = source_account(&prepare.source, asset);
+        let in_flight = AccountKey::in_flight(prepare.transfer, asset);
         if self.accounts.contains_key(&in_flight) {
             // Reserve held for a peer's transfer happens to be kept under this id (see `participant`).
             return Err(Outcome::ExistsWithDifferentTransfer);
         }
-        let legs = [Leg::debit(from, begin.amount), Leg::credit(in_flight, begin.amount)];
+        let legs = [Leg::debit(from, prepare.amount), Leg::credit(in_flight, prepare.amount)];
         post(&mut self.accounts, &legs)?;
-        prepare.participants().for_each(|peer| effects.owe(peer, OwedMessage::Prepare(prepare.clone())));
         let Prepare { transfer, source, recipient, asset: id, amount, decide_by_ms, .. } = prepare.clone();
         let kind = EventKind::TransferBegun { transfer, source, recipient, asset: id, amount, decide_by_ms };
         effects.event(kind, &legs);
         self.settlement.add_outgoing(Outgoing {
-            content: content_of(&prepare),
+            content: content_of(prepare),
             across: prepare.is_across().then(Box::default),
-            prepare,
+            prepare: prepare.clone(),
             asset: Some(asset),
             begun_ms: now_ms,
             state: OutgoingState::Undecided,
@@ -133,8 +145,8 @@ impl Ledger {
         match vote.verdict {
             Ok(fee) if fee > record.prepare.amount => return Outcome::Malformed,
             Ok(fee) if record.across.is_some() => return self.one_yes_of_two(now_ms, record, fee, batch, effects),
-            Ok(fee) => self.commit(now_ms, &record, fee, batch, effects),
-            Err(_) if planted(Plant::NoIsYes) => self.commit(now_ms, &record, 0, batch, effects),
+            Ok(fee) => self.commit(now_ms, &record, fee, Some(batch.digest()), effects),
+            Err(_) if planted(Plant::NoIsYes) => self.commit(now_ms, &record, 0, Some(batch.digest()), effects),
             Err(reason) => self.abort(now_ms, &record, Some((reason, batch)), effects),
         }
         effects.keep(batch);
@@ -162,13 +174,20 @@ impl Ledger {
         effects.keep(batch);
         self.settlement.outgoing.insert(record.prepare.transfer, record.clone());
         if let Some(fee) = fee {
-            self.commit(now_ms, &record, fee, batch, effects);
+            self.commit(now_ms, &record, fee, Some(batch.digest()), effects);
         }
         Outcome::Applied
     }
 
     /// In flight goes to the reserve (our own asset) or is burned (another's).
-    fn commit(&mut self, now_ms: u64, record: &Outgoing, fee: u64, batch: &CheckedBatch, effects: &mut Effects) {
+    pub(super) fn commit(
+        &mut self,
+        now_ms: u64,
+        record: &Outgoing,
+        fee: u64,
+        vote_evidence: Option<Hash>,
+        effects: &mut Effects,
+    ) {
         let prepare = &record.prepare;
         let Some(asset) = record.asset else { return };
         let to = if prepare.asset.issuer == prepare.origin {
@@ -179,7 +198,6 @@ impl Ledger {
         let in_flight = AccountKey::in_flight(prepare.transfer, asset);
         let legs = [Leg::debit(in_flight, prepare.amount), Leg::credit(to, prepare.amount)];
         self.post_certain(&legs);
-        let vote_evidence = Some(batch.digest());
         let state = OutgoingState::Decided { commit: true, fee, vote_evidence, decided_ms: now_ms };
         self.decided(record, state, effects);
         let transfer = prepare.transfer;
@@ -190,7 +208,13 @@ impl Ledger {
 
     /// In flight goes back to the account it came from. A participant that voted no holds nothing, so nothing more is
     /// owed to it; one that was silent, or the other one of two, may have voted yes and is told.
-    fn abort(&mut self, now_ms: u64, record: &Outgoing, no: Option<(u16, &CheckedBatch)>, effects: &mut Effects) {
+    pub(super) fn abort(
+        &mut self,
+        now_ms: u64,
+        record: &Outgoing,
+        no: Option<(u16, &CheckedBatch)>,
+        effects: &mut Effects,
+    ) {
         let prepare = &record.prepare;
         let legs = record.asset.map(|asset| {
             let in_flight = AccountKey::in_flight(prepare.transfer, asset);
@@ -279,34 +303,44 @@ impl Ledger {
         acknowledge: &Acknowledge,
         effects: &mut Effects,
     ) -> Outcome {
+        let answer = self.acknowledged(&acknowledge.transfer, batch.get().from, acknowledge.commit, effects);
+        // The peer says that it posted the opposite: stays open, for people to see.
+        if answer == Outcome::WrongState {
+            effects.keep(batch);
+        }
+        answer
+    }
+
+    pub(super) fn acknowledged(
+        &mut self,
+        transfer: &TransferId,
+        peer: DomainId,
+        posted: bool,
+        effects: &mut Effects,
+    ) -> Outcome {
         let closed_ms = self.head.stamp_ms;
-        let Some(record) = self.settlement.outgoing.get(&acknowledge.transfer) else {
+        let Some(record) = self.settlement.outgoing.get(transfer) else {
             return Outcome::UnknownTransfer;
         };
-        let peer = batch.get().from;
         if record.prepare.participants().all(|participant| participant != peer) {
             return Outcome::NotAuthorised;
         }
         let again = record.said(&peer).is_some_and(|said| said.done);
         match record.state {
             OutgoingState::Undecided => Outcome::TooEarly,
-            OutgoingState::Decided { commit, .. } if again && commit == acknowledge.commit => Outcome::Exists,
-            OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } if commit == acknowledge.commit => {
+            OutgoingState::Decided { commit, .. } if again && commit == posted => Outcome::Exists,
+            OutgoingState::Decided { commit, fee, vote_evidence, decided_ms } if commit == posted => {
                 let reason = record.across.as_ref().and_then(|across| across.no);
-                if !self.nothing_owed_after(&acknowledge.transfer, &peer) {
+                if !self.nothing_owed_after(transfer, &peer) {
                     return Outcome::Applied;
                 }
                 let state = OutgoingState::Closed { commit, fee, reason, vote_evidence, decided_ms, closed_ms };
-                self.settlement.set_outgoing(&acknowledge.transfer, state);
-                effects.event(EventKind::TransferClosed { transfer: acknowledge.transfer, commit }, &[]);
+                self.settlement.set_outgoing(transfer, state);
+                effects.event(EventKind::TransferClosed { transfer: *transfer, commit }, &[]);
                 Outcome::Applied
             }
-            OutgoingState::Closed { commit, .. } if commit == acknowledge.commit => Outcome::Exists,
-            // The peer says that it posted the opposite: stays open, for people to see.
-            OutgoingState::Decided { .. } | OutgoingState::Closed { .. } => {
-                effects.keep(batch);
-                Outcome::WrongState
-            }
+            OutgoingState::Closed { commit, .. } if commit == posted => Outcome::Exists,
+            OutgoingState::Decided { .. } | OutgoingState::Closed { .. } => Outcome::WrongState,
         }
     }
 

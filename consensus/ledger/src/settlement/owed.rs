@@ -10,6 +10,7 @@ use alloc::{
 };
 use comity_proto::{
     amount::AssetId,
+    books::{BooksAsk, SharedKey},
     ids::{DomainId, Hash, TransferId},
     limits::SETTLEMENT_BATCH_MAX,
     settlement::{Acknowledge, Backing, BackingAnswer, Decision, Prepare, SettlementRefusal, Vote},
@@ -51,6 +52,15 @@ pub enum OwedMessage {
     Backing(Backing),
     /// Recipient's domain to issuer: once minted, and once for each backing that is heard again.
     BackingAnswer(BackingAnswer),
+    /// A restored domain to its peer, until it is answered.
+    BooksAsk(BooksAsk),
+    /// A page of the answer, once for each question; made of the ledger and the evidence when it is sent.
+    Books {
+        /// Of the domain that asked.
+        incarnation: u64,
+        /// As in the question.
+        after: Option<SharedKey>,
+    },
 }
 
 impl OwedMessage {
@@ -66,6 +76,9 @@ impl OwedMessage {
             OwedMessage::Refusal(refusal) => refusal.transfer,
             OwedMessage::Backing(backing) => backing_id(&backing.origin, &backing.transfer),
             OwedMessage::BackingAnswer(answer) => backing_id(&answer.origin, &answer.transfer),
+            OwedMessage::BooksAsk(BooksAsk { after }) | OwedMessage::Books { after, .. } => {
+                after.map_or(TransferId([0; 16]), |(origin, transfer)| backing_id(&origin, &transfer))
+            }
         }
     }
 
@@ -80,25 +93,30 @@ impl OwedMessage {
             OwedMessage::Refusal(_) => 5,
             OwedMessage::Backing(_) => 6,
             OwedMessage::BackingAnswer(_) => 7,
+            OwedMessage::BooksAsk(_) => 8,
+            OwedMessage::Books { .. } => 9,
         }
     }
 }
 
 /// Groups messages into batches for one signature each, order kept per peer. Queries go apart, so that every batch that
-/// carries a prepare stays small enough to be embedded in a query itself.
+/// carries a prepare stays small enough to be embedded in a query itself; a page of shared transfers fills a batch.
 #[must_use]
 pub fn batches(owed: impl IntoIterator<Item = Owed>) -> Vec<(DomainId, Vec<OwedMessage>)> {
-    let mut queues: BTreeMap<(DomainId, bool), Vec<OwedMessage>> = BTreeMap::new();
+    let mut queues: BTreeMap<(DomainId, usize), Vec<OwedMessage>> = BTreeMap::new();
     let mut said = BTreeSet::new();
     for Owed { peer, message } in owed {
         if said.insert((peer, message.transfer(), message.kind())) {
-            let query = matches!(message, OwedMessage::Query { .. });
-            queues.entry((peer, query)).or_default().push(message);
+            let size = match message {
+                OwedMessage::Query { .. } => QUERIES_PER_BATCH_MAX,
+                OwedMessage::Books { .. } => 1,
+                _ => SETTLEMENT_BATCH_MAX,
+            };
+            queues.entry((peer, size)).or_default().push(message);
         }
     }
     let mut batches = Vec::new();
-    for ((peer, query), queue) in queues {
-        let size = if query { QUERIES_PER_BATCH_MAX } else { SETTLEMENT_BATCH_MAX };
+    for ((peer, size), queue) in queues.into_iter().rev() {
         batches.extend(queue.chunks(size).map(|chunk| (peer, chunk.to_vec())));
     }
     batches

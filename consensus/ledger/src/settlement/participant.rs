@@ -66,20 +66,34 @@ impl Ledger {
             effects.event(kind, &[]);
         }
         let verdict = promise.as_ref().map(|promise| promise.fee).map_err(|refusal| refusal.code());
+        let asset = promise.as_ref().ok().map(|promise| promise.asset);
+        self.record_vote(now_ms, batch, prepare, (asset, verdict), effects);
+        effects.owe(origin, OwedMessage::Vote(Vote { transfer, content, verdict }));
+        promise.map_or_else(|refusal| refusal, |_| Outcome::Applied)
+    }
+
+    /// Keeps a vote; a yes of an issuer holds the reserve.
+    pub(super) fn record_vote(
+        &mut self,
+        now_ms: u64,
+        batch: &CheckedBatch,
+        prepare: &Prepare,
+        (asset, verdict): (Option<AssetIndex>, Result<u64, u16>),
+        effects: &mut Effects,
+    ) {
+        let (origin, transfer) = (prepare.origin, prepare.transfer);
         let mut legs = None;
-        if let Ok(promise) = &promise
-            && self.is_home(&prepare.asset.issuer)
-        {
-            let held = held_account(&origin, &transfer, promise.asset);
-            let reserve = AccountKey::peer(origin, promise.asset);
+        if let Some(asset) = asset.filter(|_| self.is_home(&prepare.asset.issuer)) {
+            let held = held_account(&origin, &transfer, asset);
+            let reserve = AccountKey::peer(origin, asset);
             let moved = [Leg::debit(reserve, prepare.amount), Leg::credit(held, prepare.amount)];
             self.post_certain(&moved);
             legs = Some(moved);
         }
         let record = Incoming {
             prepare: Some(prepare.clone()),
-            content,
-            asset: promise.as_ref().ok().map(|promise| promise.asset),
+            content: content_of(prepare),
+            asset,
             evidence: batch.digest(),
             decision_evidence: None,
             backing: None,
@@ -91,17 +105,15 @@ impl Ledger {
             },
             refusal: None,
         };
-        self.settlement.put_incoming(key, record);
+        self.settlement.put_incoming((origin, transfer), record);
         if verdict.is_ok()
             && let Some(state) = self.settlement.peers.get_mut(&origin)
         {
             state.incoming_highest_ms = state.incoming_highest_ms.max(prepare.decide_by_ms);
         }
-        effects.owe(origin, OwedMessage::Vote(Vote { transfer, content, verdict }));
         effects.keep(batch);
         let kind = EventKind::TransferVoted { origin, transfer, verdict, evidence: batch.digest() };
         effects.event(kind, legs.as_ref().map_or(&[], |legs| legs));
-        promise.map_or_else(|refusal| refusal, |_| Outcome::Applied)
     }
 
     /// May this domain promise to take it? In order of the outcomes' precedence, except that an unknown asset shows only
@@ -139,7 +151,7 @@ impl Ledger {
     }
 
     /// Back, or across: the issuer must hold enough for the origin's holders.
-    fn check_reserve(&self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
+    pub(super) fn check_reserve(&self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
         let asset = self.asset_index(&prepare.asset).ok_or(Outcome::AssetUnknown)?;
         let reserve = self.accounts.get(&AccountKey::peer(prepare.origin, asset)).copied().unwrap_or(0);
         let held = held_account(&prepare.origin, &prepare.transfer, asset);

@@ -334,6 +334,7 @@ impl World {
             OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
             OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
             OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
+            OwedMessage::BooksAsk(_) | OwedMessage::Books { .. } => unreachable!("nobody is restored here"),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: self.evidence[&evidence].clone() })
             }

@@ -59,6 +59,13 @@ pub(super) fn node_key(level: u8, index: u64) -> [u8; 9] {
     key
 }
 
+/// First leaf behind the subtree that a node of the Merkle log stands for.
+pub(super) fn leaves_below(key: &[u8]) -> Option<u64> {
+    let (level, index) = key.split_first()?;
+    let index = u64::from_be_bytes(index.try_into().ok()?);
+    index.checked_add(1)?.checked_mul(1_u64.checked_shl(u32::from(*level))?)
+}
+
 pub(super) fn history_key(agent: &AgentId, key: EventKey) -> [u8; 44] {
     let mut bytes = [0; 44];
     bytes[..32].copy_from_slice(&agent.0);

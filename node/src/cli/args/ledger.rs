@@ -19,6 +19,15 @@ pub enum LedgerCommand {
         #[arg(long, default_value_t = 20)]
         last: u64,
     },
+    /// After a restore: what each peer still differs in, and why this ledger is fenced.
+    Reconcile {
+        /// Take upon the treasury what no evidence settles with this peer: id or nickname.
+        #[arg(long, value_name = "PEER", requires = "reason")]
+        settle: Option<String>,
+        /// Why; audited.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// The domain's whole history and its signed checkpoint in one file, which anybody can verify.
     Export {
         /// Where to.

@@ -280,6 +280,8 @@ impl Search {
                 SettlementMessage::Refusal(refusal) => format!("refusal {}", refusal.reason),
                 SettlementMessage::Backing(_) => "backing".to_owned(),
                 SettlementMessage::BackingAnswer(_) => "answer to a backing".to_owned(),
+                SettlementMessage::BooksAsk(_) => "question about the books".to_owned(),
+                SettlementMessage::Books(_) => "page of the books".to_owned(),
             };
             format!("{kind} of domain {}", message.from)
         };

@@ -41,7 +41,7 @@ fn ended(world: &World, origin: Side, record: &Outgoing) -> Option<IncomingState
 }
 
 /// One decision for one transfer, and nobody acts before it or against it.
-fn agreement(world: &World, origin: Side) -> Result<(), String> {
+pub(super) fn agreement(world: &World, origin: Side) -> Result<(), String> {
     let (ours, theirs) = (&world.homes[origin].ledger, &world.homes[1 - origin].ledger);
     for (id, record) in ours.settlement.outgoing.iter() {
         let there = ended(world, origin, record);
@@ -78,7 +78,7 @@ fn agreement(world: &World, origin: Side) -> Result<(), String> {
 }
 
 /// peer/B + held at the issuer = wrapped at the holder + D, exactly, D from both sets of records.
-fn supply_equation(world: &World, issuer: Side) -> Result<(), String> {
+pub(super) fn supply_equation(world: &World, issuer: Side) -> Result<(), String> {
     let asset = usd(issuer);
     let (home, other) = (&world.homes[issuer], &world.homes[1 - issuer]);
     let index = home.ledger.asset_index(&asset).expect("issued");

@@ -5,6 +5,7 @@ mod checker;
 mod exhaustive;
 mod payouts;
 mod random;
+mod restore;
 mod rules;
 mod statements;
 mod three;

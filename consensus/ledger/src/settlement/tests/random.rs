@@ -16,10 +16,10 @@ use comity_proto::{
 use std::env;
 
 /// SplitMix64: enough for choosing, and the same everywhere.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,11 +27,11 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn side(&mut self) -> Side {
+    pub(super) fn side(&mut self) -> Side {
         if self.below(2) == 0 { 0 } else { 1 }
     }
 
@@ -40,10 +40,10 @@ impl Chance {
     }
 }
 
-struct History {
-    world: World,
-    chance: Chance,
-    network: Vec<Message>,
+pub(super) struct History {
+    pub(super) world: World,
+    pub(super) chance: Chance,
+    pub(super) network: Vec<Message>,
     next_id: u64,
     /// Ids below this one may have been forgotten: whoever uses one again makes another transfer.
     oldest_id: u64,
@@ -71,7 +71,12 @@ pub(super) fn terms(world: &World, side: Side, payer: u8, to: u8, amount: u64) -
 }
 
 impl History {
-    fn step(&mut self) {
+    pub(super) fn new(seed: u64) -> History {
+        let (world, network) = (World::new(), Vec::new());
+        History { world, chance: Chance(seed), network, next_id: 1, oldest_id: 1, released: 0 }
+    }
+
+    pub(super) fn step(&mut self) {
         let side = self.chance.side();
         match self.chance.below(20) {
             0..=3 => self.pay(side),
@@ -157,9 +162,7 @@ impl History {
 }
 
 fn run(seed: u64, steps: usize) -> Result<[u64; 3], String> {
-    let world = World::new();
-    let (chance, network) = (Chance(seed), Vec::new());
-    let mut history = History { world, chance, network, next_id: 1, oldest_id: 1, released: 0 };
+    let mut history = History::new(seed);
     for step in 0..steps {
         history.step();
         check(&history.world).map_err(|fault| format!("seed {seed}, step {step}: {fault}"))?;

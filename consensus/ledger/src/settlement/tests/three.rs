@@ -112,7 +112,7 @@ impl Three {
     pub(super) fn owed(&self, side: usize) -> Vec<Message> {
         let home = &self.homes[side];
         let owed = home.ledger.owed_all().into_iter();
-        owed.map(|owed| (side, index_of(&owed.peer), home.message(owed.message))).collect()
+        owed.map(|owed| (side, index_of(&owed.peer), home.message_to(&owed.peer, owed.message))).collect()
     }
 
     fn batch(&self, message: &Message) -> CheckedBatch {
@@ -121,7 +121,7 @@ impl Three {
         let batch = SettlementBatch {
             from: domain(*from),
             to: domain(*to),
-            incarnation: 1,
+            incarnation: home.ledger.domain().map_or(1, |domain| domain.incarnation),
             roster: Bytes::new(),
             messages: vec![said.clone()],
         };
@@ -133,20 +133,22 @@ impl Three {
             }
             _ => Vec::new(),
         };
-        CheckedBatch::unsigned(batch, home.roster.clone(), home.voter, &asked)
+        CheckedBatch::unsigned(batch, home.roster.clone(), home.voter, &asked).proved_by(home.proofs(said))
     }
 
     /// Delivers one message as one entry and returns what is owed because of it.
     pub(super) fn deliver(&mut self, message: &Message) -> (Outcome, Vec<Message>) {
         let (_, to, said) = message;
         let batch = self.batch(message);
+        self.homes[*to].kept.insert(batch.digest(), vec![said.clone()]);
         if let SettlementMessage::Prepare(prepare) = said {
             self.homes[*to].evidence.entry(batch.digest()).or_insert_with(|| vec![prepare.clone()]);
         }
         let applied = self.homes[*to].apply(vec![CheckedItem(Checked::Settlement(Box::new(batch)))]);
         let home = &self.homes[*to];
         let answers = applied.owed.into_iter();
-        let answers = answers.map(|owed| (*to, index_of(&owed.peer), home.message(owed.message))).collect();
+        let answers =
+            answers.map(|owed| (*to, index_of(&owed.peer), home.message_to(&owed.peer, owed.message))).collect();
         (applied.outcomes[0][0], answers)
     }
 

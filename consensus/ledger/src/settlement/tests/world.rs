@@ -42,6 +42,8 @@ pub(super) struct Home {
     pub(super) requests: u64,
     /// Prepares that travelled from the other side, by the digest of their batch: what the event store keeps.
     pub(super) evidence: BTreeMap<Hash, Vec<Prepare>>,
+    /// Everything that travelled from others, by the digest of its batch: what the event store keeps.
+    pub(super) kept: BTreeMap<Hash, Vec<SettlementMessage>>,
 }
 
 /// A message under way: from which side, and what.
@@ -109,8 +111,8 @@ impl Home {
         let (root, voter) = (secret(1 + n), secret(11 + n).public());
         let roster = Roster { domain: domain(side), epoch: 1, voters: vec![voter] };
         let ledger = Ledger::empty();
-        let evidence = BTreeMap::new();
-        let mut home = Home { ledger, root, voter, roster, index: 0, now_ms: START_MS, requests: 0, evidence };
+        let (evidence, kept) = (BTreeMap::new(), BTreeMap::new());
+        let mut home = Home { ledger, root, voter, roster, index: 0, now_ms: START_MS, requests: 0, evidence, kept };
         let genesis = Genesis {
             domain: domain(side),
             domain_key: home.root.public(),
@@ -245,17 +247,23 @@ impl World {
     /// Everything that `side` has to say, as messages.
     pub(super) fn owed(&self, side: Side) -> Vec<Message> {
         let home = &self.homes[side];
-        home.ledger.owed_all().into_iter().map(|owed| (side, home.message(owed.message))).collect()
+        home.ledger.owed_all().into_iter().map(|owed| (side, home.message_to(&owed.peer, owed.message))).collect()
     }
 
     /// The batch in which one message travels. Equal messages make equal batches.
     pub(super) fn batch(&self, message: &Message) -> CheckedBatch {
+        let incarnation = self.homes[message.0].ledger.domain().map_or(1, |domain| domain.incarnation);
+        self.batch_of(message, incarnation)
+    }
+
+    /// The same as an earlier incarnation said it.
+    pub(super) fn batch_of(&self, message: &Message, incarnation: u64) -> CheckedBatch {
         let (side, said) = message;
         let home = &self.homes[*side];
         let batch = SettlementBatch {
             from: domain(*side),
             to: domain(1 - side),
-            incarnation: 1,
+            incarnation,
             roster: Bytes::new(),
             messages: vec![said.clone()],
         };
@@ -267,14 +275,19 @@ impl World {
             }
             _ => Vec::new(),
         };
-        CheckedBatch::unsigned(batch, home.roster.clone(), home.voter, &asked)
+        CheckedBatch::unsigned(batch, home.roster.clone(), home.voter, &asked).proved_by(home.proofs(said))
     }
 
     /// Delivers one message as one entry of the other side and returns what is owed because of it.
     pub(super) fn deliver(&mut self, message: &Message) -> (Vec<Outcome>, Vec<Message>) {
-        let (side, said) = message;
         let batch = self.batch(message);
+        self.deliver_batch(message, batch)
+    }
+
+    pub(super) fn deliver_batch(&mut self, message: &Message, batch: CheckedBatch) -> (Vec<Outcome>, Vec<Message>) {
+        let (side, said) = message;
         let to = 1 - side;
+        self.homes[to].kept.insert(batch.digest(), vec![said.clone()]);
         if let SettlementMessage::Prepare(prepare) = said {
             self.homes[to].evidence.entry(batch.digest()).or_insert_with(|| vec![prepare.clone()]);
         }
@@ -286,7 +299,8 @@ impl World {
             self.posted += 1;
             self.swept += u64::from(self.homes[*side].ledger.outgoing_transfer(transfer).is_some_and(sweeps));
         }
-        let answers = applied.owed.into_iter().map(|owed| (to, self.homes[to].message(owed.message))).collect();
+        let answers =
+            applied.owed.into_iter().map(|owed| (to, self.homes[to].message_to(&owed.peer, owed.message))).collect();
         (applied.outcomes.into_iter().flatten().collect(), answers)
     }
 
@@ -295,7 +309,7 @@ impl World {
         let home = &mut self.homes[side];
         home.now_ms += by_ms;
         let applied = home.apply(vec![CheckedItem(Checked::Pulse)]);
-        applied.owed.into_iter().map(|owed| (side, home.message(owed.message))).collect()
+        applied.owed.into_iter().map(|owed| (side, home.message_to(&owed.peer, owed.message))).collect()
     }
 
     /// Delivers everything at once, in order, without letting time pass.
@@ -334,6 +348,20 @@ impl World {
 }
 
 impl Home {
+    /// The words of the receiver that a page of shared transfers names; the event store has them.
+    pub(super) fn proofs(&self, said: &SettlementMessage) -> BTreeMap<Hash, Vec<SettlementMessage>> {
+        let SettlementMessage::Books(books) = said else { return BTreeMap::new() };
+        let named = books.transfers.iter().filter_map(|shared| shared.evidence);
+        named.filter_map(|digest| Some((digest, self.kept.get(&digest)?.clone()))).collect()
+    }
+
+    /// An owed message as it travels to `peer`; a page of shared transfers without the bytes of its evidence.
+    pub(super) fn message_to(&self, peer: &DomainId, owed: OwedMessage) -> SettlementMessage {
+        let OwedMessage::Books { incarnation, after } = owed else { return self.message(owed) };
+        let draft = self.ledger.books_draft(peer, incarnation, after).expect("a domain");
+        SettlementMessage::Books(Box::new(draft.with(&BTreeMap::new())))
+    }
+
     /// An owed message as it travels. A query carries the digest of the batch, in place of its bytes.
     pub(super) fn message(&self, owed: OwedMessage) -> SettlementMessage {
         match owed {
@@ -344,6 +372,8 @@ impl Home {
             OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
             OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
             OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
+            OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
+            OwedMessage::Books { .. } => unreachable!("a page needs its receiver: see `Home::message_to`"),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: Bytes::copy_from_slice(&evidence.0) })
             }
