@@ -46,7 +46,7 @@ fn profile(n: u16) -> Profile {
         referrer: None,
         own_code: None,
         admission: None,
-        custodial: n % 3 == 0,
+        custodial: n.is_multiple_of(3),
         registered_ms: 1,
     }
 }
