@@ -100,7 +100,7 @@ pub(super) fn anchor(domain: &DomainId, root: &PublicKey) -> TrustAnchor<'static
 /// A serial as both kinds of certificates count it; `None` for one that is none of ours.
 fn serial(bytes: &[u8]) -> Option<u64> {
     let bytes = bytes.iter().skip_while(|byte| **byte == 0);
-    bytes.clone().count().le(&8).then(|| bytes.fold(0, |serial, byte| serial << 8 | u64::from(*byte)))
+    bytes.clone().count().le(&8).then(|| bytes.fold(0, |serial, byte| (serial << 8) | u64::from(*byte)))
 }
 
 /// The serial of a certificate of ours.
