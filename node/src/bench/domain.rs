@@ -102,6 +102,11 @@ impl BenchDomain {
         Ok(())
     }
 
+    /// All of them; the first one founded the domain.
+    pub(super) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
     /// The node that leads now.
     pub(super) fn leader(&self) -> Result<Arc<Node>, BenchError> {
         let leads = |node: &&Arc<Node>| status(node).role == "leader";

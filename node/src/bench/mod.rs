@@ -21,6 +21,7 @@ mod place;
 #[cfg(unix)]
 pub mod postgres;
 pub mod report;
+mod revocation;
 mod run;
 mod settle;
 mod transfer;

@@ -33,6 +33,8 @@ pub enum BenchCommand {
     Card(CardFlags),
     /// Latency of local escrows while a partner is well, silent, or says nonsense without pause.
     Isolation(IsolationFlags),
+    /// How long after an operator's word every node of both domains heeds it.
+    Revocation(RevocationFlags),
 }
 
 /// How to measure.
@@ -94,6 +96,17 @@ pub struct IsolationFlags {
     pub dir: Option<PathBuf>,
 }
 
+/// How often to suspend.
+#[derive(Args, Clone, Debug)]
+pub struct RevocationFlags {
+    /// Suspensions, each resumed before the next.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub rounds: u64,
+    /// Disks go into new directories below this one, removed at the end. It must not be in memory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// The reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Postgres {
@@ -148,6 +161,7 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
         BenchCommand::Idle(flags) => return idle(flags, json).await,
         BenchCommand::Card(flags) => return card(flags, json).await,
         BenchCommand::Isolation(flags) => return isolation(flags, json).await,
+        BenchCommand::Revocation(flags) => return revocation(flags, json).await,
         BenchCommand::Escrow(_) | BenchCommand::Transfer(_) | BenchCommand::Settle(_) => {}
     }
     let measured = async {
@@ -155,7 +169,10 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
             BenchCommand::Escrow(flags) => Ok((escrow(flags).await?, None)),
             BenchCommand::Transfer(flags) => Ok((transfer(flags, &[false], &[1, 64, 256]).await?, None)),
             BenchCommand::Settle(flags) => settle(flags).await,
-            BenchCommand::Idle(_) | BenchCommand::Card(_) | BenchCommand::Isolation(_) => Ok((Vec::new(), None)),
+            BenchCommand::Idle(_)
+            | BenchCommand::Card(_)
+            | BenchCommand::Isolation(_)
+            | BenchCommand::Revocation(_) => Ok((Vec::new(), None)),
         }
     };
     let (comparisons, far) = tokio::select! {
@@ -192,6 +209,17 @@ async fn idle(flags: &IdleFlags, json: bool) -> Result<(), BenchError> {
 async fn card(flags: &CardFlags, json: bool) -> Result<(), BenchError> {
     let polls = super::card::poll(&place(flags.dir.as_ref()), flags.polls).await?;
     show(json, &polls.document(), &polls.sentence());
+    Ok(())
+}
+
+async fn revocation(flags: &RevocationFlags, json: bool) -> Result<(), BenchError> {
+    let folder = flags.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let measured = super::revocation::measure(&folder, flags.rounds, &progress).await?;
+    if json {
+        println!("{}", measured.document());
+    } else {
+        println!("{}", measured.sentence());
+    }
     Ok(())
 }
 
