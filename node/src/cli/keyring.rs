@@ -58,7 +58,9 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
             show(&dir, output)
         }
         KeyringCommand::Svid { out, hours } => super::svid::svid(cli, out, *hours),
-        KeyringCommand::Bundle { domain, out } => super::svid::bundle(cli, domain.as_deref(), out.as_deref()),
+        KeyringCommand::Bundle { domain, out, pem } => {
+            super::svid::bundle(cli, domain.as_deref(), out.as_deref(), *pem)
+        }
         KeyringCommand::Revoke { serial, reason, root, passphrase } => {
             if reason.trim().is_empty() {
                 return Err(ServiceError::bad_input("reason_missing", "say why: it is logged"));

@@ -55,18 +55,21 @@ pub(super) fn svid(cli: &Cli, out: &Path, hours: u32) -> Result<(), ServiceError
 }
 
 /// The bundle of this domain or of a partner, which the node asks over the mesh.
-pub(super) fn bundle(cli: &Cli, domain: Option<&str>, out: Option<&Path>) -> Result<(), ServiceError> {
+pub(super) fn bundle(cli: &Cli, domain: Option<&str>, out: Option<&Path>, pem: bool) -> Result<(), ServiceError> {
     let context = Context::of(cli)?;
     let known = context.domain()?;
     let domain = domain.map_or(Ok(known.domain), |name| known.resolve(name))?;
     let document: Value = context.client.get(&format!("/api/v1/bundles/{domain}"))?;
+    let text = match pem {
+        true => chain::pem("CERTIFICATE", &bundle::read(document.to_string().as_bytes())?),
+        false => document.to_string(),
+    };
     if let Some(path) = out {
-        let text = serde_json::to_vec(&document).unwrap_or_default();
-        files::write(path, &text, Access::Public).map_err(|error| unwritten(&error))?;
+        files::write(path, text.as_bytes(), Access::Public).map_err(|error| unwritten(&error))?;
     }
-    context.output.show(&document, |document| match out {
+    context.output.show(&document, |_| match out {
         Some(path) => format!("bundle of {domain}: {}", path.display()),
-        None => document.to_string(),
+        None => text,
     });
     Ok(())
 }

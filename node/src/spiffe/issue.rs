@@ -27,6 +27,9 @@ const PKCS8_FORM: [u8; 16] =
 /// Certificates hold a little before they were made: clocks of two machines differ.
 const BACKDATE_MS: u64 = 5 * 60 * 1000;
 
+/// Above every serial of a node certificate: one issuer gives no serial twice.
+const AUTHORITY_SERIAL: [u8; 9] = [1, 0, 0, 0, 0, 0, 0, 0, 0];
+
 /// A leaf with its key. Never printed.
 #[derive(Clone)]
 pub struct Svid {
@@ -83,7 +86,7 @@ fn of_domain(domain: &DomainId) -> Result<CertificateParams, ServiceError> {
 pub(super) fn authority(root: &SecretKey) -> Result<CertificateDer<'static>, ServiceError> {
     let domain = DomainId::of_key(&root.public());
     let mut params = of_domain(&domain)?;
-    params.serial_number = Some(SerialNumber::from_slice(&[1]));
+    params.serial_number = Some(SerialNumber::from_slice(&AUTHORITY_SERIAL));
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(9999, 12, 31) + Duration::from_secs(24 * 3600 - 1);
     let made = params.self_signed(&pair(root)?).map_err(|error| cannot(&error))?;

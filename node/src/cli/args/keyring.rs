@@ -58,6 +58,9 @@ pub enum KeyringCommand {
         /// Into this file. Default: printed.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Its one certificate in PEM, for programs that do not read bundles.
+        #[arg(long)]
+        pem: bool,
     },
     /// Take a certificate back before its end, at a voter: whoever shows it is a stranger to every node of the mesh.
     Revoke {
