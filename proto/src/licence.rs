@@ -2,10 +2,13 @@
 //!
 //! A licence is signed by the root key of the domain that grants it and bound to the root key of the one that holds it.
 //! Each next word about it, a suspension or a revocation too, is the next epoch of the same document: the highest epoch
-//! stands, so an older one that somebody kept is worth nothing. Absent: a bearer form.
+//! stands, so an older one that somebody kept is worth nothing.
+//!
+//! A holder that cannot prove its key over HTTPS is given a bearer token: the licence has its SHA-256 and nobody has the
+//! token but its holder. The token ends with the licence, and with the next one that is granted.
 
 use crate::{
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     text::{Nickname, Reason},
 };
 use serde::{Deserialize, Serialize};
@@ -53,4 +56,6 @@ pub struct Licence {
     pub status: LicenceStatus,
     /// For people of both sides.
     pub reason: Reason,
+    /// SHA-256 of the token that stands for the holder, if it was given one.
+    pub bearer: Option<Hash>,
 }

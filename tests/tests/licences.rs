@@ -113,3 +113,54 @@ fn a_licence_that_does_not_hold_is_refused_by_name() {
     assert_eq!(refusal(&globex, &issue(&["--reason", "x", "--days", "0"])), "licence_expired");
     assert_eq!(refusal(&globex, &["licence", "issue", "nobody", "--reason", "x"]), "unknown_treaty");
 }
+
+#[test]
+fn a_token_reads_what_its_holder_is_shown_and_ends_with_its_licence() {
+    let Pair { acme, globex } = Pair::connected("all");
+    let bob = Agent::registered(&globex.api(), globex.domain(), "bob");
+    publish(&globex.api(), &bob, "text.statistics", 1);
+    let shown = grant(&globex, &["--bearer", "--events", "5"]);
+    let token = shown["bearer_token"].as_str().expect("a token").to_owned();
+    assert!(token.strip_prefix("cm_lic_").is_some_and(|hex| hex.len() == 64), "{token}");
+    // It is shown this once; what is kept has only its hash.
+    let kept = [ask(&globex.dir, &["peer", "show", "acme"]), ask(&globex.dir, &["ledger", "events"])];
+    assert!(kept[0]["licence_granted"]["bearer"] == true && !format!("{kept:?}").contains(&token));
+
+    let door = globex.api().with_token(&token);
+    let reads = |path: &str| door.get::<Value>(&format!("/api/v1/federation/{path}"));
+    let known = reads("whoami").expect("known");
+    assert_eq!((&known["domain"], &known["by"]), (&acme.domain().to_string().into(), &"licence".into()));
+    let cards = reads("agent-cards").expect("cards");
+    assert_eq!(cards["cards"][0]["agent"], bob.id.to_string().as_str());
+    assert_eq!(cards["cards"][0]["federation_metadata"]["source_registry"], globex.domain().to_string().as_str());
+
+    // It opens nothing else, stands in no address, and another one is nobody's.
+    let refused = |path: &str| door.get::<Value>(path).map(|_| ()).map_err(|error| error.code);
+    assert_eq!(refused("/api/v1/status"), Err("bad_token".to_owned()));
+    assert_eq!(refused(&format!("/api/v1/federation/agent-cards?since={token}")), Err("licence_in_url".to_owned()));
+    let other = globex.api().with_token(token.replace(|c: char| c.is_ascii_digit(), "0"));
+    let by = |client: &comity_node::cli::client::Client| {
+        client.get::<Value>("/api/v1/federation/whoami").map(|_| ()).map_err(|error| error.code)
+    };
+    assert_eq!(by(&other), Err("bad_licence_token".to_owned()));
+    assert_eq!(by(&globex.api()), Err("bad_licence_token".to_owned()), "the operator is no other domain");
+
+    // Two of five reads are used up; then the quota and the licence's own state refuse by name.
+    assert_eq!((0..3).map(|_| by(&door)).collect::<Vec<_>>(), vec![Ok(()); 3]);
+    assert_eq!(by(&door), Err("licence_events".to_owned()));
+    let change = |word: &str, code: &str| {
+        ask(&globex.dir, &["licence", word, "acme", "--reason", "audit"]);
+        wait_for("the refusal", PATIENCE, || (by(&door) == Err(code.to_owned())).then_some(()));
+    };
+    change("suspend", "licence_suspended");
+    change("resume", "licence_events");
+    change("revoke", "licence_revoked");
+    // The next licence brings another token, or none.
+    let fresh = grant(&globex, &["--bearer"])["bearer_token"].as_str().expect("a token").to_owned();
+    wait_for("the new token", PATIENCE, || by(&globex.api().with_token(&fresh)).ok());
+    assert_eq!(by(&door), Err("bad_licence_token".to_owned()));
+    grant(&globex, &[]);
+    wait_for("no token", PATIENCE, || by(&globex.api().with_token(&fresh)).err());
+    let said = globex.process.as_ref().expect("it runs").said();
+    assert!(!said.contains("cm_lic_"), "a token in the log: {said}");
+}

@@ -33,7 +33,7 @@ use comity_proto::{
 use std::io::{self, Read, Write};
 
 /// The version of the documents that this program writes and reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of an event that follow it.
 const MARK_BYTES: usize = 4;
 /// An event holds at most the terms of one command.

@@ -60,8 +60,10 @@ fn change(context: &Context, domain: &DomainView, name: &str, args: &PeerChange)
 pub(super) fn licence(context: &Context, command: &LicenceCommand) -> Result<(), ServiceError> {
     let domain = context.domain()?;
     let (peer, path, body) = match command {
-        LicenceCommand::Issue(LicenceArgs { peer, tier, agents, events, days, reason }) => {
-            let body = json!({ "tier": tier, "agents": agents, "events": events, "days": days, "reason": reason });
+        LicenceCommand::Issue(LicenceArgs { peer, tier, agents, events, days, bearer, reason }) => {
+            let body = json!({
+                "tier": tier, "agents": agents, "events": events, "days": days, "bearer": bearer, "reason": reason,
+            });
             (peer, "", body)
         }
         LicenceCommand::Suspend(args) => (&args.peer, "/suspend", json!({ "reason": args.reason })),
@@ -131,6 +133,9 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
             lines.push(format!("used         {} this minute at this node, {} refused", text("used"), text("refused")));
         }
         lines.extend(licensed("they grant", &answer["licence_held"]));
+        if let Some(token) = answer["bearer_token"].as_str() {
+            lines.push(format!("token        {token}\n             shown once: hand it over by a way that you trust"));
+        }
         lines.extend(next_step(answer));
         lines.join("\n")
     });
@@ -139,7 +144,8 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
 fn licensed(whose: &str, licence: &Value) -> Option<String> {
     let text = |name| field(licence, name);
     let quotas = format!("{} agents, {} events a minute", text("agents_max"), text("events_per_minute"));
-    let said = format!("{whose:<11}  {}, {}: {quotas} (epoch {})", text("tier"), text("status"), text("epoch"));
+    let bearer = if licence["bearer"] == true { ", bearer" } else { "" };
+    let said = format!("{whose:<11}  {}, {}{bearer}: {quotas} (epoch {})", text("tier"), text("status"), text("epoch"));
     (!licence.is_null()).then_some(said)
 }
 

@@ -1,11 +1,13 @@
-//! What other domains read over HTTPS. Who they are is proved by their SVID, not by a token of this node.
+//! What other domains read. Who they are is proved by their SVID over HTTPS, or by the bearer token of their licence; a
+//! token of this node proves nothing here.
 
 use super::{auth::Caller, tls::Presented};
 use crate::{
     node::Node,
     service::{
-        error::ServiceError,
+        error::{Kind, ServiceError},
         federation::{self, CARDS_MAX, Partner, SharedCards},
+        licences::BEARER,
     },
 };
 use axum::{
@@ -35,11 +37,22 @@ impl FromRequestParts<Arc<Node>> for From {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Self::Rejection> {
+        if parts.uri.to_string().contains(BEARER) {
+            let next = "issue another licence: whoever keeps addresses has the token now; send it as a header";
+            let detail = "a bearer token stands in the address";
+            return Err(ServiceError::new(Kind::BadInput, "licence_in_url", detail, next));
+        }
+        if let Some(header) = parts.headers.get(header::AUTHORIZATION) {
+            let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+            let partner = federation::by_licence(node, token)?;
+            federation::admit(node, &partner)?;
+            return Ok(From(partner));
+        }
         let presented = parts.extensions.get::<ConnectInfo<Presented>>().map(|info| info.0.chain());
         let chain = presented.filter(|chain| !chain.is_empty()).ok_or_else(|| {
-            let next = "connect over HTTPS with the SVID of a node: comity keyring svid";
-            let detail = "this is for other domains, and no client certificate was presented";
-            ServiceError::new(crate::service::error::Kind::Unauthenticated, "svid_missing", detail, next)
+            let next = "connect over HTTPS with an SVID (comity keyring svid), or send the bearer token of a licence";
+            let detail = "this is for other domains, and neither a client certificate nor a token was presented";
+            ServiceError::new(Kind::Unauthenticated, "svid_missing", detail, next)
         })?;
         let partner = federation::by_svid(node, chain)?;
         federation::admit(node, &partner)?;

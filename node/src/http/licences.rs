@@ -19,7 +19,7 @@ use axum::{
     routing::post,
 };
 use comity_proto::licence::LicenceStatus;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 type App = State<Arc<Node>>;
@@ -38,7 +38,18 @@ struct Issue {
     agents: u32,
     events: u32,
     days: u32,
+    #[serde(default)]
+    bearer: bool,
     reason: String,
+}
+
+/// The treaty as it stands then, and the token, this once.
+#[derive(Serialize)]
+struct Issued {
+    #[serde(flatten)]
+    peer: PeerView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearer_token: Option<String>,
 }
 
 async fn issue(
@@ -46,10 +57,12 @@ async fn issue(
     Caller(who): Caller,
     Path(peer): Path<String>,
     Body(body): Body<Issue>,
-) -> Answer<PeerView> {
+) -> Answer<Issued> {
     who.require_operator()?;
-    let Issue { tier, agents, events, days, reason } = body;
-    licences::issue(&node, domain(&peer)?, &Grant { tier, agents, events, days }, &reason).await.map(Json)
+    let Issue { tier, agents, events, days, bearer, reason } = body;
+    let grant = Grant { tier, agents, events, days, bearer };
+    let (peer, bearer_token) = licences::issue(&node, domain(&peer)?, &grant, &reason).await?;
+    Ok(Json(Issued { peer, bearer_token }))
 }
 
 async fn change(

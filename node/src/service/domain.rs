@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that this program does not have yet: told, never passed over.
 pub const NOT_BUILT: &[&str] =
-    &["closing statements at the end of a drain", "bearer licences", "trust scores", "scrubbing", "A2A and x402 doors"];
+    &["closing statements at the end of a drain", "trust scores", "scrubbing", "A2A and x402 doors"];
 
 /// How long a session request is accepted after it was signed.
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;

@@ -1,8 +1,9 @@
-//! What other domains read over HTTPS: who they are to us, our agents' cards as far as we show them, bundles.
+//! What other domains read over HTTP: who they are to us, our agents' cards as far as we show them, bundles.
 
 use super::{
     commands::of_outcome,
     error::{Kind, ServiceError},
+    licences,
 };
 use crate::{
     mesh::{CardEntry, Standing, class::Class},
@@ -52,6 +53,18 @@ pub fn by_svid(node: &Node, chain: &[CertificateDer<'_>]) -> Result<Partner, Ser
         ServiceError::new(Kind::Unauthenticated, refused.name(), detail, next)
     })?;
     Ok(Partner { domain: id.domain, by: "svid", subject: id.to_string() })
+}
+
+/// Who holds the licence with this bearer token.
+///
+/// # Errors
+/// `bad_licence_token`.
+pub fn by_licence(node: &Node, token: &str) -> Result<Partner, ServiceError> {
+    let domain = licences::holder(node, token).inspect_err(|error| {
+        // The token itself is never logged, whatever it was.
+        tracing::info!(code = error.code, "a licence token is refused");
+    })?;
+    Ok(Partner { domain, by: "licence", subject: domain.to_string() })
 }
 
 /// Whether the partner may read now; counts what its licence counts.

@@ -1,10 +1,14 @@
 //! Licences: how much of what it is let a peer may ask. The node that holds the domain's root key signs.
+//!
+//! A peer that cannot do mutual TLS is given a bearer token with its licence: shown once, kept as its SHA-256 in the
+//! signed licence and so in the ledger. It opens what other domains read over HTTP, and nothing else.
 
 use super::{
     books::read,
     commands,
-    error::ServiceError,
+    error::{Kind, ServiceError},
     peers::{ask, keys, show, until},
+    principal::fresh_token,
     view::PeerView,
 };
 use crate::node::Node;
@@ -12,11 +16,12 @@ use comity_ledger::Outcome;
 use comity_proto::{
     command::Verb,
     envelope::Signed as _,
-    ids::DomainId,
+    ids::{DomainId, Hash},
     licence::{Licence, LicenceStatus},
     limits::DAY_MS,
     text::{Nickname, Reason},
 };
+use sha2::{Digest as _, Sha256};
 
 /// What an operator grants.
 #[derive(Clone, Debug)]
@@ -29,6 +34,39 @@ pub struct Grant {
     pub events: u32,
     /// How long.
     pub days: u32,
+    /// Whether a token is given with it.
+    pub bearer: bool,
+}
+
+/// What every bearer token begins with; 64 hexadecimal digits follow.
+pub const BEARER: &str = "cm_lic_";
+
+fn hash_of(token: &str) -> Hash {
+    Hash(Sha256::digest(token.as_bytes()).into())
+}
+
+/// Whether two hashes are one, in the same time whatever they are.
+fn same(one: &Hash, other: &Hash) -> bool {
+    one.0.iter().zip(&other.0).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
+}
+
+/// Whose bearer token it is. Suspended, revoked and ended licences are found too: refusing them has a name of its own.
+///
+/// # Errors
+/// `bad_licence_token`.
+pub fn holder(node: &Node, token: &str) -> Result<DomainId, ServiceError> {
+    let hash = hash_of(token);
+    // Every licence is compared, so that the time says nothing about which one it was.
+    let found = node.replica().read_stale(|ledger, _| {
+        ledger.treaties().fold(None, |found, treaty| {
+            let bearer = treaty.granted.as_ref().and_then(|granted| granted.licence.bearer);
+            if bearer.is_some_and(|bearer| same(&bearer, &hash)) { Some(treaty.peer) } else { found }
+        })
+    });
+    found.ok_or_else(|| {
+        let next = "send the token that came with the licence; a newer licence ends the token before";
+        ServiceError::new(Kind::Unauthenticated, "bad_licence_token", "no licence here has that token", next)
+    })
 }
 
 /// What the next epoch of a licence says, besides who, when and why.
@@ -38,17 +76,25 @@ struct Terms {
     events_per_minute: u32,
     expires_at_ms: u64,
     status: LicenceStatus,
+    bearer: Option<Hash>,
 }
 
-/// Grants a licence, in place of the one before if there is one.
+/// Grants a licence, in place of the one before if there is one. Answers its bearer token too: it is nowhere else.
 ///
 /// # Errors
 /// `no_domain_key`, `bad_tier`, `reason_missing`, and what the ledger refuses.
-pub async fn issue(node: &Node, peer: DomainId, grant: &Grant, reason: &str) -> Result<PeerView, ServiceError> {
+pub async fn issue(
+    node: &Node,
+    peer: DomainId,
+    grant: &Grant,
+    reason: &str,
+) -> Result<(PeerView, Option<String>), ServiceError> {
     let tier = Nickname::new(&grant.tier)
         .map_err(|_| ServiceError::bad_input("bad_tier", format!("`{}` is no name of a tier", grant.tier)))?;
     let ends_in = u64::from(grant.days).saturating_mul(DAY_MS);
-    say(node, peer, reason, |_, stamp_ms| {
+    let token = grant.bearer.then(|| format!("{BEARER}{}", fresh_token()));
+    let bearer = token.as_deref().map(hash_of);
+    let view = say(node, peer, reason, |_, stamp_ms| {
         Some(Terms {
             tier: tier.clone(),
             agents_max: grant.agents,
@@ -56,9 +102,11 @@ pub async fn issue(node: &Node, peer: DomainId, grant: &Grant, reason: &str) -> 
             // A quiet ledger's time stands still.
             expires_at_ms: stamp_ms.max(comity_runtime::wall_ms()).saturating_add(ends_in),
             status: LicenceStatus::Active,
+            bearer,
         })
     })
-    .await
+    .await?;
+    Ok((view, token))
 }
 
 /// Suspends, resumes or revokes the licence that stands, with the quotas that it has.
@@ -73,8 +121,8 @@ pub async fn change(
 ) -> Result<PeerView, ServiceError> {
     say(node, peer, reason, |last, _| {
         let stands = last.filter(|last| last.status != LicenceStatus::Revoked);
-        let Licence { tier, agents_max, events_per_minute, expires_at_ms, .. } = stands?.clone();
-        Some(Terms { tier, agents_max, events_per_minute, expires_at_ms, status })
+        let Licence { tier, agents_max, events_per_minute, expires_at_ms, bearer, .. } = stands?.clone();
+        Some(Terms { tier, agents_max, events_per_minute, expires_at_ms, status, bearer })
     })
     .await
 }
@@ -99,12 +147,38 @@ async fn say(
     });
     let (holder, epoch, terms) = known.await?.ok_or_else(|| commands::of_outcome(Outcome::UnknownTreaty))?;
     let terms = terms.ok_or_else(|| ServiceError::not_found("licence", peer))?;
-    let Terms { tier, agents_max, events_per_minute, expires_at_ms, status } = terms;
-    let from = node.domain();
-    let licence = Licence { from, holder, epoch, tier, agents_max, events_per_minute, expires_at_ms, status, reason };
+    let Terms { tier, agents_max, events_per_minute, expires_at_ms, status, bearer } = terms;
+    let licence = Licence {
+        from: node.domain(),
+        holder,
+        epoch,
+        tier,
+        agents_max,
+        events_per_minute,
+        expires_at_ms,
+        status,
+        reason,
+        bearer,
+    };
     ask(node, Verb::IssueLicence { licence: licence.seal(root) }).await?;
     if !node.mesh().nodes_of(&peer).is_empty() {
         until(node, peer, |treaty| treaty.granted.as_ref().is_none_or(|granted| !granted.untold)).await;
     }
     show(node, peer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_the_same_only_when_every_bit_is() {
+        let hash = hash_of("cm_lic_00");
+        assert!(same(&hash, &hash_of("cm_lic_00")) && !same(&hash, &hash_of("cm_lic_01")));
+        for at in [0, 31] {
+            let mut other = hash;
+            other.0[at] ^= 0x80;
+            assert!(!same(&hash, &other), "{at}");
+        }
+    }
 }

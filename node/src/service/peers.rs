@@ -367,6 +367,7 @@ fn licence(licence: &Licence) -> LicenceView {
         events_per_minute: licence.events_per_minute,
         expires_at_ms: licence.expires_at_ms,
         reason: licence.reason.to_string(),
+        bearer: licence.bearer.is_some(),
     }
 }
 

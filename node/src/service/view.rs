@@ -229,6 +229,8 @@ pub struct LicenceView {
     pub expires_at_ms: u64,
     /// Why.
     pub reason: String,
+    /// Whether a token was given with it.
+    pub bearer: bool,
 }
 
 /// What one side does under a treaty.

@@ -3,7 +3,7 @@
 use super::put;
 use crate::{
     envelope::{Context, Signed},
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     licence::{Licence, LicenceStatus},
     limits as l,
     reject::{Reject, within},
@@ -35,6 +35,7 @@ impl Signed for Licence {
             expires_at_ms: self.expires_at_ms,
             status: status.into(),
             reason: self.reason.as_str().into(),
+            bearer: self.bearer.as_ref().map(|hash| put(&hash.0)).unwrap_or_default(),
         };
         wire.encode_to_vec().into()
     }
@@ -61,6 +62,10 @@ impl Signed for Licence {
             expires_at_ms: wire.expires_at_ms,
             status,
             reason: Reason::new(&wire.reason)?,
+            bearer: match wire.bearer.as_ref() {
+                [] => None,
+                bytes => Some(Hash(array(bytes, "bearer")?)),
+            },
         })
     }
 

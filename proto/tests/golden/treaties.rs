@@ -177,6 +177,7 @@ fn licence() -> Licence {
         expires_at_ms: s::NOW + 86_400_000,
         status: LicenceStatus::Active,
         reason: "the pilot".parse().expect("a reason"),
+        bearer: None,
     }
 }
 
@@ -187,6 +188,7 @@ fn licence_kind() -> Kind {
         ("active", licence(), root()),
         ("suspended", with_status(LicenceStatus::Suspended), root()),
         ("revoked", with_status(LicenceStatus::Revoked), root()),
+        ("bearer", Licence { bearer: Some(Hash([7; 32])), ..licence() }, root()),
     ];
     let payload = licence().encode();
     let raw = |bytes: Vec<u8>| seal(Context::Licence, bytes.into(), &root());
@@ -195,6 +197,7 @@ fn licence_kind() -> Kind {
         ("epoch-zero", Licence { epoch: 0, ..licence() }.seal(&root()), "out_of_range", Some("epoch")),
         ("by-its-holder", licence().seal(&secret(s::BETA)), "wrong_signer", None),
         ("holder-missing", raw(with(&payload, 2, |_| None)), "wrong_length", Some("holder")),
+        ("bearer-too-short", raw([&payload[..], &[0x52, 1, 7]].concat()), "wrong_length", Some("bearer")),
         ("tier-with-capitals", raw(with(&payload, 4, |_| Some(b"Gold".to_vec()))), "bad_text", Some("nickname")),
     ])
 }

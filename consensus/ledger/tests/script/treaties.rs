@@ -93,6 +93,7 @@ impl Stage {
                 _ => LicenceStatus::Active,
             },
             reason: Reason::new("as agreed").expect("a reason"),
+            bearer: None,
         };
         let mut licence = licence.seal(&root_of(name)).to_vec();
         if rest.contains(&"edited") {

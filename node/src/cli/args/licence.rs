@@ -33,6 +33,9 @@ pub struct LicenceArgs {
     /// How long.
     #[arg(long, default_value_t = 365)]
     pub days: u32,
+    /// Give a token with it, shown this once, for a peer that cannot show an SVID: it opens reads over HTTP.
+    #[arg(long)]
+    pub bearer: bool,
     /// Told to the peer and kept by both sides.
     #[arg(long)]
     pub reason: String,
