@@ -53,7 +53,7 @@ impl Hosts {
     pub async fn change_licence(&self, domain: usize, peer: usize, status: LicenceStatus) -> bool {
         let Some(peer) = self.domains().get(peer).map(|domain| domain.id()) else { return false };
         let change = move |node: Arc<Node>| async move {
-            let grant = Grant { tier: "partner".to_owned(), agents: 1_000, events: 100_000, days: 30 };
+            let grant = Grant { tier: "partner".to_owned(), agents: 1_000, events: 100_000, days: 30, bearer: false };
             let granted = node
                 .replica()
                 .read_stale(|ledger, _| ledger.treaty(&peer).is_some_and(|treaty| treaty.granted.is_some()));
