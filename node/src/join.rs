@@ -11,6 +11,7 @@
 //! so a restart voids those not used.
 
 mod admission;
+mod admitted;
 mod grow;
 mod request;
 mod token;

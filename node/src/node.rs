@@ -142,7 +142,7 @@ impl Node {
             None => None,
         };
         let desk = Arc::new(Desk::default());
-        let join = JoinDesk::default();
+        let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
         let memory = Memory::on(disk.clone());
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let revoked = revoked_at_start(&home);

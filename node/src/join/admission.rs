@@ -1,6 +1,6 @@
 //! The inviting side: one-use secrets, and the certificate for whoever brings one.
 
-use super::token::Token;
+use super::{admitted::AdmittedNodes, token::Token};
 use crate::{
     address,
     home::voter,
@@ -11,19 +11,20 @@ use crate::{
 use bytes::Bytes;
 use comity_proto::{envelope::Signed as _, identity::JoinRequest, limits::HOUR_MS};
 use comity_replica::NodeInfo;
+use comity_runtime::disk::{Disk, DiskError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Invitations open at once.
 const INVITATIONS_MAX: usize = 64;
 
-/// Invitations that were not used yet: the secret, and when it ends (ms since the Unix epoch).
-#[derive(Default)]
+/// Who may join.
 pub struct JoinDesk {
+    /// Invitations that were not used yet: the secret, and when it ends (ms since the Unix epoch).
     open: Mutex<BTreeMap<[u8; 32], u64>>,
     /// Nodes that were certified and shall become replicas.
-    pub(super) admitted: Mutex<BTreeMap<u64, NodeInfo>>,
+    pub(super) admitted: AdmittedNodes,
 }
 
 /// What a certified node is told.
@@ -66,6 +67,14 @@ pub fn invite(node: &Node, hours: u32) -> Result<(String, u64), ServiceError> {
 }
 
 impl JoinDesk {
+    /// Takes up what a disk knows of admitted nodes; invitations end with the process that gave them.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn on(disk: Arc<dyn Disk>) -> Result<JoinDesk, DiskError> {
+        Ok(JoinDesk { open: Mutex::default(), admitted: AdmittedNodes::on(disk)? })
+    }
+
     /// Uses up the invitation that the request proves; `false` when there is none.
     fn take(&self, request: &JoinRequest, now_ms: u64) -> bool {
         let mut open = self.open.lock();
@@ -89,7 +98,10 @@ pub(crate) async fn admit(node: &Node, caller: Caller, body: Bytes) -> Result<By
     }
     let certificate = keys.certify(request.node, voter(), now_ms, now_ms);
     let addresses: Vec<String> = request.endpoints.iter().map(ToString::to_string).collect();
-    node.join().admitted.lock().insert(raft_id(&request.node), NodeInfo { key: request.node, addresses });
+    let info = NodeInfo { key: request.node, addresses };
+    if let Err(error) = node.join().admitted.add(raft_id(&request.node), info).await {
+        return Err(refuse(&format!("not_admitted: {error}; the invitation is used up, ask for another")));
+    }
     let status = node.replica().status();
     let members = status.voters.iter().chain(&status.learners).flat_map(|member| member.info.addresses.clone());
     let roster = node.replica().read_stale(|ledger, _| ledger.domain().map(|domain| domain.roster.clone()));

@@ -40,10 +40,9 @@ async fn step(node: &Node) -> Result<(), MembershipError> {
 
 async fn admit_learners(node: &Node, status: &RaftStatus) -> Result<(), MembershipError> {
     let known: BTreeSet<u64> = status.voters.iter().chain(&status.learners).map(|member| member.id).collect();
-    let admitted = node.join().admitted.lock().clone();
-    for (id, info) in admitted {
+    for (id, info) in node.join().admitted.all() {
         if known.contains(&id) {
-            node.join().admitted.lock().remove(&id);
+            node.join().admitted.is_replica(id).await;
         } else {
             node.replica().add_learner(id, info).await?;
         }
