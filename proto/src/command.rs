@@ -276,3 +276,17 @@ pub enum Verb {
         reason: Reason,
     },
 }
+
+impl Verb {
+    /// An agent with its own key, in no group, referred by nobody.
+    pub const fn register(nickname: Nickname) -> Verb {
+        Verb::RegisterAgent {
+            nickname,
+            group: None,
+            referred_by: None,
+            own_code: None,
+            admission: None,
+            custodial: false,
+        }
+    }
+}

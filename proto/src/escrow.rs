@@ -4,9 +4,12 @@ use crate::{
     amount::AssetId,
     command::{Party, Referral},
     ids::{AgentId, Hash, PublicKey},
+    limits::BPS_WHOLE,
+    reject::Reject,
     text::Condition,
 };
 use alloc::vec::Vec;
+use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Signed terms.
@@ -76,4 +79,19 @@ pub enum Silence {
         /// 0 to 10 000.
         payee_bps: u16,
     },
+}
+
+/// `release`, `refund`, or the payees' share in basis points, 0 to 10000.
+impl FromStr for Silence {
+    type Err = Reject;
+    fn from_str(text: &str) -> Result<Silence, Reject> {
+        match text {
+            "release" => Ok(Silence::Release),
+            "refund" => Ok(Silence::Refund),
+            other => match other.parse() {
+                Ok(payee_bps) if payee_bps <= BPS_WHOLE => Ok(Silence::Split { payee_bps }),
+                _ => Err(Reject::BadText { field: "silence" }),
+            },
+        }
+    }
 }

@@ -41,14 +41,7 @@ impl Agent {
     /// When the node refuses.
     pub fn registered(api: &Client, home: DomainId, nickname: &str) -> Agent {
         let agent = Agent::fresh(home);
-        let verb = Verb::RegisterAgent {
-            nickname: Nickname::new(nickname).expect("a nickname"),
-            group: None,
-            referred_by: None,
-            own_code: None,
-            admission: None,
-            custodial: false,
-        };
+        let verb = Verb::register(Nickname::new(nickname).expect("a nickname"));
         agent.must(api, verb);
         agent
     }

@@ -37,19 +37,10 @@ pub struct Pair {
 impl Pair {
     /// Two fresh domains with a treaty; `export` as the command line takes it, on both sides.
     pub fn connected(export: &str) -> Pair {
-        let (acme, globex) = (domain("acme"), domain("globex"));
+        let (acme, globex) = (Single::named("acme"), Single::named("globex"));
         connect(&acme, &globex, export);
         Pair { acme, globex }
     }
-}
-
-fn domain(name: &str) -> Single {
-    let mut node = Single::nothing();
-    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
-    ask(&node.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
-    node.start(&[]);
-    node.wait_until_founded();
-    node
 }
 
 fn connect(acme: &Single, globex: &Single, export: &str) {

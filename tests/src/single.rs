@@ -1,6 +1,6 @@
 //! One node of one's own: a domain of one, made and run by the command line.
 
-use super::{PATIENCE, process::Process, wait_for, world};
+use super::{PATIENCE, cli::ask, process::Process, wait_for, world};
 use comity_node::{
     cli::client::Client,
     home::{Home, load_key},
@@ -80,6 +80,16 @@ impl Single {
     /// A running domain of one.
     pub fn up() -> Single {
         let mut single = Single::nothing();
+        single.start(&[]);
+        single.wait_until_founded();
+        single
+    }
+
+    /// A running domain of one with a nickname.
+    pub fn named(name: &str) -> Single {
+        let mut single = Single::nothing();
+        let (http, mesh) = (single.http.to_string(), single.mesh.to_string());
+        ask(&single.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
         single.start(&[]);
         single.wait_until_founded();
         single

@@ -45,7 +45,7 @@ fn json(bytes: &[u8]) -> Value {
 
 #[test]
 fn a_card_is_served_verified_polled_edited_and_heard_by_a_peer() {
-    let (acme, globex) = (named("acme"), named("globex"));
+    let (acme, globex) = (Single::named("acme"), Single::named("globex"));
     let served = first_card(&acme);
     let card = json(&served.body);
     assert_eq!((text(&card, "nickname"), text(&card, "domain")), ("acme".to_owned(), acme.domain().to_string()));
@@ -89,15 +89,6 @@ fn a_card_is_served_verified_polled_edited_and_heard_by_a_peer() {
     ask(&globex.dir, &["card", "domain", "show", "acme", "--out", &file.display().to_string()]);
     let judged = ask(&globex.dir, &["card", "domain", "verify", &file.display().to_string()]);
     assert_eq!(text(&judged, "version"), text(&edited, "version"));
-}
-
-fn named(name: &str) -> Single {
-    let mut node = Single::nothing();
-    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
-    ask(&node.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
-    node.start(&[]);
-    node.wait_until_founded();
-    node
 }
 
 #[test]

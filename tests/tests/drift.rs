@@ -17,15 +17,6 @@ use std::{
 /// Within this a drift is shown, on a machine whose cores are free.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 
-fn domain(name: &str) -> Single {
-    let mut node = Single::nothing();
-    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
-    ask(&node.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
-    node.start(&[]);
-    node.wait_until_founded();
-    node
-}
-
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
 }
@@ -60,7 +51,7 @@ fn has_drifted(node: &Single, peer: &str) -> bool {
 
 #[test]
 fn a_domain_that_comes_back_from_an_old_copy_is_in_drift_until_it_has_its_books_again() {
-    let (acme, mut globex) = (domain("acme"), domain("globex"));
+    let (acme, mut globex) = (Single::named("acme"), Single::named("globex"));
     let token = text(&ask(&acme.dir, &["peer", "invite", "--cap", "1000"]), "token");
     ask(&globex.dir, &["peer", "accept", &token, "--cap", "500"]);
     ask(&acme.dir, &["peer", "approve", "globex"]);

@@ -200,14 +200,7 @@ impl Bench {
             for n in numbers {
                 let agent = self.maker.agents[n as usize];
                 let nickname = Nickname::new(&format!("agent-{n}")).expect("a nickname");
-                let verb = Verb::RegisterAgent {
-                    nickname,
-                    group: None,
-                    referred_by: None,
-                    own_code: None,
-                    admission: None,
-                    custodial: false,
-                };
+                let verb = Verb::register(nickname);
                 let command = Command { request_id: RequestId(chance.id()), verb };
                 items.push(CheckedItem::unsigned(key(n), batch(Actor::Agent(agent), vec![command])));
                 let verb = Verb::Issue { code: self.maker.asset.code, to: Some(agent), amount: 1_000_000 };

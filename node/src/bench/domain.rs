@@ -147,14 +147,7 @@ impl BenchDomain {
         let nickname = Nickname::new("bench").map_err(|e| BenchError::new("naming an agent", e.to_string()))?;
         let register = |signer: &Signer| {
             let nickname = nickname.clone();
-            let verb = Verb::RegisterAgent {
-                nickname,
-                group: None,
-                referred_by: None,
-                own_code: None,
-                admission: None,
-                custodial: false,
-            };
+            let verb = Verb::register(nickname);
             signer.sign(verb, comity_runtime::wall_ms())
         };
         let batches: Vec<_> = signers.iter().map(register).collect();

@@ -136,14 +136,7 @@ fn id(context: &Context, act: &EscrowAct) -> Result<EscrowId, ServiceError> {
 }
 
 fn silence(text: &str) -> Result<Silence, ServiceError> {
-    match text {
-        "release" => Ok(Silence::Release),
-        "refund" => Ok(Silence::Refund),
-        other => match other.parse::<u16>() {
-            Ok(payee_bps) if payee_bps <= BPS_WHOLE => Ok(Silence::Split { payee_bps }),
-            _ => Err(bad_text("silence rule: release, refund, or basis points up to 10000", other)),
-        },
-    }
+    text.parse().map_err(|_| bad_text("silence rule: release, refund, or basis points up to 10000", text))
 }
 
 /// SHA-256 given in hex, or of a file.

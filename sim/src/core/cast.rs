@@ -201,14 +201,7 @@ impl Cast {
         }
         for (number, agent) in home.agents.iter().enumerate() {
             let nickname = nickname("agent", number);
-            let verb = Verb::RegisterAgent {
-                nickname,
-                group: None,
-                referred_by: None,
-                own_code: None,
-                admission: None,
-                custodial: false,
-            };
+            let verb = Verb::register(nickname);
             items.push(ask(Some((domain, number)), verb));
             let code = self.asset(domain).code;
             items.push(ask(None, Verb::Issue { code, to: Some(agent.id), amount: FUNDS }));

@@ -200,14 +200,7 @@ impl Domain {
 
     /// A registration, signed by its agent, valid for an hour of the simulated clock.
     pub fn register(&self, agent: &SecretKey, request: u8) -> EntryItem {
-        let verb = Verb::RegisterAgent {
-            nickname: Nickname::new("worker").unwrap(),
-            group: None,
-            referred_by: None,
-            own_code: None,
-            admission: None,
-            custodial: false,
-        };
+        let verb = Verb::register(Nickname::new("worker").unwrap());
         let batch = CommandBatch {
             home: self.id(),
             actor: Actor::Agent(AgentId::of_key(&agent.public())),

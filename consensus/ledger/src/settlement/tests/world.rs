@@ -128,14 +128,7 @@ impl Home {
         let checked = CheckedGenesis { genesis, roster: home.roster.clone() };
         home.apply(vec![CheckedItem(Checked::Genesis(Box::new(checked)))]);
         for n in 0..3 {
-            let verb = Verb::RegisterAgent {
-                nickname: Nickname::new("agent").expect("a nickname"),
-                group: None,
-                referred_by: None,
-                own_code: None,
-                admission: None,
-                custodial: false,
-            };
+            let verb = Verb::register(Nickname::new("agent").expect("a nickname"));
             assert_eq!(home.agent_does(side, n, verb), Outcome::Created);
             let verb = Verb::Issue { code: usd(side).code, to: Some(agent(side, n)), amount: FUNDS };
             assert!(home.operator_does(side, verb).is_success());
