@@ -73,9 +73,15 @@ where
         self.reader.clone()
     }
 
-    /// The vote that was saved last.
-    pub fn saved_vote(&self) -> Option<&Vote<C::NodeId>> {
-        self.vote.as_ref()
+    /// Forgets that `id` leads, not what it voted for: to lead it must be elected again, in a later term.
+    ///
+    /// openraft lets a leader that restarts lead on in its old term. If its disk came back older than it was, it would
+    /// give the indexes of entries that the others hold to other entries, with the same leader and term in them, and no
+    /// replica could tell.
+    pub fn resign(&mut self, id: &C::NodeId) {
+        if let Some(vote) = self.vote.as_mut().filter(|vote| vote.leader_id().voted_for().as_ref() == Some(id)) {
+            vote.committed = false;
+        }
     }
 
     /// Entries present, for status lines: first and last index.

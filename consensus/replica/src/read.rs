@@ -15,7 +15,7 @@ use crate::{
     frames::{ForwardAnswer, ForwardCall},
     replica::Replica,
     submit::Leader,
-    types::{TypeConfig, Vote},
+    types::TypeConfig,
 };
 
 /// Reads that may wait for one round.
@@ -39,26 +39,6 @@ pub enum ReadError {
     Stopped,
 }
 
-/// What a member's log held when it was opened.
-///
-/// A leader that restarts before the others miss it leads on under its old vote. openraft then takes for the read index
-/// what its disk calls committed; but that mark is a hint and may be older than answers that were given before the
-/// restart. Any entry that stood in the log by then may have been answered, so a read waits for all of them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resumed {
-    pub(crate) vote: Option<Vote>,
-    pub(crate) last: Option<u64>,
-}
-
-impl Resumed {
-    /// The index that a linearizable read must at least have reached under `vote`. Under a greater vote the leader's own
-    /// first entry stands behind everything that was ever answered.
-    fn floor(&self, vote: &Vote) -> Option<u64> {
-        let is_old = self.vote.as_ref().is_some_and(|opened| vote <= opened);
-        if is_old { self.last } else { None }
-    }
-}
-
 type Confirmed = Result<Option<u64>, ReadError>;
 
 /// Shares one confirmation of leadership among the reads that wait for it.
@@ -68,16 +48,14 @@ pub(crate) struct ReadBarrier {
 }
 
 impl ReadBarrier {
-    pub(crate) fn start(raft: Raft<TypeConfig>, resumed: Resumed) -> ReadBarrier {
+    pub(crate) fn start(raft: Raft<TypeConfig>) -> ReadBarrier {
         let (queue, mut asked) = mpsc::channel::<oneshot::Sender<Confirmed>>(QUEUE);
         runtime::spawn(async move {
             let mut group = Vec::new();
             // A round begins after its reads have arrived, so it confirms the state at or after their arrival.
             while asked.recv_many(&mut group, QUEUE).await > 0 {
-                // Asked first: a vote that is greater by now is greater in the round, too.
-                let floor = resumed.floor(&raft.metrics().borrow().vote);
                 let confirmed = match raft.get_read_log_id().await {
-                    Ok((read, _)) => Ok(read.map(|id| id.index).max(floor)),
+                    Ok((read, _)) => Ok(read.map(|id| id.index)),
                     Err(RaftError::APIError(_)) => Err(ReadError::NoLeader),
                     Err(RaftError::Fatal(_)) => Err(ReadError::Stopped),
                 };
@@ -144,18 +122,5 @@ impl Replica {
         let mut applied = self.inner.machine.applied.subscribe();
         // The sender lives as long as this handle.
         let _ = applied.wait_for(|applied| *applied >= index).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_leader_that_leads_on_after_a_restart_waits_for_all_that_it_may_have_answered() {
-        let resumed = Resumed { vote: Some(Vote::new_committed(3, 7)), last: Some(60) };
-        assert_eq!(resumed.floor(&Vote::new_committed(3, 7)), Some(60));
-        assert_eq!(resumed.floor(&Vote::default()), Some(60), "before openraft has told its vote");
-        assert_eq!(resumed.floor(&Vote::new_committed(4, 7)), None, "elected anew");
     }
 }

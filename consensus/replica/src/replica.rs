@@ -14,7 +14,7 @@ use comity_proto::entry::EntryItem;
 use comity_runtime::{self as runtime, disk::Disk};
 use futures::future::BoxFuture;
 use openraft::{
-    Raft, RaftMetrics, ServerState,
+    Raft, RaftMetrics, RaftState, ServerState,
     error::{Fatal, InitializeError, RaftError},
 };
 use tokio::sync::{broadcast, watch};
@@ -30,7 +30,7 @@ use crate::{
     network::LinkFactory,
     propose::{Proposer, SubmitError, SubmitReply},
     pulse,
-    read::{ReadBarrier, Resumed},
+    read::ReadBarrier,
     redb_disk::RedbDisk,
     serve,
     snapshot::SnapshotError,
@@ -104,8 +104,8 @@ impl Replica {
         let mut salt = [0; 8];
         runtime::entropy(&mut salt);
         let wal = WalConfig { segment_bytes: config.segment_bytes, ..WalConfig::new(u64::from_le_bytes(salt)) };
-        let log = LogStore::<TypeConfig>::open(disk.clone(), wal)?;
-        let resumed = Resumed { vote: log.saved_vote().copied(), last: log.bounds().1 };
+        let mut log = LogStore::<TypeConfig>::open(disk.clone(), wal)?;
+        log.resign(&config.id);
         let reader = log.reader();
         let database = redb::Database::builder()
             .set_cache_size(EVENTS_CACHE_BYTES)
@@ -119,7 +119,8 @@ impl Replica {
         let raft = Raft::new(config.id, raft_config, network, log, MachineHandle(machine.clone()))
             .await
             .map_err(|error| OpenError::Raft(error.to_string()))?;
-        Ok(Replica::assemble(config, links, disk, raft, (reader, resumed), machine, clocks))
+        elect_if_alone(&raft, config.id).await.map_err(|error| OpenError::Raft(error.to_string()))?;
+        Ok(Replica::assemble(config, links, disk, raft, reader, machine, clocks))
     }
 
     fn assemble(
@@ -127,7 +128,7 @@ impl Replica {
         links: Arc<dyn Links>,
         disk: Arc<dyn Disk>,
         raft: Raft<TypeConfig>,
-        (log, resumed): (LogReader<TypeConfig>, Resumed),
+        log: LogReader<TypeConfig>,
         machine: Arc<Machine>,
         clocks: Arc<PeerClocks>,
     ) -> Replica {
@@ -140,7 +141,7 @@ impl Replica {
             trusted_until_ms: AtomicU64::new(0),
         });
         let proposer = Proposer::start(raft.clone(), machine.clone(), leadership.clone());
-        let barrier = ReadBarrier::start(raft.clone(), resumed);
+        let barrier = ReadBarrier::start(raft.clone());
         let (fail, failed) = watch::channel(None);
         runtime::spawn(watch_raft(raft.metrics(), machine.clone(), fail));
         let inner = Inner { config, raft, machine, log, links, proposer, leadership, barrier, failed };
@@ -283,4 +284,10 @@ async fn watch_raft(mut metrics: Metrics, machine: Arc<Machine>, fail: watch::Se
             return;
         }
     }
+}
+
+/// A domain of one waits for nobody.
+async fn elect_if_alone(raft: &Raft<TypeConfig>, id: u64) -> Result<(), Fatal<u64>> {
+    let is_alone = move |state: &RaftState<u64, NodeInfo, _>| state.membership_state.effective().voter_ids().eq([id]);
+    if raft.with_raft_state(is_alone).await? { raft.trigger().elect().await } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use comity_ledger::Outcome;
 use comity_proto::ids::AgentId;
+use comity_runtime::disk::memory::CrashPlan;
 use support::{Domain, key};
 
 fn plain(_: &mut comity_replica::ReplicaConfig) {}
@@ -37,6 +38,31 @@ fn three_replicas_agree_and_go_on_when_the_leader_dies() {
     assert_eq!(reply.outcomes, [Outcome::Created]);
     domain.restart(leader);
     assert_eq!(domain.digest_at(leader, reply.log_index), domain.digest_at(survivor, reply.log_index));
+}
+
+#[test]
+fn a_leader_whose_disk_comes_back_older_does_not_lead_on_in_its_old_term() {
+    let mut domain = Domain::founded(7, 3, 3, plain);
+    domain.submit(0, domain.register(&key(60), 1));
+    let leader = domain.leader().expect("one leads");
+    let older = domain.nodes[leader].disk.fork();
+    // Committed by the old term, and unknown to the older disk.
+    domain.submit(leader, domain.register(&key(61), 1));
+    domain.crash(leader);
+    let others = (leader + 1) % 3;
+    domain.submit(others, domain.register(&key(62), 1));
+
+    older.crash(CrashPlan::lose_all());
+    domain.nodes[leader].disk = older;
+    domain.start(leader);
+    let (replica, item) = (domain.replica(leader), domain.register(&key(63), 1));
+    let answered = domain.sim.run(domain.nodes[leader].host, async move { replica.submit(item).await });
+    assert!(answered.is_err(), "cut off it gives no index to anything: {answered:?}");
+
+    domain.crash(leader);
+    domain.restart(leader);
+    let last = domain.submit(others, domain.register(&key(64), 1)).log_index;
+    assert_eq!(domain.digest_at(leader, last), domain.digest_at(others, last));
 }
 
 #[test]
