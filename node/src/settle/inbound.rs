@@ -19,6 +19,11 @@ use std::time::Duration;
 
 /// How long a batch waits here for a leader: the sender's other nodes may be better off, and its places are few.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long a refusal of a partner that is not heard is held back. It has so many places on a link and no more, so the rest
+/// of a flood stays in the flooder's own buffers, where it costs nobody else anything.
+const HELD_BACK: Duration = Duration::from_secs(1);
+/// Words for which a batch counts that changed nothing at all: it is an entry and a signature, however little it says.
+const WASTED_BATCH: u64 = 8;
 
 /// Answers a peer once its batch is applied: then it was heard for good. A peer whose words change nothing, again and
 /// again, is not heard for a while; whoever delivers a batch pays for it.
@@ -32,6 +37,7 @@ pub(crate) async fn take(
     // Only nodes of domains that are known may speak in this class.
     let partner = caller.domain.ok_or_else(|| Refusal("nobody knows your domain".to_owned()))?;
     if let Err(left) = budgets.hears(partner, comity_runtime::now()) {
+        comity_runtime::sleep(left.min(HELD_BACK)).await;
         let seconds = left.as_secs().saturating_add(1);
         return Err(Refusal(format!(
             "settlement_budget: too much of what you said changed nothing; nothing is taken for {seconds} s, then say it again"
@@ -63,7 +69,11 @@ pub(crate) async fn take(
 /// Words that changed nothing; what is no batch at all counts as a full one.
 fn wasted_words(taken: &Result<SubmitReply, SubmitError>) -> u64 {
     match taken {
-        Ok(reply) => reply.outcomes.iter().filter(|outcome| **outcome != Outcome::Applied).count() as u64,
+        Ok(reply) => {
+            let wasted = reply.outcomes.iter().filter(|outcome| **outcome != Outcome::Applied).count();
+            let least = if wasted == reply.outcomes.len() { WASTED_BATCH } else { 0 };
+            least.max(wasted as u64)
+        }
         Err(SubmitError::Refused(_)) => SETTLEMENT_BATCH_MAX as u64,
         Err(_) => 0,
     }
