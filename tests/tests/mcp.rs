@@ -1,6 +1,13 @@
 //! The MCP door without any courtesy: what is refused, and that nothing changed then.
 
-use comity_tests::{cli::ask, pair::text, single::Single};
+use comity_proto::{envelope::Signed as _, ids::Hash, task::PaymentRequest};
+use comity_tests::{
+    agent::Agent,
+    cli::ask,
+    pair::{session, text},
+    single::Single,
+};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -202,4 +209,51 @@ fn the_later_revision_is_held_to_its_headers() {
     assert_eq!(say(MODERN, "tools/list"), (200, None, json!("complete")));
     assert_eq!(say(MODERN, "tools/call"), (400, Some(-32020), Value::Null));
     assert_eq!(say("2025-11-25", "tools/list"), (400, Some(-32020), Value::Null));
+}
+
+#[test]
+fn a_task_is_given_once_and_a_repeated_call_waits_on_until_its_result_is_there() {
+    let door = Door::open();
+    let (_, alice) = door.account("alice");
+    door.must(&alice, "claim_faucet", json!({ "idempotency_key": "claim" }));
+    let worker = Agent::registered(&door.node.api(), door.node.domain(), "worker");
+    let desk = session(&door.node.api(), &worker);
+    let terms = json!({ "payee": worker.id, "amount": "0.10", "task": "count me", "on_silence": "refund",
+        "idempotency_key": "hire" });
+    let escrow = text(&door.must(&alice, "create_escrow", terms), "escrow");
+    let task = |wait_seconds: u64| {
+        json!({ "to": worker.id, "escrow": escrow, "capability": "text.statistics", "task": "count me",
+            "wait_seconds": wait_seconds, "idempotency_key": "task" })
+    };
+    let sent = door.must(&alice, "send_task", task(0));
+    assert_eq!((text(&sent, "state"), &sent["result"]), ("sent".to_owned(), &Value::Null));
+    let taken: Value = desk.get("/api/v1/tasks/next?wait_ms=10000").expect("a task");
+    let (taken, body) = (text(&taken["task"], "task"), text(&taken["task"], "body"));
+    assert_eq!((taken.clone(), body), (text(&sent, "task"), BASE64.encode(b"count me")));
+    assert_eq!(door.must(&alice, "send_task", task(0))["task"], taken, "the same call is the same task");
+    let again: Value = desk.get("/api/v1/tasks/next?wait_ms=200").expect("an answer");
+    assert!(again["task"].is_null(), "it came twice: {again}");
+
+    let tell = |kind: &str, data: Value| {
+        let event = json!({ "kind": kind, "data": data });
+        desk.post::<Value>(&format!("/api/v1/tasks/{taken}/events"), &event).expect("told");
+    };
+    tell("accepted", Value::Null);
+    assert_eq!(text(&door.must(&alice, "send_task", task(1)), "state"), "accepted");
+    let request = PaymentRequest {
+        task_id: taken.parse().expect("a task id"),
+        escrow_id: escrow.parse().expect("an escrow id"),
+        milestone: None,
+        payee: worker.party(),
+        asset: door.node.asset(),
+        amount: 100_000,
+        result_hash: Hash::of(b"8 bytes"),
+    };
+    tell("result", BASE64.encode(b"8 bytes").into());
+    tell("finished", BASE64.encode(&request.seal(worker.signer.key())).into());
+    let done = door.must(&alice, "send_task", task(20));
+    assert_eq!((text(&done, "state"), &done["result"]["text"]), ("finished".to_owned(), &json!("8 bytes")));
+    assert_eq!(text(&done, "result_sha256"), Hash::of(b"8 bytes").to_string());
+    let other = json!({ "to": worker.id, "escrow": "1", "capability": "text", "task": "t", "idempotency_key": "o" });
+    assert_eq!(door.rule(&alice, "send_task", other), "bad_text");
 }

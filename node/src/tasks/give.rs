@@ -1,11 +1,15 @@
 //! Carries a given task to the payee's home and its events back, across broken streams and lost nodes.
 
-use super::desk::{Desk, Side};
+use super::{
+    desk::{Desk, Side},
+    serve::where_is,
+};
 use crate::mesh::{MeshHandle, TaskStream};
 use bytes::Bytes;
 use comity_proto::{
+    envelope::Verified,
     ids::TaskId,
-    task::{TaskEvent, TaskEventKind},
+    task::{TaskEvent, TaskEventKind, TaskRequest},
     text::Reason,
 };
 use std::{sync::Arc, time::Duration};
@@ -15,14 +19,25 @@ const PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// Pause while no node of the payee's home is connected.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// How long one look at the desk waits for news.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until the task has ended or its deadline has passed.
 pub(crate) async fn carry(desk: Arc<Desk>, mesh: MeshHandle, task: TaskId) {
     let Some(request) = desk.request(Side::Given, task) else { return };
-    let (home, deadline_ms) = (request.get().to.domain, request.get().deadline_ms);
+    let (payee, deadline_ms) = (request.get().to, request.get().deadline_ms);
+    let within = payee.domain == request.get().from.domain;
     let mut attempt = 0;
     while comity_runtime::wall_ms() < deadline_ms {
-        let nodes = mesh.nodes_of(&home);
+        if within && desk.is_here(payee.agent) && work_here(&desk, &request).await {
+            return;
+        }
+        // A foreign domain passes a task on to the node where its agent is; within a domain the giver's node looks itself.
+        let nodes = if within {
+            where_is(&mesh, payee.agent).await.into_iter().collect()
+        } else {
+            mesh.nodes_of(&payee.domain)
+        };
         if nodes.is_empty() {
             // A treaty may be minutes old or a moment: whoever is connected is seen soon.
             comity_runtime::sleep(LOOK_AROUND).await;
@@ -48,6 +63,30 @@ pub(crate) async fn carry(desk: Arc<Desk>, mesh: MeshHandle, task: TaskId) {
     if let Ok(reason) = Reason::new("no answer before the task's deadline") {
         let _already_ended = desk.append(Side::Given, task, TaskEventKind::Failed(reason));
     }
+}
+
+/// Giver and payee ask the same node: the task changes sides of its desk. `true` when it has ended.
+async fn work_here(desk: &Desk, request: &Verified<TaskRequest>) -> bool {
+    let (task, deadline_ms) = (request.get().task_id, request.get().deadline_ms);
+    if let Err(error) = desk.put(Side::Taken, request.clone()) {
+        let failed =
+            Reason::new(&error.code).map(|reason| desk.append(Side::Given, task, TaskEventKind::Failed(reason)));
+        return matches!(failed, Ok(Ok(_)));
+    }
+    let mut next = desk.events(Side::Given, task, 0, Duration::ZERO).await.map_or(0, |(events, _)| events.len() as u64);
+    while comity_runtime::wall_ms() < deadline_ms {
+        let Ok((events, ended)) = desk.events(Side::Taken, task, next, LOOK).await else { return false };
+        for event in events {
+            next = event.index + 1;
+            if desk.continue_with(Side::Given, event).is_err() {
+                return false;
+            }
+        }
+        if ended {
+            return true;
+        }
+    }
+    false
 }
 
 /// `true` when the task has ended.

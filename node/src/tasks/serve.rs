@@ -91,7 +91,7 @@ async fn fail(stream: &mut TaskStream, request: &Verified<TaskRequest>, index: u
 }
 
 /// The node of the own domain that an agent asked for work, if any says so.
-async fn where_is(mesh: &MeshHandle, agent: AgentId) -> Option<PublicKey> {
+pub(super) async fn where_is(mesh: &MeshHandle, agent: AgentId) -> Option<PublicKey> {
     for neighbour in mesh.neighbours() {
         if !neighbour.standing.is_own() {
             continue;
