@@ -9,7 +9,9 @@ use std::{io::Write, path::Path, process::Command, process::Stdio};
 const SOURCES: [&str; 6] = ["proto", "consensus", "node", "sim", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("sim lies one folder below the root");
+    // Asked when it runs: a target folder may be shared by several clones, and then this program comes from any of them.
+    let sim = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the crate lies");
+    let root = Path::new(&sim).parent().expect("sim lies one folder below the root");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
