@@ -148,6 +148,8 @@ pub const BOOKS_TRANSFERS_MAX: usize = 64;
 pub const BOOKS_EVIDENCE_BYTES_MAX: usize = 384 * 1_024;
 /// Assets of two domains that a page names.
 pub const BOOKS_FIGURES_MAX: usize = 512;
+/// A closing statement: a line of at most 160 bytes for each asset of the two domains.
+pub const CLOSING_BYTES_MAX: usize = 24 * 1_024;
 /// Shortest time from begin to the abort of an undecided transfer: one round trip around the world and two fsyncs.
 pub const DECIDE_WITHIN_MIN_MS: u64 = SECOND_MS;
 /// Longest: money in flight is of no use to anybody.
@@ -291,6 +293,7 @@ const _: () = {
             <= SETTLEMENT_BATCH_BYTES_MAX,
         "a full page of shared transfers fits"
     );
+    assert!(2 * ASSETS_PER_DOMAIN_MAX * 160 + 256 <= CLOSING_BYTES_MAX, "a statement with every asset of both fits");
     assert!(ROSTER_MAX * (32 + 2) + 64 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
     assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");
     assert!(ROSTER_MAX % 2 == 1, "an even number of voters tolerates no more than one fewer");

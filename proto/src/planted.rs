@@ -98,6 +98,8 @@ plants! {
     DriftBlind = "drift-blind";
     /// A peer that has drifted is paid like any other.
     DriftOpen = "drift-open";
+    /// A closing statement is made while transfers are open.
+    CloseInDoubt = "close-in-doubt";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

@@ -54,6 +54,10 @@ pub enum SettlementMessage {
     BooksAsk(BooksAsk),
     /// The answer to that.
     Books(Box<Books>),
+    /// Nothing of a treaty that ends is open at the sender: what lies between the two.
+    Closing(Closing),
+    /// The answer to that.
+    ClosingAnswer(ClosingAnswer),
 }
 
 /// The origin has moved the amount into `in_flight/<transfer>` and asks for a vote.
@@ -198,6 +202,25 @@ pub struct BackingAnswer {
     pub transfer: TransferId,
     /// `None`: the recipient is credited. Else why not, as an outcome code; the reserve stays where it is.
     pub refusal: Option<u16>,
+}
+
+/// A domain in which nothing of a treaty is open any more, and the treaty is drained or left, states what lies between it
+/// and the other one. Owed until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Digest of the document that ends: a statement under an earlier one says nothing about this one.
+    pub treaty: Hash,
+    /// The sender's supply statement about the receiver, in the ledger's own encoding.
+    pub statement: Bytes,
+}
+
+/// What the other side says to a [`Closing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosingAnswer {
+    /// SHA-256 of the statement that was heard.
+    pub statement: Hash,
+    /// Outcome code: kept, or why it is refused.
+    pub outcome: u16,
 }
 
 /// How the text of a verdict begins.

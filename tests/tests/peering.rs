@@ -159,6 +159,15 @@ fn an_invitation_is_for_one_domain_once_as_it_was_written_and_drained_is_drained
     let to = format!("{bob}@globex");
     ask(&acme.dir, &["peer", "drain", "globex", "--reason", "the project ends"]);
     wait_for("the drain at the peer", BUSY, || (state(&globex, "acme") == "redeem-only").then_some(()));
+    // Each side has both statements, and they are the same two.
+    let closing = |node: &Single, peer: &str| ask(&node.dir, &["peer", "show", peer])["closing"].clone();
+    let ours = wait_for("both statements", BUSY, || {
+        let ours = closing(&acme, "globex");
+        (ours["fits"] == true && ours["told"] == true).then_some(ours)
+    });
+    let theirs = closing(&globex, "acme");
+    let roots = |one: &Value, other: &Value| (text(one, "log_root"), text(other, "log_root"));
+    assert_eq!(roots(&ours["ours"], &ours["theirs"]), roots(&theirs["theirs"], &theirs["ours"]));
     let pay = ["transfer", "send", "--from", "alice", "--to", &to, "0.10"];
     assert_eq!(refusal(&try_ask(&acme.dir, &pay)), "treaty_draining");
     assert_eq!(refusal(&try_ask(&acme.dir, &["peer", "resume", "globex", "--reason", "or not"])), "wrong_state");

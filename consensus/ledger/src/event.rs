@@ -5,6 +5,7 @@
 
 use crate::account::{AccountKind, AssetIndex, Leg};
 use crate::merkle::leaf_hash;
+use crate::statement::SupplyStatement;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use comity_proto::{
     amount::AssetId,
@@ -344,7 +345,8 @@ pub enum EventKind {
         /// An outcome code.
         outcome: u16,
     },
-    /// The last open transfer of a draining treaty has ended: from here on paper only goes back.
+    /// Nothing of a treaty that ends is open on either side, and both sides' closing statements fit: while it drains, from
+    /// here on paper only goes back.
     TreatyDrained {
         /// With whom.
         peer: DomainId,
@@ -378,6 +380,27 @@ pub enum EventKind {
     FenceLifted {
         /// Under which it speaks from here on.
         incarnation: u64,
+    },
+    /// Nothing of a treaty that ends is open at one side any more, and it says what lies between the two.
+    ClosingStated {
+        /// With whom.
+        peer: DomainId,
+        /// Whether this domain states it.
+        by_us: bool,
+        /// Of this domain: as of the events before this one.
+        statement: Box<SupplyStatement>,
+        /// Of the peer: digest of the signed batch that carried it.
+        evidence: Option<Hash>,
+    },
+    /// The closing statements of the two sides do not fit: nothing moves under that treaty.
+    ClosingDiffers {
+        /// With whom.
+        peer: DomainId,
+    },
+    /// The time to bring paper back under a drained treaty is over.
+    RedemptionEnded {
+        /// With whom.
+        peer: DomainId,
     },
 }
 

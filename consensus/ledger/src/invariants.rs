@@ -57,6 +57,13 @@ fn treaties_go_on_from_each_other(ledger: &Ledger) -> Result<(), Violation> {
         hold(next, "what is proposed is the next version of what is in force", || format!("{}", treaty.peer))?;
         let drains = treaty.drained_ms.is_none() || treaty.standing() >= TreatyStanding::Draining;
         hold(drains, "only what drains is drained", || format!("{}", treaty.peer))?;
+        let closing = &treaty.closing;
+        let both = closing.ours.is_some() && closing.theirs.is_some();
+        let fits = both.then(|| closing.difference().is_none());
+        let judged = closing.fits == fits && treaty.drained_ms.is_some() == (fits == Some(true));
+        hold(judged, "a treaty is drained when both closing statements are here and fit", || {
+            format!("{}: {closing:?}", treaty.peer)
+        })?;
     }
     Ok(())
 }

@@ -220,6 +220,8 @@ outcomes! {
     LicenceExpired = 76, "licence_expired", retry false, Caller, changed false;
     /// More agents, more events or a longer time than a licence may grant.
     LimitExceededLicence = 77, "limit_exceeded_licence", retry false, Caller, changed false;
+    /// The closing statements of two domains do not fit: both are kept, and nothing moves between them.
+    StatementDiffers = 78, "statement_differs", retry false, Peer, changed false;
 }
 
 impl Outcome {

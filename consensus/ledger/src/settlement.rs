@@ -94,7 +94,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    fn event(&mut self, kind: EventKind, legs: &[Leg]) {
+    pub(crate) fn event(&mut self, kind: EventKind, legs: &[Leg]) {
         self.events.push((kind, legs.to_vec()));
     }
 
@@ -108,7 +108,7 @@ impl Effects {
     }
 
     /// Keeps the signed batch; once however many of its messages count.
-    fn keep(&mut self, batch: &CheckedBatch) {
+    pub(crate) fn keep(&mut self, batch: &CheckedBatch) {
         if self.evidence.last().is_none_or(|(digest, _)| *digest != batch.digest()) {
             self.evidence.push((batch.digest(), batch.envelope().clone()));
         }
@@ -159,6 +159,8 @@ impl Ledger {
                     Outcome::Applied
                 }
                 SettlementMessage::Books(books) => self.on_books(now_ms, batch, books, effects),
+                SettlementMessage::Closing(closing) => self.on_closing(batch, closing, effects),
+                SettlementMessage::ClosingAnswer(answer) => self.on_closing_answer(batch, answer, effects),
             });
         }
         let max = outcomes.len().saturating_mul(2).saturating_add(FORGOTTEN_PER_STEP_MIN);
@@ -210,7 +212,12 @@ impl Ledger {
 
     /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say. A fenced ledger only asks.
     pub fn owed_all(&self) -> Vec<Owed> {
-        if self.is_fenced() { self.books_asked() } else { self.settlement.owed_all() }
+        if self.is_fenced() {
+            return self.books_asked();
+        }
+        let mut owed = self.settlement.owed_all();
+        owed.extend(self.closings_owed());
+        owed
     }
 
     /// Every transfer that is not finished here, with its age and what it waits for.

@@ -165,7 +165,7 @@ fn what_is_not_the_one_encoding_is_refused_by_name() {
         Ledger::from_chunks(&chunks).expect_err("refused")
     };
     let agents = chunk_of(&good, Section::Agents);
-    assert_eq!(refused(&|chunks| chunks[0][0] = 9), SnapshotError::UnknownVersion(9));
+    assert_eq!(refused(&|chunks| chunks[0][0] = 99), SnapshotError::UnknownVersion(99));
     assert_eq!(refused(&|chunks| chunks[agents][1] = 99), SnapshotError::UnknownSection(99));
     assert_eq!(refused(&|chunks| chunks[agents].push(0)), SnapshotError::TrailingBytes(Section::Agents));
     assert_eq!(refused(&|chunks| chunks[agents].truncate(5)), SnapshotError::ChunkTooShort);

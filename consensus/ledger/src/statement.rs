@@ -82,6 +82,11 @@ pub enum Discrepancy {
     NotAPair,
     /// One of them is of a version this program does not speak.
     Version,
+    /// A closing statement names a transfer that is not posted on both sides.
+    Unfinished {
+        /// Which asset.
+        asset: AssetId,
+    },
     /// The issuer knows an asset differently from the holder, or does not state its reserve.
     FigureMissing {
         /// Which asset.
@@ -271,6 +276,15 @@ pub fn verify_pair(a: &SupplyStatement, b: &SupplyStatement) -> Result<(), Discr
         }
     }
     Ok(())
+}
+
+/// Checks two statements that were made when nothing was open any more: the equation without D.
+pub fn verify_closing(a: &SupplyStatement, b: &SupplyStatement) -> Result<(), Discrepancy> {
+    let mut lines = a.assets.iter().chain(&b.assets);
+    match lines.find(|line| !(line.committed.is_empty() && line.promised.is_empty())) {
+        Some(line) => Err(Discrepancy::Unfinished { asset: line.asset }),
+        None => verify_pair(a, b),
+    }
 }
 
 fn verify_asset(issuer: &AssetStatement, holder: Option<&AssetStatement>) -> Result<(), Discrepancy> {

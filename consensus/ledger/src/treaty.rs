@@ -6,7 +6,8 @@
 //!             -- Proposal ---------->   pending
 //!                                       approve   mutual
 //! mutual      <- Approval -----------
-//!             <- Notices ----------->   suspended, draining (then redeem-only), revoked, active again
+//!             <- Notices ----------->   suspended, draining, revoked, active again
+//!             <- Closings ---------->   drained: redeem-only, then closed
 //! ```
 //! Rules: a document counts once both root keys have signed the same bytes, and only as the next version of the one in
 //! force. Each side alone decides what itself does; the other side's word is taken with its signature and only forward in
@@ -18,12 +19,12 @@
 //! | [`record`] | what is remembered, and the state that follows from it |
 //! | `verbs` | what the operator asks |
 //! | [`heard`] | what the other domain says |
+//! | [`closing`] | what both sides state when nothing is open any more, and whether it fits |
 //! | `owed` | what must be said, derived from the records |
 //! | `exports` | what this domain lets the others see, hire and be hired for |
 //! | `licences` | how much of it, in signed words with epochs |
-//!
-//! Absent: closing statements of both sides at the end of a drain.
 
+pub mod closing;
 mod exports;
 pub mod heard;
 mod licences;
@@ -31,5 +32,6 @@ mod owed;
 pub mod record;
 mod verbs;
 
+pub use closing::Closing;
 pub use heard::CheckedPush;
 pub use record::{Agreed, Invited, Licensed, Proposed, Treaty, TreatyState, Word};

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+mod closing;
 pub mod decisions;
 pub mod document;
 pub mod export;

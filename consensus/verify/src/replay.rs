@@ -1,6 +1,9 @@
 //! The books, recomputed from events alone: what every history must be, whatever commands made it.
 
-use crate::wrong::Rule;
+use crate::{
+    closing::{self, Stated},
+    wrong::Rule,
+};
 use comity_ledger::{AccountKey, AccountKind, AssetIndex, Event, EventKind};
 use comity_proto::{
     amount::AssetId,
@@ -34,6 +37,8 @@ pub struct Replay {
     roster_epoch: Option<u64>,
     entries: u64,
     postings: u64,
+    taken: u64,
+    stated: Stated,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,8 @@ impl Replay {
             roster_epoch: None,
             entries: 0,
             postings: 0,
+            taken: 0,
+            stated: Stated::new(),
         }
     }
 
@@ -85,8 +92,13 @@ impl Replay {
                 }
                 self.roster_epoch = Some(*epoch);
             }
-            _ => {}
+            (kind, _) => {
+                let mut stated = std::mem::take(&mut self.stated);
+                closing::take(self, &mut stated, kind)?;
+                self.stated = stated;
+            }
         }
+        self.taken = self.taken.saturating_add(1);
         self.post(event)
     }
 
@@ -204,6 +216,21 @@ impl Replay {
 
     fn asset(&self, index: AssetIndex) -> Option<&AssetRecord> {
         self.assets.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// Whose history it is.
+    pub(crate) const fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    /// Events so far.
+    pub(crate) const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// One balance, as a magnitude.
+    pub(crate) fn balance(&self, account: &AccountKey) -> u64 {
+        self.balances.get(account).copied().unwrap_or(0)
     }
 
     /// Balances that are not zero, as magnitudes; of an issuance it is the supply.

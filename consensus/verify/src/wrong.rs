@@ -105,6 +105,8 @@ rules! {
     Supply = "supply",
     /// More of an asset than its published cap.
     SupplyCap = "supply_cap",
+    /// A closing statement is not what the events come to, or a treaty is drained without two that fit.
+    Statement = "statement",
     /// The history does not lead to the older checkpoint's root.
     Rewritten = "rewritten",
     /// The history does not lead to the checkpoint's root.

@@ -4,8 +4,12 @@ mod document;
 #[path = "../../ledger/tests/support/mod.rs"]
 mod support;
 
-use comity_ledger::{AccountKey, AssetIndex, Outcome};
-use comity_proto::ids::{EscrowId, Hash};
+use comity_ledger::{AccountKey, AssetIndex, Event, EventKind, Outcome};
+use comity_proto::{
+    ids::{EscrowId, Hash},
+    text::Reason,
+    treaty::{TreatyNotice, TreatyStanding},
+};
 use comity_verify::{Place, Report, Rule, Verdict, document::Kind};
 use document::{checkpoint_over, file, head, honest, judge, judged, root_key};
 use support::{World, agent_of, converse, domain_of, id_of, pair, terms};
@@ -65,6 +69,30 @@ fn an_honest_history_holds_and_its_figures_are_those_of_the_ledger() {
     );
     assert_eq!(held(&honest(&alpha)).assets[0].locked, 7_000, "one escrow is still open");
     assert_ne!(agent_of("alice"), agent_of("bob"));
+}
+
+#[test]
+fn a_history_in_which_a_treaty_was_drained_holds_on_both_sides() {
+    let (mut alpha, mut beta) = lived();
+    let notice = TreatyNotice {
+        from: alpha.home,
+        to: beta.home,
+        serial: 1,
+        standing: TreatyStanding::Draining,
+        denies: None,
+        reason: Reason::new("we part").expect("a reason"),
+    };
+    let notice = notice.seal(&root_key("alpha"));
+    assert_eq!(alpha.operator(Verb::ChangeTreaty { notice }), Outcome::Applied);
+    converse(&mut alpha, &mut beta);
+    for world in [&alpha, &beta] {
+        held(&honest(world));
+        let said = |bytes: &&Vec<u8>| {
+            let kind = Event::from_bytes(bytes).expect("an event").kind;
+            matches!(kind, EventKind::ClosingStated { .. } | EventKind::TreatyDrained { .. })
+        };
+        assert_eq!(world.history.iter().filter(said).count(), 3, "two statements and the verdict");
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod document;
 mod support;
 
 use bytes::Bytes;
-use comity_ledger::{AccountKey, AssetIndex, Event, EventKind, Leg, checkpoint::Checkpoint};
+use comity_ledger::{
+    AccountKey, AssetIndex, Event, EventKind, Leg, checkpoint::Checkpoint, statement::SupplyStatement,
+};
 use comity_proto::{
     amount::{AssetCode, AssetId},
     envelope::Signed as _,
@@ -51,6 +53,49 @@ fn more(events: &mut Vec<Event>, kind: EventKind, legs: Vec<Leg>) {
 
 fn moves(events: &mut Vec<Event>, legs: Vec<Leg>) {
     more(events, EventKind::FaucetFunded, legs);
+}
+
+/// A closing statement of alpha to beta at the end of its history, with an edit.
+fn stated(edit: fn(&mut SupplyStatement)) -> EventKind {
+    let world = world();
+    let mut statement = world.ledger.supply_statement(domain_of("beta")).expect("a domain");
+    edit(&mut statement);
+    closing(true, statement)
+}
+
+fn closing(by_us: bool, statement: SupplyStatement) -> EventKind {
+    EventKind::ClosingStated { peer: domain_of("beta"), by_us, statement: Box::new(statement), evidence: None }
+}
+
+/// Closing statements that are not what the books come to, and a verdict without two that fit.
+fn in_the_statements() -> Vec<(u64, Rule, Wrong)> {
+    let one = |kind: EventKind| lie(|events| more(events, kind, vec![]));
+    let honest = stated(|_| {});
+    let theirs = |reserve| {
+        let mut theirs = World::new("beta").ledger.supply_statement(domain_of("alpha")).expect("a domain");
+        theirs.assets[0].reserve = Some(reserve);
+        closing(false, theirs)
+    };
+    let drained = || EventKind::TreatyDrained { peer: domain_of("beta") };
+    let both = |reserve| {
+        lie(|events| {
+            more(events, honest.clone(), vec![]);
+            more(events, theirs(reserve), vec![]);
+            more(events, drained(), vec![]);
+            moves(events, vec![Leg::credit(agent("bob"), 1)]);
+        })
+    };
+    vec![
+        (6, Rule::Statement, one(stated(|statement| statement.assets[0].reserve = Some(1)))),
+        (6, Rule::Statement, one(stated(|statement| statement.assets[0].supply = Some(1)))),
+        (6, Rule::Statement, one(stated(|statement| statement.assets.clear()))),
+        (6, Rule::Statement, one(stated(|statement| statement.log_size -= 1))),
+        (6, Rule::Statement, one(stated(|statement| statement.peer = domain_of("gamma")))),
+        (6, Rule::Statement, one(closing(false, world().ledger.supply_statement(domain_of("beta")).expect("one")))),
+        (6, Rule::Statement, one(drained())),
+        (8, Rule::Statement, both(1)),
+        (9, Rule::SumZero, both(0)),
+    ]
 }
 
 fn agent(name: &str) -> AccountKey {
@@ -114,7 +159,7 @@ fn in_the_books() -> Vec<(u64, Rule, Wrong)> {
 
 #[test]
 fn what_cannot_be_in_honest_books_is_named_at_its_event() {
-    for (event, rule, wrong) in in_the_books() {
+    for (event, rule, wrong) in in_the_books().into_iter().chain(in_the_statements()) {
         assert_eq!((wrong.place, wrong.rule), (Place::Event(event), rule), "{wrong}");
     }
 }
@@ -247,6 +292,7 @@ fn every_rule_is_broken_by_some_document() {
     assert_eq!(in_short_documents(), [Rule::Proof, Rule::OtherSize, Rule::NoContradiction]);
     broken.extend(in_short_documents());
     broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
+    broken.extend(in_the_statements().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_bytes().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_signatures().iter().map(|(_, rule, _)| *rule));
     let missing: Vec<&str> = Rule::ALL.iter().filter(|rule| !broken.contains(rule)).map(|rule| rule.name()).collect();

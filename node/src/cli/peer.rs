@@ -6,6 +6,7 @@ use super::{
     output::{field, table},
 };
 use crate::service::error::ServiceError;
+use comity_proto::limits::DAY_MS;
 use serde_json::{Value, json};
 
 /// `peer …`
@@ -136,6 +137,7 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
         if let Some(token) = answer["bearer_token"].as_str() {
             lines.push(format!("token        {token}\n             shown once: hand it over by a way that you trust"));
         }
+        lines.extend(closing(domain, &answer["closing"]));
         lines.extend(next_step(answer));
         lines.join("\n")
     });
@@ -147,6 +149,40 @@ fn licensed(whose: &str, licence: &Value) -> Option<String> {
     let bearer = if licence["bearer"] == true { ", bearer" } else { "" };
     let said = format!("{whose:<11}  {}, {}{bearer}: {quotas} (epoch {})", text("tier"), text("status"), text("epoch"));
     (!licence.is_null()).then_some(said)
+}
+
+/// What both sides stated at the end, and whether it fits.
+fn closing(domain: &DomainView, closing: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (who, side) in [("we state", "ours"), ("they state", "theirs")] {
+        let stated = &closing[side];
+        if stated.is_null() {
+            continue;
+        }
+        let assets = stated["assets"].as_array().into_iter().flatten().map(|asset| {
+            let name = format!("{}@{}", field(asset, "code"), field(asset, "issuer_name"));
+            let (what, figure) = match asset["wrapped"].is_null() {
+                true => ("reserve", field(asset, "reserve")),
+                false => ("wrapped", field(asset, "wrapped")),
+            };
+            format!("{what} {} {name}", domain.show(&figure))
+        });
+        let figures: Vec<String> = assets.collect();
+        lines.push(format!("{who:<11}  {} (after {} events)", figures.join(", "), field(stated, "log_size")));
+    }
+    match (closing["fits"].as_bool(), closing["redeem_until_ms"].as_u64()) {
+        (Some(false), _) => lines.push(format!(
+            "closing      THE TWO STATEMENTS DIFFER: {}; nothing moves under this treaty",
+            field(closing, "difference")
+        )),
+        (Some(true), Some(until_ms)) => {
+            let days = until_ms.saturating_sub(comity_runtime::wall_ms()) / DAY_MS;
+            lines.push(format!("closing      both statements fit; paper goes back for {days} more days"));
+        }
+        _ if lines.is_empty() => {}
+        _ => lines.push("closing      the other statement is awaited".to_owned()),
+    }
+    lines
 }
 
 /// What is to be done, by whom.

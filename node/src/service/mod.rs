@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod books;
 pub mod cards;
+pub mod closing;
 pub mod commands;
 pub mod custody;
 pub mod domain;

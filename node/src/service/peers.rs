@@ -2,7 +2,7 @@
 
 use super::{
     books::read,
-    commands,
+    closing, commands,
     error::{Kind, ServiceError},
     exports,
     view::{InvitationView, LicenceView, Minor, PeerView, SideView},
@@ -330,6 +330,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
     let untold = treaty.ours.untold
         || treaty.granted.as_ref().is_some_and(|granted| granted.untold)
         || treaty.agreed.as_ref().is_some_and(|agreed| agreed.untold)
+        || treaty.closing.ours.as_ref().is_some_and(|ours| ours.untold)
         || treaty.proposed.as_ref().is_some_and(|proposed| proposed.by_us && proposed.answer.is_none());
     let policy = ledger.policy_in_force().map(|policy| policy.digest());
     PeerView {
@@ -355,6 +356,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         used: 0,
         refused: 0,
         untold,
+        closing: closing::view(ledger, treaty),
     }
 }
 

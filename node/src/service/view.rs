@@ -170,7 +170,7 @@ pub struct PeerView {
     pub domain: DomainId,
     /// What it calls itself.
     pub nickname: String,
-    /// pending, one-way, mutual, suspended, draining, redeem-only, revoked.
+    /// pending, one-way, mutual, suspended, draining, redeem-only, closed, revoked.
     pub state: &'static str,
     /// Its nodes that are connected now.
     pub connected: usize,
@@ -210,6 +210,8 @@ pub struct PeerView {
     pub refused: u64,
     /// The peer has not acknowledged all that was said to it.
     pub untold: bool,
+    /// What both sides stated at the end; null before.
+    pub closing: Option<super::closing::ClosingView>,
 }
 
 /// A licence as people see it.

@@ -39,6 +39,8 @@ fn kind(message: &OwedMessage) -> u8 {
         OwedMessage::BackingAnswer(_) => 7,
         OwedMessage::BooksAsk(_) => 8,
         OwedMessage::Books { .. } => 9,
+        OwedMessage::Closing(_) => 10,
+        OwedMessage::ClosingAnswer(_) => 11,
     }
 }
 

@@ -81,6 +81,8 @@ pub fn message(owed: OwedMessage, evidence: Option<Bytes>) -> Option<SettlementM
         OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
         OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
         OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
+        OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
+        OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
         // Made of the ledger and the event store: see the outbox.
         OwedMessage::Books { .. } => return None,
         OwedMessage::Query { transfer, .. } => {

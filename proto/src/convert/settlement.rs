@@ -11,8 +11,8 @@ use crate::{
     reject::{Reject, within},
     scan,
     settlement::{
-        Acknowledge, Backing, BackingAnswer, Decision, Prepare, Query, SettlementBatch, SettlementMessage,
-        SettlementRefusal, Source, TransferVerdict, Vote,
+        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, Query, SettlementBatch,
+        SettlementMessage, SettlementRefusal, Source, TransferVerdict, Vote,
     },
     strict::{self, array},
     text::Reason,
@@ -220,6 +220,13 @@ impl From<&SettlementMessage> for Wire {
             }),
             SettlementMessage::BooksAsk(ask) => Wire::BooksAsk(ask.into()),
             SettlementMessage::Books(books) => Wire::Books(books.as_ref().into()),
+            SettlementMessage::Closing(closing) => {
+                Wire::Closing(wire::Closing { treaty: put(&closing.treaty.0), statement: closing.statement.clone() })
+            }
+            SettlementMessage::ClosingAnswer(answer) => Wire::ClosingAnswer(wire::ClosingAnswer {
+                statement: put(&answer.statement.0),
+                outcome: answer.outcome.into(),
+            }),
         }
     }
 }
@@ -273,6 +280,17 @@ impl TryFrom<Wire> for SettlementMessage {
             }),
             Wire::BooksAsk(ask) => SettlementMessage::BooksAsk(ask.try_into()?),
             Wire::Books(books) => SettlementMessage::Books(Box::new(books.try_into()?)),
+            Wire::Closing(closing) => {
+                within(closing.statement.len(), l::CLOSING_BYTES_MAX, "closing_bytes")?;
+                SettlementMessage::Closing(Closing {
+                    treaty: Hash(array(&closing.treaty, "treaty")?),
+                    statement: closing.statement,
+                })
+            }
+            Wire::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(ClosingAnswer {
+                statement: Hash(array(&answer.statement, "statement")?),
+                outcome: narrow(answer.outcome, "outcome")?,
+            }),
         })
     }
 }

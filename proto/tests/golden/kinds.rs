@@ -16,7 +16,7 @@ use comity_proto::{
     identity::{Genesis, JoinRequest, NodeCertificate, Revocations, Roster},
     ids::Hash,
     limits as l,
-    settlement::{Query, SettlementMessage},
+    settlement::{Closing, Query, SettlementMessage},
     task::{PaymentRequest, TaskEvent, TaskEventKind},
 };
 
@@ -216,6 +216,7 @@ fn settlement() -> Kind {
         ("backings", s::backings(), node()),
         ("referral-sweep", s::sweep(), node()),
         ("books", crate::books::batch(), node()),
+        ("closings", s::closings(), node()),
     ];
     let sealed = |messages| s::settlement(messages).seal(&node());
     let raw = |message: &[u8]| {
@@ -245,11 +246,17 @@ fn settlement() -> Kind {
         ("no-messages", sealed(vec![]), "missing_field", Some("messages")),
         ("too-many-messages", sealed(vec![prepare.clone(); 129]), "too_large", Some("settlement_batch")),
         ("prepare-next-to-a-query", sealed(vec![prepare, query]), "out_of_range", Some("messages")),
+        ("closing-too-long", sealed(vec![long_closing()]), "too_large", Some("closing_bytes")),
         ("message-of-no-kind", raw(&[]), "wrong_kind", Some("settlement_message")),
         ("vote-without-a-verdict", raw(&silent), "missing_field", Some("verdict")),
         ("prepare-from-nowhere", from(&|prepare| with(prepare, 9, |_| None)), "missing_field", Some("source")),
         ("prepare-from-two-places", from(&both), "out_of_range", Some("source")),
     ])
+}
+
+fn long_closing() -> SettlementMessage {
+    let statement = vec![0; l::CLOSING_BYTES_MAX + 1].into();
+    SettlementMessage::Closing(Closing { treaty: Hash([0; 32]), statement })
 }
 
 fn transfer() -> comity_proto::ids::TransferId {

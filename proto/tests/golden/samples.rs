@@ -16,8 +16,8 @@ use comity_proto::{
     relay::{Cosignature, Receipt},
     session::SessionRequest,
     settlement::{
-        Acknowledge, Backing, BackingAnswer, Decision, Prepare, Query, SettlementBatch, SettlementMessage,
-        SettlementRefusal, Source, Vote,
+        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, Query, SettlementBatch,
+        SettlementMessage, SettlementRefusal, Source, Vote,
     },
     task::{PaymentRequest, TaskRequest},
 };
@@ -287,6 +287,15 @@ pub(crate) fn backings() -> SettlementBatch {
         SettlementMessage::Backing(Backing { origin, transfer, content, amount, decide_by_ms }),
         SettlementMessage::BackingAnswer(BackingAnswer { origin, transfer, refusal: None }),
         SettlementMessage::BackingAnswer(BackingAnswer { origin, transfer, refusal: Some(40) }),
+    ])
+}
+
+/// What both sides of a treaty that ends say about what lies between them; the statement is the ledger's own business.
+pub(crate) fn closings() -> SettlementBatch {
+    let statement = Bytes::from_static(b"a statement in the ledger's encoding");
+    settlement(vec![
+        SettlementMessage::Closing(Closing { treaty: hash(0x44), statement: statement.clone() }),
+        SettlementMessage::ClosingAnswer(ClosingAnswer { statement: Hash::of(&statement), outcome: 2 }),
     ])
 }
 

@@ -15,6 +15,7 @@ enum Due {
     Escrow,
     Settlement,
     Name,
+    Redemption,
 }
 
 impl Ledger {
@@ -42,13 +43,14 @@ impl Ledger {
         due || over || (!self.escrow_queue.is_empty() && quiet_ms >= PULSE_EVERY_MS)
     }
 
-    /// The earliest of the three queues, in ledger time.
+    /// The earliest of the queues, in ledger time.
     fn next_due(&self) -> Option<(u64, Due)> {
         let shown = |worked: u64| worked.saturating_add(self.head.stalled_ms);
         let escrow = self.escrow_queue.first().map(|(at, _)| (shown(at), Due::Escrow));
         let settlement = self.settlement.next_due_ms().map(|at| (at, Due::Settlement));
         let name = self.name_queue.first().map(|(at, _)| (at, Due::Name));
-        [escrow, settlement, name].into_iter().flatten().min()
+        let redemption = self.redemption_due().map(|(at, _)| (at, Due::Redemption));
+        [escrow, settlement, name, redemption].into_iter().flatten().min()
     }
 
     /// Lets time decide about at most [`PULSE_ITEMS_MAX`] due things, earliest first; then forgets as many that ended long
@@ -84,6 +86,7 @@ impl Ledger {
                     self.expire_name(&name, out);
                 }
             }
+            Due::Redemption => self.settle(out, |ledger, effects| ledger.end_redemption(effects)),
             Due::Escrow => {
                 let Some((_, id)) = self.escrow_queue.first().map(|(at, id)| (at, *id)) else { return };
                 let done = escrow::time_out(self, out, id);

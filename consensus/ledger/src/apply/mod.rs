@@ -94,8 +94,11 @@ impl Ledger {
         }
         if self.is_fenced() {
             self.lift_fence(&mut out);
-        } else {
-            self.note_drained(&mut out);
+        }
+        if !self.is_fenced() {
+            for peer in self.closings_due() {
+                self.settle(&mut out, |ledger, effects| ledger.state_closing(peer, effects));
+            }
         }
         let answered = outcomes.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len()));
         self.sweep(answered);

@@ -13,7 +13,9 @@ use comity_proto::{
     books::{BooksAsk, SharedKey},
     ids::{DomainId, Hash, TransferId},
     limits::SETTLEMENT_BATCH_MAX,
-    settlement::{Acknowledge, Backing, BackingAnswer, Decision, Prepare, SettlementRefusal, Vote},
+    settlement::{
+        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, SettlementRefusal, Vote,
+    },
 };
 
 /// Queries in one batch: each carries a whole signed batch of its origin (see `limits`).
@@ -61,6 +63,10 @@ pub enum OwedMessage {
         /// As in the question.
         after: Option<SharedKey>,
     },
+    /// What lies between us and a peer when nothing of a treaty that ends is open any more: until it is answered.
+    Closing(Closing),
+    /// The answer to that, once for each time it is heard.
+    ClosingAnswer(ClosingAnswer),
 }
 
 impl OwedMessage {
@@ -79,6 +85,8 @@ impl OwedMessage {
             OwedMessage::BooksAsk(BooksAsk { after }) | OwedMessage::Books { after, .. } => {
                 after.map_or(TransferId([0; 16]), |(origin, transfer)| backing_id(&origin, &transfer))
             }
+            OwedMessage::Closing(closing) => TransferId(closing.treaty.first_16()),
+            OwedMessage::ClosingAnswer(answer) => TransferId(answer.statement.first_16()),
         }
     }
 
@@ -95,12 +103,15 @@ impl OwedMessage {
             OwedMessage::BackingAnswer(_) => 7,
             OwedMessage::BooksAsk(_) => 8,
             OwedMessage::Books { .. } => 9,
+            OwedMessage::Closing(_) => 10,
+            OwedMessage::ClosingAnswer(_) => 11,
         }
     }
 }
 
 /// Groups messages into batches for one signature each, order kept per peer. Queries go apart, so that every batch that
-/// carries a prepare stays small enough to be embedded in a query itself; a page of shared transfers fills a batch.
+/// carries a prepare stays small enough to be embedded in a query itself; a page of shared transfers fills a batch, and so may a
+/// statement.
 #[must_use]
 pub fn batches(owed: impl IntoIterator<Item = Owed>) -> Vec<(DomainId, Vec<OwedMessage>)> {
     let mut queues: BTreeMap<(DomainId, usize), Vec<OwedMessage>> = BTreeMap::new();
@@ -109,7 +120,7 @@ pub fn batches(owed: impl IntoIterator<Item = Owed>) -> Vec<(DomainId, Vec<OwedM
         if said.insert((peer, message.transfer(), message.kind())) {
             let size = match message {
                 OwedMessage::Query { .. } => QUERIES_PER_BATCH_MAX,
-                OwedMessage::Books { .. } => 1,
+                OwedMessage::Books { .. } | OwedMessage::Closing(_) => 1,
                 _ => SETTLEMENT_BATCH_MAX,
             };
             queues.entry((peer, size)).or_default().push(message);

@@ -25,6 +25,7 @@ use crate::{
     outcome::Outcome,
     state::Ledger,
     statement::{committed, promised},
+    treaty::Closing,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
@@ -130,6 +131,10 @@ impl Ledger {
         domain.roster_epoch = roster.get().epoch;
         domain.voters.clone_from(&roster.get().voters);
         self.head.reconcile = BTreeMap::new();
+        // What was stated may not be so any more: both sides state anew.
+        for treaty in self.head.treaties.values_mut() {
+            (treaty.closing, treaty.drained_ms) = (Closing::default(), None);
+        }
         Ok(self)
     }
 

@@ -1,5 +1,6 @@
 //! What is remembered of a treaty, and the state that follows from it.
 
+use super::closing::Closing;
 use crate::{outcome::Outcome, settlement::record::Equivocation, state::Ledger};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -37,8 +38,10 @@ pub struct Treaty {
     pub granted: Option<Licensed>,
     /// The licence that the other domain grants this one.
     pub held: Option<Licensed>,
-    /// Ledger time at which the last open transfer of a draining treaty had ended, ms.
+    /// Ledger time at which nothing was open any more and the closing statements of both sides fitted, ms.
     pub drained_ms: Option<u64>,
+    /// What both sides state at the end.
+    pub closing: Closing,
 }
 
 /// A document that both have signed.
@@ -149,23 +152,26 @@ pub enum TreatyState {
     Mutual,
     /// One side has suspended it, or the peer contradicted itself.
     Suspended,
-    /// One side drains it; transfers are open.
+    /// One side drains it; transfers are open, or the closing statements are not compared yet, or differ.
     Draining,
     /// Drained: paper only goes back to its issuer.
     RedeemOnly,
+    /// The time for that is over.
+    Closed,
     /// One side is out, or nothing was ever agreed on.
     Revoked,
 }
 
 impl TreatyState {
     /// Every state.
-    pub const ALL: [TreatyState; 7] = [
+    pub const ALL: [TreatyState; 8] = [
         TreatyState::Pending,
         TreatyState::OneWay,
         TreatyState::Mutual,
         TreatyState::Suspended,
         TreatyState::Draining,
         TreatyState::RedeemOnly,
+        TreatyState::Closed,
         TreatyState::Revoked,
     ];
 
@@ -178,6 +184,7 @@ impl TreatyState {
             TreatyState::Suspended => "suspended",
             TreatyState::Draining => "draining",
             TreatyState::RedeemOnly => "redeem-only",
+            TreatyState::Closed => "closed",
             TreatyState::Revoked => "revoked",
         }
     }
@@ -198,6 +205,7 @@ impl Treaty {
             granted: None,
             held: None,
             drained_ms: None,
+            closing: Closing { ours: None, theirs: None, fits: None, is_over: false },
         }
     }
 
@@ -252,6 +260,7 @@ impl Ledger {
             TreatyStanding::Active => TreatyState::Mutual,
             TreatyStanding::Suspended => TreatyState::Suspended,
             TreatyStanding::Draining if treaty.redeems(self.head.stamp_ms) => TreatyState::RedeemOnly,
+            TreatyStanding::Draining if treaty.drained_ms.is_some() => TreatyState::Closed,
             TreatyStanding::Draining => TreatyState::Draining,
             TreatyStanding::Revoked => TreatyState::Revoked,
         })
@@ -275,10 +284,11 @@ impl Ledger {
     }
 
     /// The same for a transfer: what an escrow or a referrer was promised before a drain is still paid during it and
-    /// after it, or an escrow would keep for ever what its payee has earned.
+    /// after it, or an escrow would keep for ever what its payee has earned; only while both sides compare their closing
+    /// statements it waits, too.
     pub(crate) fn may_transfer(&self, peer: &DomainId, source: &Source, back: bool) -> Result<(), Outcome> {
         match self.may_trade(peer, back) {
-            Err(Outcome::TreatyDraining) if source.is_owed() => Ok(()),
+            Err(Outcome::TreatyDraining) if source.is_owed() && !self.is_closing(peer) => Ok(()),
             answer => answer,
         }
     }

@@ -1,5 +1,6 @@
 //! What the operator asks about treaties.
 
+use super::closing::Closing;
 use super::record::{Agreed, Invited, Proposed, Treaty, Word};
 use crate::{
     apply::{Answer, Out},
@@ -164,7 +165,7 @@ impl Ledger {
         treaty.nickname = other.nickname.clone();
         treaty.agreed = Some(Agreed { version, digest, caps: mine.caps.clone(), ours, theirs, untold });
         treaty.proposed = treaty.proposed.take().filter(|proposed| proposed.version > version);
-        treaty.drained_ms = None;
+        (treaty.drained_ms, treaty.closing) = (None, Closing::default());
         self.emit(out, EventKind::TreatyAgreed { peer, version, digest }, Vec::new());
     }
 
@@ -228,35 +229,6 @@ impl Ledger {
     fn check_policy(&self, mine: &TreatyParty) -> Result<(), Outcome> {
         let known = self.head.policies.iter().any(|(_, policy)| policy.digest() == mine.policy);
         if known { Ok(()) } else { Err(Outcome::PolicyChanged) }
-    }
-
-    /// A draining treaty without open transfers and owed shares is drained: from here on paper goes back, and what an
-    /// escrow that is still open comes to owe is paid.
-    pub(crate) fn note_drained(&mut self, out: &mut Out) {
-        let peers = &self.settlement.peers;
-        let open = |peer: &DomainId| {
-            peers
-                .get(peer)
-                .is_some_and(|state| !(state.queues.outgoing_open.is_empty() && state.queues.incoming_open.is_empty()))
-        };
-        let drains = |treaty: &&Treaty| {
-            treaty.drained_ms.is_none() && treaty.agreed.is_some() && treaty.standing() == TreatyStanding::Draining
-        };
-        let done = self.head.treaties.values().filter(drains).map(|treaty| treaty.peer);
-        let owed = |peer: &DomainId| {
-            let mut payouts = self.settlement.payouts.iter();
-            let mut accruals = self.settlement.accruals.iter();
-            payouts.any(|(_, payout)| payout.recipient.domain == *peer)
-                || accruals.any(|(_, accrual)| accrual.referrer.domain == *peer)
-        };
-        let done: Vec<DomainId> = done.filter(|peer| !open(peer) && !owed(peer)).collect();
-        let now_ms = self.head.stamp_ms;
-        for peer in done {
-            if let Some(treaty) = self.head.treaties.get_mut(&peer) {
-                treaty.drained_ms = Some(now_ms);
-            }
-            self.emit(out, EventKind::TreatyDrained { peer }, Vec::new());
-        }
     }
 }
 

@@ -325,7 +325,11 @@ impl World {
     /// What this domain owes to a peer, as one signed batch, and forgets that it does.
     pub fn say(&mut self, to: &str) -> Option<EntryItem> {
         let peer = domain_of(to);
-        let owed: Vec<Owed> = std::mem::take(&mut self.owed);
+        let mut owed: Vec<Owed> = std::mem::take(&mut self.owed);
+        // Said again until it is answered: the peer may hear of a drain later than of the statement.
+        let again = self.ledger.owed_all().into_iter();
+        let again = again.filter(|known| matches!(known.message, OwedMessage::Closing(_)) && !owed.contains(known));
+        owed.extend(again.collect::<Vec<_>>());
         let message = |message: OwedMessage| match message {
             OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
             OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
@@ -334,6 +338,8 @@ impl World {
             OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
             OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
             OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
+            OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
+            OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
             OwedMessage::BooksAsk(_) | OwedMessage::Books { .. } => unreachable!("nobody is restored here"),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: self.evidence[&evidence].clone() })

@@ -57,6 +57,8 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         P::PeerUnheeded | P::TreatyUntold => "revoke-under-load",
         P::TwoWordsTaken | P::ProofUntold => "equivocating-origin",
         P::DriftBlind | P::DriftOpen => "drift-and-repair",
+        // An operator drains while payments are under way.
+        P::CloseInDoubt => "unpeer-in-doubt",
         // Many requests in one entry, of different outcomes.
         P::CrossedAnswers => "crowd",
     }

@@ -282,6 +282,8 @@ impl Search {
                 SettlementMessage::BackingAnswer(_) => "answer to a backing".to_owned(),
                 SettlementMessage::BooksAsk(_) => "question about the books".to_owned(),
                 SettlementMessage::Books(_) => "page of the books".to_owned(),
+                SettlementMessage::Closing(_) => "closing statement".to_owned(),
+                SettlementMessage::ClosingAnswer(_) => "answer to a closing statement".to_owned(),
             };
             format!("{kind} of domain {}", message.from)
         };

@@ -1,6 +1,7 @@
 //! Two-phase commit between domains, judged on the events of both sides.
 
 mod atomic;
+mod closings;
 mod credited;
 mod doubt;
 mod drift;
@@ -26,6 +27,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         credited::oracle(),
         doubt::oracle(),
         Box::new(treaties::Treaties::default()),
+        Box::new(closings::Closings::default()),
         Box::new(heard::Heard::default()),
         Box::new(two_words::TwoWords::default()),
         Box::new(drift::NoFalseDrift::default()),

@@ -297,7 +297,8 @@ fn the_payees_domain_counts_all_of_the_issuers_paper_whoever_pays() {
 fn paper_goes_across_while_the_treaty_with_its_issuer_drains() {
     let mut three = Three::new();
     three.stand(PAYER, ISSUER, TreatyStanding::Draining);
-    three.pulse(PAYER, 1_000);
+    three.stand(ISSUER, PAYER, TreatyStanding::Draining);
+    three.settle_now();
     assert_eq!(three.pay(ID, AMOUNT), Outcome::Begun, "it lessens what the payer's domain holds");
     three.settle_now();
     assert_eq!(three.paid(), AMOUNT - FEE);

@@ -2,6 +2,7 @@
 
 mod across;
 mod checker;
+mod closing;
 mod exhaustive;
 mod payouts;
 mod random;

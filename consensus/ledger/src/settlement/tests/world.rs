@@ -366,6 +366,8 @@ impl Home {
             OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
             OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
             OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
+            OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
+            OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
             OwedMessage::Books { .. } => unreachable!("a page needs its receiver: see `Home::message_to`"),
             OwedMessage::Query { transfer, evidence } => {
                 SettlementMessage::Query(Query { transfer, prepare: Bytes::copy_from_slice(&evidence.0) })
