@@ -34,10 +34,10 @@ impl DiskFile for FalseFile {
             let written = writes.iter().try_for_each(|(offset, data)| self.below.write_at(*offset, data));
             return futures::future::ready(written).boxed();
         }
-        let held = self.disk.below.held();
+        let held = self.disk.below().held();
         let synced = self.below.write_and_sync(writes);
         // A refused request is not held: it ends at once.
-        if self.disk.below.held() > held {
+        if self.disk.below().held() > held {
             self.disk.begin_flush();
         }
         synced

@@ -31,13 +31,14 @@ const FLUSH_US: (u64, u64) = (100, 300);
 /// The disk of one host. Clones are the same one.
 #[derive(Clone)]
 pub struct FalseDisk {
-    below: MemoryDisk,
     universe: Universe,
     host: HostId,
     state: Arc<Mutex<State>>,
 }
 
 struct State {
+    /// The sectors in the machine now; they can be exchanged while a fault holds a clone.
+    below: MemoryDisk,
     chance: Chance,
     mood: DiskMood,
     /// The arm is busy until then.
@@ -69,6 +70,7 @@ impl FalseDisk {
         let below = MemoryDisk::new();
         below.hold_syncs(true);
         let state = State {
+            below,
             chance: universe.chance(&format!("disk of host {host}")),
             mood: DiskMood::default(),
             busy_until: 0,
@@ -76,12 +78,12 @@ impl FalseDisk {
             lies: 0,
             awaited: None,
         };
-        FalseDisk { below, universe: universe.clone(), host, state: Arc::new(Mutex::new(state)) }
+        FalseDisk { universe: universe.clone(), host, state: Arc::new(Mutex::new(state)) }
     }
 
     /// The sectors below: for planting damage, and for looking.
-    pub fn below(&self) -> &MemoryDisk {
-        &self.below
+    pub fn below(&self) -> MemoryDisk {
+        self.state.lock().below.clone()
     }
 
     /// What is wrong with it now.
@@ -112,21 +114,21 @@ impl FalseDisk {
     /// The power goes: unflushed sectors survive as planned.
     pub fn crash(&self, plan: CrashPlan<'_>) {
         self.forget_flushes();
-        self.below.crash(plan);
+        self.below().crash(plan);
     }
 
     /// The process ends, the machine does not: what was written stays, durable or not.
     pub fn end_process(&self) {
         self.forget_flushes();
-        self.below.restart_process();
+        self.below().restart_process();
     }
 
     /// Puts a copy of another disk's sectors in place of this one's: a restored backup, or an empty new disk. Only while
     /// no process runs on it.
-    pub fn replace(&mut self, sectors: MemoryDisk) {
+    pub fn replace(&self, sectors: MemoryDisk) {
         self.forget_flushes();
         sectors.hold_syncs(true);
-        self.below = sectors;
+        self.state.lock().below = sectors;
     }
 
     fn forget_flushes(&self) {
@@ -145,7 +147,7 @@ impl FalseDisk {
 
     fn alarm(&self, state: &mut State) -> Alarm {
         let at = self.flush_at(state);
-        let (below, universe) = (self.below.clone(), self.universe.clone());
+        let (below, universe) = (state.below.clone(), self.universe.clone());
         let flushed = Flushed { below, host: self.host, universe, state: Arc::downgrade(&self.state) };
         self.universe.alarm(at, &Waker::from(Arc::new(flushed)))
     }
@@ -213,40 +215,40 @@ impl Wake for Flushed {
 
 impl Disk for FalseDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.below.open(name).map(|file| self.wrap(file))
+        self.below().open(name).map(|file| self.wrap(file))
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.below.create(name).map(|file| self.wrap(file))
+        self.below().create(name).map(|file| self.wrap(file))
     }
 
     fn list(&self) -> Result<Vec<String>, DiskError> {
         if self.read_fails() {
             return Err(DiskError::new("the directory", "list", DiskErrorKind::Io, "the device did not answer"));
         }
-        self.below.list()
+        self.below().list()
     }
 
     fn remove(&self, name: &str) -> Result<(), DiskError> {
-        self.below.remove(name)
+        self.below().remove(name)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
-        self.below.rename(from, to)
+        self.below().rename(from, to)
     }
 
     fn sync_dir(&self) -> Result<(), DiskError> {
         if self.lies_now() {
             return Ok(());
         }
-        self.below.sync_dir()
+        self.below().sync_dir()
     }
 
     fn lock(&self, name: &str) -> Result<DiskLock, DiskError> {
-        self.below.lock(name)
+        self.below().lock(name)
     }
 
     fn stats(&self) -> DiskStats {
-        self.below.stats()
+        self.below().stats()
     }
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use comity_runtime::disk::{
     Disk, DiskErrorKind,
-    memory::{CrashPlan, Tear},
+    memory::{CrashPlan, MemoryDisk, Tear},
 };
 
 use super::FalseDisk;
@@ -50,6 +50,20 @@ fn a_slow_disk_is_slow_and_a_stalled_one_goes_on_when_it_is_well() {
     });
     let stalled = flush(&universe, &disk, b"stalled").unwrap();
     assert!((3_000_000_000..3_100_000_000).contains(&stalled), "{stalled}");
+}
+
+#[test]
+fn a_disk_that_was_put_in_while_the_old_one_stalled_goes_on_too() {
+    let (universe, disk) = disk();
+    disk.set_mood(|mood| mood.is_stalled = true);
+    let well_again = disk.clone();
+    disk.replace(MemoryDisk::new());
+    universe.spawn_on(1, async move {
+        comity_runtime::sleep(std::time::Duration::from_secs(3)).await;
+        well_again.set_mood(|mood| mood.is_stalled = false);
+    });
+    assert!(flush(&universe, &disk, b"waited").unwrap() >= 3_000_000_000);
+    assert_eq!(disk.below().pending_changes(), 0);
 }
 
 #[test]

@@ -30,9 +30,13 @@ impl Act {
     }
 
     /// Whether `host` could forget its unflushed log and vote now without breaking a promise: all others follow the same
-    /// leader in the same term, with everything that `host` has, and nobody else is damaged.
+    /// leader in the same term, with everything that `host` has, and nobody else is damaged. Its leader may take it at its
+    /// old word and end it for good, so it must be one that can be replaced.
     pub(super) fn may_forget(&self, host: HostId) -> bool {
         let domain = self.hosts.domain_of(host);
+        if domain.hosts[0] == host {
+            return false;
+        }
         let Some(own) = self.hosts.node(host).map(|node| node.replica().status()) else { return false };
         if own.leader_id.is_none() || own.leader_id == Some(own.id) {
             return false;

@@ -48,7 +48,7 @@ impl Act {
             Fault::FullDisk { host, spare_bytes } => {
                 self.hosts.node(host)?;
                 let disk = self.disk(host);
-                disk.below().set_capacity(Some(used(disk.below()) + spare_bytes));
+                disk.below().set_capacity(Some(used(&disk.below()) + spare_bytes));
                 // A log has its place reserved; a snapshot has not.
                 let _made_or_not = self.clone().snapshot(host);
                 Some(Box::new(move || disk.below().set_capacity(None)))
@@ -113,7 +113,7 @@ impl Act {
                     self.hosts.power_off(host, CrashPlan::lose_all());
                 }
                 disk.set_mood(|mood| mood.is_lying = false);
-                drain(disk.below());
+                drain(&disk.below());
                 if forgets && is_up {
                     self.go_on_or_replace(host).await;
                 }
@@ -168,11 +168,16 @@ impl Act {
         self.hosts.power_on(host);
         comity_runtime::sleep(WATCHED).await;
         let ended = self.hosts.with(host, |machine| machine.boots > boots + 1);
-        if ended && self.claim_damage(host) {
-            self.hosts.give_up(host);
-            self.hosts.kill_process(host);
-            self.replace(host);
+        if !ended {
+            return;
         }
+        // One at a time in a domain: another one's replacement comes first.
+        while !self.claim_damage(host) {
+            comity_runtime::sleep(LOOK).await;
+        }
+        self.hosts.give_up(host);
+        self.hosts.kill_process(host);
+        self.replace(host);
     }
 
     async fn moment_to_forget(&self, host: HostId) -> bool {
@@ -193,7 +198,7 @@ impl Act {
             return None;
         }
         let disk = self.disk(host);
-        if !self.spoil(disk.below(), fault) {
+        if !self.spoil(&disk.below(), fault) {
             self.release_damage(host);
             return None;
         }

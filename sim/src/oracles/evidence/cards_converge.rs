@@ -57,7 +57,8 @@ fn same((other, theirs): (HostId, &Known), (host, ours): (HostId, &Known)) -> Re
     if theirs == ours {
         return Ok(());
     }
-    let differs = theirs.iter().find(|(agent, rank)| ours.get(*agent) != Some(rank));
+    let agent = theirs.keys().chain(ours.keys()).find(|agent| theirs.get(*agent) != ours.get(*agent));
+    let differs = agent.map(|agent| (agent, theirs.get(agent), ours.get(agent)));
     let count = (theirs.len(), ours.len());
     Err(format!("hosts {other} and {host} know {} and {} agents; one differs: {differs:?}", count.0, count.1))
 }
