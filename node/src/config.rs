@@ -1,6 +1,7 @@
 //! What a node is told in its data directory's `config.toml`. Unknown keys are refused by name.
 
 use crate::service::error::ServiceError;
+use comity_proto::ids::DomainId;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -58,6 +59,10 @@ pub struct Config {
     /// The HTTPS door; without it there is the one for this machine alone (`http`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
+    /// Pairs of other domains between which this node is the gateway of two meshes; with any, it tells nobody of one domain
+    /// about another one but for these pairs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bridge: Vec<BridgeRule>,
     /// The voters with which the domain is founded; empty for a domain of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub founders: Vec<Founder>,
@@ -169,6 +174,17 @@ impl Https {
     }
 }
 
+/// What passes through this node: public cards, words of settlement and about treaties, in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeRule {
+    /// Ids of two domains that do not reach each other.
+    pub between: (DomainId, DomainId),
+}
+
+/// Pairs that one gateway may have.
+const BRIDGES_MAX: usize = 64;
+
 /// A voter of a new domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +213,7 @@ impl Config {
             custody_per_day: CUSTODY_PER_DAY,
             door_names: Vec::new(),
             https: None,
+            bridge: Vec::new(),
             founders: Vec::new(),
         }
     }
@@ -234,6 +251,11 @@ impl Config {
         }
         if let Some(https) = self.https.as_ref().filter(|https| !(10..=86_400).contains(&https.svid_life_s)) {
             let rule = format!("[https] needs svid_life_s from 10 to 86400, not {}", https.svid_life_s);
+            return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}")));
+        }
+        let is_no_pair = |rule: &BridgeRule| rule.between.0 == rule.between.1;
+        if self.bridge.len() > BRIDGES_MAX || self.bridge.iter().any(is_no_pair) {
+            let rule = format!("[[bridge]] needs two different domains in each, and at most {BRIDGES_MAX} of them");
             return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}")));
         }
         let log = self.log;
@@ -305,6 +327,18 @@ mod tests {
         for life in [9, 86_401] {
             assert_eq!(Config::parse(&text(&format!("svid_life_s = {life}"))).unwrap_err().code, "bad_config");
         }
+    }
+
+    #[test]
+    fn a_bridge_stands_between_two_different_domains() {
+        let (one, other) = (DomainId([1; 32]), DomainId([2; 32]));
+        let text = |one, other| format!("{}\n[[bridge]]\nbetween = [\"{one}\", \"{other}\"]\n", alone().to_text());
+        let config = Config::parse(&text(one, other)).unwrap();
+        assert_eq!(config.bridge, [BridgeRule { between: (one, other) }]);
+        assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
+        assert_eq!(Config::parse(&text(one, one)).unwrap_err().code, "bad_config");
+        let many = Config { bridge: vec![BridgeRule { between: (one, other) }; BRIDGES_MAX + 1], ..alone() };
+        assert_eq!(Config::parse(&many.to_text()).unwrap_err().code, "bad_config");
     }
 
     #[test]

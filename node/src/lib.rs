@@ -12,6 +12,7 @@
 pub mod address;
 pub mod bench;
 mod boundary;
+pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod custody;

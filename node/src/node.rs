@@ -5,6 +5,7 @@
 
 use crate::{
     address, boundary,
+    bridge::{self, Bridge},
     custody::Custody,
     drift::{self, Drifts},
     home::Home,
@@ -61,6 +62,7 @@ pub struct Node {
     shown: Shown,
     budgets: Budgets,
     drifts: Drifts,
+    bridge: Bridge,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
     /// Keys of agents that cannot sign; none without a data directory.
@@ -125,8 +127,9 @@ impl Node {
         disk: Arc<dyn Disk>,
         data: Option<DataDir>,
     ) -> Result<Arc<Node>, ServiceError> {
+        let rules = bridge::Rules::of(&home)?;
         let cards = DiskCards::open(&disk).map_err(|error| cannot("cards", &error))?;
-        let mesh = start_mesh(&home, transport, Arc::new(cards)).await?;
+        let mesh = start_mesh(&home, transport, Arc::new(cards), !rules.is_empty()).await?;
         let links = Arc::new(MeshLinks::new(mesh.clone()));
         let replica = Replica::open(replica_config(&home), links, disk.clone()).await.map_err(|error| {
             let next = "see ARCHITECTURE.md, recovery: a damaged log is wiped and the node joins again";
@@ -157,6 +160,7 @@ impl Node {
             shown,
             budgets: Budgets::default(),
             drifts: Drifts::default(),
+            bridge: Bridge::of(rules),
             certificate,
             custody,
             svids: Svids::default(),
@@ -170,6 +174,7 @@ impl Node {
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
         comity_runtime::spawn(drift::run(node.clone()));
+        comity_runtime::spawn(bridge::run(node.clone()));
         comity_runtime::spawn(registry::tend(node.clone()));
         let every = Duration::from_secs(node.home.config.witness_every_s);
         if !every.is_zero() {
@@ -178,6 +183,7 @@ impl Node {
         comity_runtime::spawn(outbox::run(outbox::Outbox {
             replica: node.replica.clone(),
             mesh: node.mesh.clone(),
+            ways: node.bridge.ways.clone(),
             key: node.home.node.clone(),
             domain: node.domain(),
         }));
@@ -237,6 +243,16 @@ impl Node {
     /// Where its peers and it disagree about each other.
     pub(crate) fn drifts(&self) -> &Drifts {
         &self.drifts
+    }
+
+    /// Its ends of bridges between meshes.
+    pub(crate) fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+
+    /// Whether words to a domain have a way: a node of it is connected, or a gateway leads to it.
+    pub(crate) fn reaches(&self, domain: &DomainId) -> bool {
+        !self.mesh.nodes_of(domain).is_empty() || self.bridge.ways.lead_to(domain, &self.mesh)
     }
 
     /// What it keeps as a witness of its peers.
@@ -338,6 +354,7 @@ async fn start_mesh(
     home: &Home,
     transport: MeshTransport,
     cards: Arc<dyn CardStore>,
+    separates: bool,
 ) -> Result<MeshHandle, ServiceError> {
     let identity =
         Identity { domain: Some(home.domain()), certificate: home.certificate.clone(), roster: home.roster.clone() };
@@ -345,6 +362,7 @@ async fn start_mesh(
     config.listen = vec![address::of_socket(home.config.mesh)];
     config.bootstrap = home.config.bootstrap.iter().map(|text| address::parse(text)).collect::<Result<_, _>>()?;
     config.mdns = home.config.mdns;
+    config.separates = separates;
     config.store = Some(cards);
     let mesh_address = home.config.mesh;
     MeshHandle::start(config).await.map_err(|error| {

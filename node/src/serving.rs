@@ -1,7 +1,7 @@
 //! What a node answers other nodes, class by class.
 
 use crate::{
-    drift,
+    bridge, drift,
     mesh::{Caller, Class, Refusal},
     node::Node,
     service::relay,
@@ -17,19 +17,22 @@ impl Node {
     /// Takes settlement batches of peers, from now on.
     pub(crate) fn serve_settlement(self: &Arc<Node>) {
         let node = self.clone();
-        let hold_votes = Duration::from_millis(self.home().config.hold_votes_ms);
         self.mesh().serve(
             Class::Settlement,
             Arc::new(move |caller, envelope| {
                 let node = node.clone();
-                Box::pin(async move {
-                    if let Some(over) = inbound::over_licence(node.mesh(), &caller, &envelope) {
-                        return Err(Refusal(over.name().to_owned()));
-                    }
-                    inbound::take(node.replica().clone(), node.budgets(), caller, envelope, hold_votes).await
-                })
+                Box::pin(async move { node.hear_settlement(caller, envelope).await })
             }),
         );
+    }
+
+    /// What a domain says about transfers, whoever brings it.
+    pub(crate) async fn hear_settlement(&self, caller: Caller, envelope: Bytes) -> Result<Bytes, Refusal> {
+        if let Some(over) = inbound::over_licence(self.mesh(), &caller, &envelope) {
+            return Err(Refusal(over.name().to_owned()));
+        }
+        let hold_votes = Duration::from_millis(self.home().config.hold_votes_ms);
+        inbound::take(self.replica().clone(), self.budgets(), caller, envelope, hold_votes).await
     }
 
     /// Answers what other nodes ask, in every class.
@@ -57,6 +60,14 @@ impl Node {
             Arc::new(move |caller, _body| {
                 let node = node.clone();
                 Box::pin(async move { drift::answer(&node, caller).await })
+            }),
+        );
+        let node = self.clone();
+        self.mesh().serve(
+            Class::Bridge,
+            Arc::new(move |caller, body| {
+                let node = node.clone();
+                Box::pin(async move { bridge::answer(&node, caller, body).await })
             }),
         );
         let node = self.clone();

@@ -5,7 +5,8 @@
 //! what the ledger would refuse is answered without an entry, so nobody fills the log.
 
 use crate::{
-    mesh::{Refusal, class::Class},
+    bridge::Cargo,
+    mesh::{Refusal, RpcError, class::Class},
     node::Node,
     service::books::read,
 };
@@ -66,8 +67,8 @@ pub(crate) async fn tend(node: Arc<Node>) {
         let owed = node.replica().read_stale(|ledger, _| ledger.treaties_owed(&endpoints));
         said.retain(|peer, _| owed.iter().any(|(other, _)| other == peer));
         for (peer, push) in owed.into_iter().filter(|_| !planted(Plant::TreatyUntold)) {
-            if node.mesh().nodes_of(&peer).is_empty() {
-                // Nothing was said: it is due as soon as a node of the peer is here.
+            if !node.reaches(&peer) {
+                // Nothing was said: it is due as soon as a node of the peer is here, or a gateway to it.
                 said.remove(&peer);
                 continue;
             }
@@ -117,20 +118,32 @@ pub(crate) async fn dial(node: &Node, endpoints: &[Endpoint]) {
 /// Says one word to whichever node of the peer takes it, and brings its receipt home.
 async fn tell(node: &Node, peer: DomainId, push: &TreatyPush) {
     let body = push.encode();
-    for other in node.mesh().nodes_of(&peer) {
-        match node
-            .mesh()
-            .request(other, Class::Treaty, body.clone(), DEADLINE)
-            .await
-            .map(|bytes| Answer::decode(&bytes))
-        {
-            Ok(Ok(Answer::Receipt(receipt))) => {
-                if let Err(error) = node.replica().submit(EntryItem::TreatyReceipt(receipt)).await {
-                    tracing::debug!(%peer, %error, "a receipt about a treaty is not in the log yet");
-                }
-                return;
+    let others = node.mesh().nodes_of(&peer);
+    if others.is_empty() {
+        let way = (node.domain(), peer);
+        let answer = node.bridge().ways.carry(node.mesh(), way, Cargo::Treaty, body, DEADLINE).await;
+        heard(node, peer, answer).await;
+        return;
+    }
+    for other in others {
+        if heard(node, peer, node.mesh().request(other, Class::Treaty, body.clone(), DEADLINE).await).await {
+            return;
+        }
+    }
+}
+
+/// Brings the receipt home, if that is the answer.
+async fn heard(node: &Node, peer: DomainId, answer: Result<Bytes, RpcError>) -> bool {
+    match answer.map(|bytes| Answer::decode(&bytes)) {
+        Ok(Ok(Answer::Receipt(receipt))) => {
+            if let Err(error) = node.replica().submit(EntryItem::TreatyReceipt(receipt)).await {
+                tracing::debug!(%peer, %error, "a receipt about a treaty is not in the log yet");
             }
-            answer => tracing::debug!(%peer, node = %other, ?answer, "a word about a treaty was not taken"),
+            true
+        }
+        answer => {
+            tracing::debug!(%peer, ?answer, "a word about a treaty was not taken");
+            false
         }
     }
 }

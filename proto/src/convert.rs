@@ -13,6 +13,7 @@ mod gossip;
 mod identity;
 mod licence;
 mod members;
+mod passage;
 mod relay;
 mod settlement;
 mod task;

@@ -73,11 +73,13 @@ pub enum Context {
     Revocations,
     /// A domain grants a peer a licence.
     Licence,
+    /// A gateway passed a card on.
+    Passage,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 25] = [
+    pub const ALL: [Context; 26] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -103,6 +105,7 @@ impl Context {
         Context::Suspicion,
         Context::Revocations,
         Context::Licence,
+        Context::Passage,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -133,6 +136,7 @@ impl Context {
             Context::Suspicion => "comity/v1/suspicion",
             Context::Revocations => "comity/v1/revocations",
             Context::Licence => "comity/v1/licence",
+            Context::Passage => "comity/v1/passage",
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | [`task`] | work between agents, and the demand for its payment |
 //! | [`licence`] | what a domain grants a peer to ask of it, and how much |
 //! | [`export`] | what a domain lets the others see and hire |
+//! | [`passage`] | what a gateway says about a card that it passes from one mesh to another |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
 //!
 //! Absent on purpose: the framing of streams (the node's mesh, which has one limit per class), outcomes and events
@@ -57,6 +58,7 @@ pub mod jws;
 pub mod keys;
 pub mod licence;
 pub mod limits;
+pub mod passage;
 pub mod planted;
 pub mod policy;
 #[cfg(feature = "recall")]

@@ -14,6 +14,7 @@ pub mod door;
 pub mod federation;
 pub mod pair;
 pub mod process;
+pub mod rogue;
 pub mod single;
 pub mod slowness;
 pub mod tls;
@@ -38,6 +39,15 @@ pub fn world() {
         drop(inside);
         runtime
     });
+}
+
+/// Runs to its end what a node's library does.
+///
+/// # Panics
+/// When it does.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    world();
+    WORLD.get().expect("just made").block_on(work)
 }
 
 /// Wall clock, ms since the Unix epoch.

@@ -43,10 +43,15 @@ impl Pair {
     }
 }
 
-fn connect(acme: &Single, globex: &Single, export: &str) {
+/// A treaty between two domains; `acme` invites. `export` as the command line takes it, on both sides.
+///
+/// # Panics
+/// When either side refuses.
+pub fn connect(acme: &Single, globex: &Single, export: &str) {
+    let nickname = globex.home().config.domain;
     let token = text(&ask(&acme.dir, &["peer", "invite", "--cap", "1000"]), "token");
     ask(&globex.dir, &["peer", "accept", &token, "--cap", "500", "--export", export]);
-    ask(&acme.dir, &["peer", "approve", "globex", "--export", export]);
+    ask(&acme.dir, &["peer", "approve", &nickname, "--export", export]);
 }
 
 fn can(capability: &str) -> Capability {
@@ -58,7 +63,12 @@ fn can(capability: &str) -> Capability {
 /// # Panics
 /// When it is refused.
 pub fn publish(door: &Client, agent: &Agent, capability: &str, sequence: u64) {
-    let card = AgentCard {
+    publish_card(door, agent, &AgentCard { public: false, sequence, ..public_card(agent, capability) });
+}
+
+/// A first card that its agent says to be public.
+pub fn public_card(agent: &Agent, capability: &str) -> AgentCard {
+    AgentCard {
         agent: agent.id,
         home: agent.party().domain,
         key: agent.signer.key().public(),
@@ -67,14 +77,21 @@ pub fn publish(door: &Client, agent: &Agent, capability: &str, sequence: u64) {
         capabilities: vec![can(capability)],
         price: None,
         accepts: AcceptedTerms::default(),
-        sequence,
+        sequence: 1,
         issued_at_ms: now_ms(),
         expires_at_ms: now_ms() + HOUR_MS,
         retired: false,
-        public: false,
+        public: true,
         custodial: false,
         attestation: Default::default(),
-    };
+    }
+}
+
+/// Signs and publishes a card.
+///
+/// # Panics
+/// When it is refused.
+pub fn publish_card(door: &Client, agent: &Agent, card: &AgentCard) {
     let envelope = BASE64.encode(&card.seal(agent.signer.key()));
     let _: Value = door.post("/api/v1/cards", &json!({ "envelope": envelope })).expect("published");
 }

@@ -41,7 +41,7 @@ fn money_for_nobody_over_the_cap_or_without_a_treaty_stays_with_the_payer() {
 
     // No treaty on our side: refused at once, nothing begins.
     let (_, verb) = payer.pay(payee.party(), alpha.asset(), 1_000);
-    assert_eq!(payer.submit(alpha.api(), verb).expect_err("no treaty").code, "peer_not_trusted");
+    assert_eq!(payer.submit(alpha.api(), verb).expect_err("no treaty").code, "no_treaty_path");
     assert_eq!(holds(&payer, alpha), before);
 
     // A treaty on our side only: the other one does not know us and stays silent. The origin decides when its time is up.

@@ -154,7 +154,7 @@ outcomes! {
     NoticeTooShort = 43, "notice_too_short", retry true, Operator, changed false;
     /// A fee or share is above the hard maximum, or a window outside its bounds.
     LimitExceededPolicy = 44, "limit_exceeded_policy", retry false, Operator, changed false;
-    /// No active treaty with that domain.
+    /// Nothing is agreed on with that domain yet.
     PeerNotTrusted = 45, "peer_not_trusted", retry true, Peer, changed false;
     /// Granted units may not leave the domain.
     GrantStaysHome = 46, "grant_stays_home", retry false, Caller, changed false;
@@ -176,7 +176,7 @@ outcomes! {
     ReserveInsufficient = 54, "reserve_insufficient", retry true, Peer, changed false;
     /// Two different decisions for one transfer: the first stands, the second is kept as proof.
     Equivocation = 55, "equivocation", retry false, Peer, changed false;
-    /// Money of a third domain moves only where each two of the three have a treaty.
+    /// There is no treaty with that domain; money of a third one moves only where each two of the three have one.
     NoTreatyPath = 56, "no_treaty_path", retry false, Caller, changed false;
     /// Too many transfers with that peer are not closed.
     LimitExceededTransfers = 57, "limit_exceeded_transfers", retry true, Peer, changed false;

@@ -101,6 +101,8 @@ pub enum Command {
     /// Where peers and this domain disagree about each other.
     #[command(subcommand)]
     Drift(DriftCommand),
+    /// What passes between two meshes through this node, and which gateways lead where.
+    Bridge,
     /// What the domain's books say.
     #[command(subcommand)]
     Ledger(LedgerCommand),

@@ -4,6 +4,7 @@
 mod agent;
 pub mod args;
 mod audit;
+mod bridge;
 mod card;
 pub mod client;
 pub mod context;
@@ -108,6 +109,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Export(command) => export::export(context, command),
         Command::Licence(command) => peer::licence(context, command),
         Command::Drift(command) => drift::drift(context, command),
+        Command::Bridge => bridge::bridge(context),
         Command::Ledger(command) => ledger::ledger(context, command),
         Command::Mcp { token_file } => mcp::mcp(context, token_file.as_deref()),
         Command::Snapshot(SnapshotCommand::Save { name }) => restore::save(context, name.as_deref()),

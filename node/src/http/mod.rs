@@ -5,6 +5,7 @@
 mod audit;
 pub mod auth;
 mod body;
+mod bridge;
 mod custody;
 mod drift;
 mod exports;

@@ -12,6 +12,9 @@ use super::standing::Standing;
 /// Largest body of a join request or its answer.
 pub const JOIN_BODY_MAX_BYTES: usize = 16 * 1024;
 
+/// A frame of settlement and who says it to whom; or cards with their passages.
+pub const BRIDGE_BODY_MAX_BYTES: usize = 2 * 1024 * 1024 + 4 * 1024;
+
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -35,11 +38,13 @@ pub enum Class {
     Members,
     /// What a treaty partner believes about us.
     Drift,
+    /// Through a gateway: cards with their passage, and frames between two domains that are not connected.
+    Bridge,
 }
 
 impl Class {
     /// All classes, in a fixed order.
-    pub const ALL: [Class; 10] = [
+    pub const ALL: [Class; 11] = [
         Class::Raft,
         Class::Forward,
         Class::Snapshot,
@@ -50,6 +55,7 @@ impl Class {
         Class::Treaty,
         Class::Members,
         Class::Drift,
+        Class::Bridge,
     ];
 
     /// Position in [`Class::ALL`].
@@ -70,6 +76,7 @@ impl Class {
             Class::Treaty => "/comity/treaty/1",
             Class::Members => "/comity/members/1",
             Class::Drift => "/comity/drift/1",
+            Class::Bridge => "/comity/bridge/1",
         })
     }
 
@@ -78,6 +85,7 @@ impl Class {
         match self {
             Class::Raft | Class::Snapshot => FRAME_MAX_BYTES - FRAME_OVERHEAD_BYTES,
             Class::Forward | Class::Settlement | Class::Tasks | Class::Drift => 2 * 1024 * 1024,
+            Class::Bridge => BRIDGE_BODY_MAX_BYTES,
             Class::Repair => REPAIR_BYTES_MAX,
             Class::Join => JOIN_BODY_MAX_BYTES,
             Class::Treaty => TREATY_PUSH_BYTES_MAX,
@@ -89,7 +97,7 @@ impl Class {
     pub fn permits(self, standing: &Standing) -> bool {
         match self {
             Class::Raft | Class::Forward | Class::Snapshot => standing.is_own(),
-            Class::Settlement | Class::Tasks | Class::Drift => standing.is_known(),
+            Class::Settlement | Class::Tasks | Class::Drift | Class::Bridge => standing.is_known(),
             Class::Repair | Class::Join | Class::Treaty | Class::Members => true,
         }
     }
@@ -108,6 +116,7 @@ impl std::fmt::Display for Class {
             Class::Treaty => "treaty",
             Class::Members => "members",
             Class::Drift => "drift",
+            Class::Bridge => "bridge",
         })
     }
 }

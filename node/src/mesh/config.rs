@@ -45,6 +45,9 @@ pub struct MeshConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// The network: TCP with noise and yamux, or the simulator's.
     pub transport: MeshTransport,
+    /// Keeps the meshes of its neighbours apart: cards and words about members of one domain are told to nobody of another
+    /// one, and no gossip is carried on.
+    pub separates: bool,
     /// Where cards survive a restart; `None` keeps them in memory.
     pub store: Option<Arc<dyn CardStore>>,
     /// How many nodes the mesh is expected to have: chooses gossip degrees.
@@ -84,6 +87,7 @@ impl MeshConfig {
             advertise: Vec::new(),
             bootstrap: Vec::new(),
             transport,
+            separates: false,
             store: None,
             expected_nodes: 10,
             mdns: false,

@@ -229,14 +229,16 @@ impl Directory {
         self.domains.get(&Owner::Domain(*domain)).cloned()
     }
 
-    /// Digests of what is not expired, agents that `shows` admits before domains (the order of owners).
+    /// Digests of what is not expired, agents that `shows` admits before domains of which it `tells` (the order of owners).
     pub(crate) fn digests_of(
         &self,
         after: Option<Owner>,
         now_ms: u64,
         shows: impl Fn(&AgentCard) -> bool,
+        tells: impl Fn(&DomainId) -> bool,
     ) -> impl Iterator<Item = CardDigest> {
-        self.agents.digests(after, now_ms, shows).chain(self.domains.digests(after, now_ms, |_| true))
+        let domains = self.domains.digests(after, now_ms, move |card| tells(&card.domain));
+        self.agents.digests(after, now_ms, shows).chain(domains)
     }
 
     /// Whether a neighbour's card would be taken.
@@ -247,22 +249,44 @@ impl Directory {
         }
     }
 
-    /// The signed bytes of an owner's newest card, if `shows` admits it.
-    pub(crate) fn envelope_if(&self, owner: &Owner, shows: impl Fn(&AgentCard) -> bool) -> Option<Bytes> {
+    /// The signed bytes of an owner's newest card, if `shows` admits it, or it `tells` of that domain.
+    pub(crate) fn envelope_if(
+        &self,
+        owner: &Owner,
+        shows: impl Fn(&AgentCard) -> bool,
+        tells: impl Fn(&DomainId) -> bool,
+    ) -> Option<Bytes> {
         match owner {
             Owner::Agent(_) => {
                 let shown = self.agents.get(owner).filter(|entry| shows(entry.card.get()));
                 shown.map(|entry| entry.card.envelope_bytes().clone())
             }
-            Owner::Domain(_) => self.domains.get(owner).map(|entry| entry.card.envelope_bytes().clone()),
+            Owner::Domain(_) => {
+                let told = self.domains.get(owner).filter(|entry| tells(&entry.card.get().domain));
+                told.map(|entry| entry.card.envelope_bytes().clone())
+            }
         }
+    }
+
+    /// What a gateway may pass on of a home: public and fresh, and straight from a node of it; tombstones among them. The
+    /// domain's own card comes first, for it brings the roster that vouches for agents.
+    pub(crate) fn passable(&self, home: &DomainId, now_ms: u64) -> Vec<Bytes> {
+        let at_hand = |path: &Path| matches!(path, Path::FirstHand(_));
+        let domain = self.domains.get(&Owner::Domain(*home)).filter(|entry| at_hand(&entry.path));
+        let domain = domain.filter(|entry| !entry.is_stale(now_ms)).map(|entry| entry.card.envelope_bytes().clone());
+        let of_home = |entry: &&CardEntry<AgentCard>| {
+            let card = entry.card.get();
+            card.home == *home && card.public && at_hand(&entry.path) && !entry.is_stale(now_ms)
+        };
+        let agents = self.agents.iter().filter(of_home).map(|entry| entry.card.envelope_bytes().clone());
+        domain.into_iter().chain(agents).collect()
     }
 
     /// Digest and size of the set of cards that are not expired: equal digests need no repair.
     pub(crate) fn summary(&self, now_ms: u64) -> (Hash, u64) {
         let mut bytes = Vec::new();
         let mut count = 0;
-        for line in self.digests_of(None, now_ms, |_| true) {
+        for line in self.digests_of(None, now_ms, |_| true, |_| true) {
             bytes.extend_from_slice(&line.digest.0);
             count += 1;
         }

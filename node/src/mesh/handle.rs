@@ -21,7 +21,7 @@ use super::directory::{CardRefused, Completeness, Found};
 use super::driver::Command;
 use super::membership::{Member, own_heartbeat};
 use super::quota::{OverLicence, Quota, Used};
-use super::reach;
+use super::reach::{self, Reach};
 use super::rpc::RpcError;
 use super::serve::Handler;
 use super::shared::{MeshEvent, Shared};
@@ -258,10 +258,10 @@ impl MeshHandle {
 
     /// The cards of our own domain that a neighbour of this standing is shown: by the very function that filters them.
     pub fn shown_to(&self, standing: &Standing) -> Vec<CardEntry<AgentCard>> {
-        let (exports, own) = (self.shared().exports(), self.shared().own_domain());
+        let (reach, own) = (Reach::of(self.shared()), self.shared().own_domain());
         let directory = self.shared().directory.lock();
         let of_ours = directory.agents.iter().filter(|entry| own == Some(entry.card.get().home));
-        of_ours.filter(|entry| reach::shows(&exports, own, entry.card.get(), standing)).cloned().collect()
+        of_ours.filter(|entry| reach.shows(entry.card.get(), standing)).cloned().collect()
     }
 
     /// Agents that offer a capability, fresh cards first; see [`Found`] for an empty answer.

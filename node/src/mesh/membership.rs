@@ -209,13 +209,19 @@ impl Membership {
 
     // --- repair ---------------------------------------------------------------------------------------------------
 
-    /// One page of what we know, after a key; whether it is the last.
-    pub(crate) fn page(&self, after: Option<PublicKey>, now_ms: u64) -> (Vec<MemberDigest>, bool) {
+    /// One page of the members of domains that `tells` admits, after a key; whether it is the last.
+    pub(crate) fn page(
+        &self,
+        after: Option<PublicKey>,
+        now_ms: u64,
+        tells: impl Fn(&DomainId) -> bool,
+    ) -> (Vec<MemberDigest>, bool) {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         // What nobody would take any more is not offered.
         let counts = |heard: &&Heard| heard.beat.leaving || self.is_fresh(heard.beat.clock_ms, now_ms);
-        let offered = self.heard.range((from, Bound::Unbounded)).map(|(_, heard)| heard).filter(counts);
+        let offered = self.heard.range((from, Bound::Unbounded)).map(|(_, heard)| heard);
+        let offered = offered.filter(counts).filter(|heard| tells(&heard.beat.domain));
         let digest = |heard: &Heard| MemberDigest {
             node: heard.beat.node,
             sequence: heard.beat.sequence,
@@ -243,8 +249,10 @@ impl Membership {
     }
 
     /// All signed words about some members: heartbeats first, for a suspicion of an unknown node is worth nothing.
-    pub(crate) fn words(&self, nodes: &[PublicKey]) -> Vec<Bytes> {
-        let beats = nodes.iter().filter_map(|node| self.heard.get(node)).map(|heard| heard.envelope.clone());
+    pub(crate) fn words(&self, nodes: &[PublicKey], tells: impl Fn(&DomainId) -> bool) -> Vec<Bytes> {
+        let told = |node: &&PublicKey| self.heard.get(*node).is_none_or(|heard| tells(&heard.beat.domain));
+        let nodes: Vec<&PublicKey> = nodes.iter().filter(told).collect();
+        let beats = nodes.iter().filter_map(|node| self.heard.get(*node)).map(|heard| heard.envelope.clone());
         let suspicions = nodes.iter().flat_map(|node| self.machine.words(node).cloned());
         beats.chain(suspicions).take(MEMBER_WORDS_MAX).collect()
     }

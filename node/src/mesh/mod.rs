@@ -12,7 +12,7 @@
 //! | [`class`], `frame`, [`rpc`], [`serve`], [`streams`] | long-lived streams per neighbour and class |
 //! | [`directory`], [`shelf`], `validate`, `repair`, [`store`] | cards: checked, kept, found, repaired |
 //! | [`membership`], `members`, `vigil` | heartbeats; who lives, as a pure machine; pings, accusations and repair for it |
-//! | [`handle`] | what the rest of the node may do with all this |
+//! | [`handle`], `bridged` | what the rest of the node may do with all this; what gateways between two meshes need of it |
 //!
 //! Trust comes from keys that we pinned and from nothing that travels. Deliberately absent: the ledger and files (the
 //! mesh carries bytes and keeps cards through [`store::CardStore`]), retries of requests, and any rule about money.
@@ -38,6 +38,7 @@ pub mod topics;
 pub mod transport;
 
 mod behaviour;
+mod bridged;
 mod dial;
 mod driver;
 mod hello;
@@ -54,6 +55,7 @@ mod vigil;
 mod wire;
 
 pub use behaviour::SetupError;
+pub(crate) use bridged::home_of;
 pub use certificate::{Refused, Relation, Trust, TrustedDomain};
 pub use class::Class;
 pub use config::{Identity, MeshConfig};

@@ -6,6 +6,9 @@
 //! | of our own domain, else | to our own nodes, and to peers that our rules admit |
 //! | of another domain, not public | to our own nodes, no further |
 //!
+//! A gateway between two meshes ([`super::config::MeshConfig::separates`]) keeps them apart here: cards and words about
+//! members of one domain go to that domain and to our own nodes. What crosses is passed by name, not by this.
+//!
 //! The same rule stands at both ends: what an honest node would not have been shown it does not take either, so a leak is
 //! carried by nobody but those who leak. It is no secrecy: whoever was shown a card can tell others what it says. Card
 //! for card each node pushes what gossip does not carry; repair asks for the rest.
@@ -32,13 +35,31 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// However often a neighbour says that it has news: no round begins sooner after the last one.
 pub(super) const ROUND_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether a neighbour of this standing may be shown the card.
-pub(super) fn shows(exports: &Exports, own: Option<DomainId>, card: &AgentCard, to: &Standing) -> bool {
-    match to {
-        Standing::Own { .. } => true,
-        _ if own != Some(card.home) => card.public,
-        Standing::Peer { domain } => exports.shows(domain, card) || planted(Plant::ExportBlind),
-        Standing::Known { .. } | Standing::Stranger { .. } | Standing::Unjudged => exports.publishes(card),
+/// What decides how far cards go, at one moment.
+pub(super) struct Reach {
+    exports: Arc<Exports>,
+    own: Option<DomainId>,
+    separates: bool,
+}
+
+impl Reach {
+    pub(super) fn of(shared: &Shared) -> Reach {
+        Reach { exports: shared.exports(), own: shared.own_domain(), separates: shared.separates }
+    }
+
+    /// Whether a neighbour of this standing may be shown the card.
+    pub(super) fn shows(&self, card: &AgentCard, to: &Standing) -> bool {
+        match to {
+            Standing::Own { .. } => true,
+            _ if self.own != Some(card.home) => card.public && self.is_of_one_mesh(&card.home, to),
+            Standing::Peer { domain } => self.exports.shows(domain, card) || planted(Plant::ExportBlind),
+            Standing::Known { .. } | Standing::Stranger { .. } | Standing::Unjudged => self.exports.publishes(card),
+        }
+    }
+
+    /// Whether a neighbour of this standing may be told what is said of or by this domain.
+    pub(super) fn is_of_one_mesh(&self, home: &DomainId, to: &Standing) -> bool {
+        !self.separates || self.own == Some(*home) || to.is_own() || to.domain() == Some(*home)
     }
 }
 
@@ -49,7 +70,7 @@ pub(super) fn takes(card: &AgentCard, from: &Standing) -> bool {
 
 /// Whether gossip carries it, in both directions.
 pub(super) fn gossips(shared: &Shared, card: &AgentCard) -> bool {
-    shows(&shared.exports(), shared.own_domain(), card, &Standing::Unjudged)
+    Reach::of(shared).shows(card, &Standing::Unjudged)
 }
 
 /// Tells a card that gossip does not carry to those neighbours who may see it, but for the one it came from.
@@ -57,8 +78,8 @@ pub(super) fn push(shared: &Arc<Shared>, card: &AgentCard, envelope: &Bytes, fro
     if gossips(shared, card) {
         return;
     }
-    let (exports, own) = (shared.exports(), shared.own_domain());
-    let may_see = |neighbour: &Neighbour| shows(&exports, own, card, &neighbour.judged.standing);
+    let reach = Reach::of(shared);
+    let may_see = |neighbour: &Neighbour| reach.shows(card, &neighbour.judged.standing);
     let to = neighbours(shared, |peer, neighbour| Some(peer) != from && may_see(neighbour));
     let body = Repair::Cards { cards: vec![envelope.clone()] }.encode();
     to.into_iter().for_each(|node| say(shared, node, body.clone()));

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use comity_proto::card::{AgentCard, Owner};
 use comity_proto::envelope::{Context, Envelope};
 use comity_proto::gossip::Repair;
+use comity_proto::ids::DomainId;
 use comity_proto::limits::{CARD_BYTES_MAX, CARDS_PER_REPLY_MAX};
 use comity_proto::planted::{Plant, planted};
 use comity_runtime as runtime;
@@ -18,7 +19,7 @@ use libp2p::PeerId;
 
 use super::class::Class;
 use super::limits::{REPAIR_FETCH, REPAIR_PAGE, REPAIR_PAGES_PER_ROUND};
-use super::reach;
+use super::reach::Reach;
 use super::rpc::{Refusal, RpcError};
 use super::serve::Handler;
 use super::shared::{Shared, chance};
@@ -166,13 +167,14 @@ pub(crate) fn handler(shared: &Arc<Shared>) -> Handler {
 
 fn answer(shared: &Arc<Shared>, asks: &PeerId, question: Repair) -> Bytes {
     let standing = shared.standing(asks).unwrap_or(Standing::Unjudged);
-    let (exports, own) = (shared.exports(), shared.own_domain());
-    let shows = |card: &AgentCard| reach::shows(&exports, own, card, &standing);
+    let reach = Reach::of(shared);
+    let shows = |card: &AgentCard| reach.shows(card, &standing);
+    let tells = |domain: &DomainId| reach.is_of_one_mesh(domain, &standing);
     let told = Repair::Cards { cards: Vec::new() };
     match question {
         Repair::Ask { after } => {
             let directory = shared.directory.lock();
-            let digests = directory.digests_of(after, runtime::wall_ms(), shows);
+            let digests = directory.digests_of(after, runtime::wall_ms(), shows, tells);
             let mut items: Vec<_> = digests.take(REPAIR_PAGE + 1).collect();
             let complete = items.len() <= REPAIR_PAGE;
             items.truncate(REPAIR_PAGE);
@@ -181,7 +183,7 @@ fn answer(shared: &Arc<Shared>, asks: &PeerId, question: Repair) -> Bytes {
         Repair::Want { owners } => {
             let directory = shared.directory.lock();
             let shown = owners.iter().take(CARDS_PER_REPLY_MAX);
-            Repair::Cards { cards: shown.filter_map(|owner| directory.envelope_if(owner, shows)).collect() }
+            Repair::Cards { cards: shown.filter_map(|owner| directory.envelope_if(owner, shows, tells)).collect() }
         }
         Repair::Cards { cards } => {
             cards.iter().for_each(|card| take_one(shared, *asks, card));

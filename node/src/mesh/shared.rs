@@ -149,6 +149,8 @@ pub(crate) struct Shared {
     pub(crate) boot: [u8; 16],
     /// Program and version, told to neighbours for people to read.
     pub(crate) agent: AgentString,
+    /// Of a gateway between two meshes: nothing that is said in one of them is told in the other.
+    pub(crate) separates: bool,
     pub(crate) identity: Mutex<Identity>,
     pub(crate) trust: Mutex<Arc<Trust>>,
     /// What cards of our domain others may be shown.

@@ -51,6 +51,15 @@ pub enum Path {
     FirstHand(PublicKey),
     /// Through another node.
     Relayed(PublicKey),
+    /// From another mesh, through a gateway that signed for the passage.
+    Bridged {
+        /// The gateway.
+        by: PublicKey,
+        /// Its domain.
+        gateway: DomainId,
+        /// Gateways that the card has passed.
+        hops: u32,
+    },
     /// Read back from our own store after a restart; how it came first is no longer known.
     Stored,
 }
@@ -201,7 +210,8 @@ impl<T: Homed> Shelf<T> {
     }
 
     fn evict_relayed(&mut self, home: DomainId) {
-        let relayed = |entry: &CardEntry<T>| matches!(entry.path, Path::Relayed(_)) && entry.card.get().home() == home;
+        let is_hearsay = |path: &Path| matches!(path, Path::Relayed(_) | Path::Bridged { .. });
+        let relayed = |entry: &CardEntry<T>| is_hearsay(&entry.path) && entry.card.get().home() == home;
         let victim = self.cards.iter().find(|(_, entry)| relayed(entry)).map(|(owner, _)| *owner);
         if let Some(victim) = victim {
             self.take(&victim);

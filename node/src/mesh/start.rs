@@ -107,6 +107,7 @@ fn shared(
         me,
         boot,
         agent: config.agent.clone(),
+        separates: config.separates,
         identity: Mutex::new(config.identity.clone()),
         trust: Mutex::new(Arc::new(config.trust.clone())),
         exports: Mutex::new(Arc::new(config.exports.clone())),
@@ -141,7 +142,8 @@ async fn read_back(shared: &Arc<Shared>, store: &Arc<dyn CardStore>) {
         // Domain cards first: their rosters vouch for the keys of agents.
         let (domains, agents): (Vec<_>, Vec<_>) =
             cards.into_iter().partition(|card| card.kind == super::store::CardKind::Domain);
-        for card in domains.into_iter().chain(agents) {
+        // A gateway passes on only what its home gave it in this run.
+        for card in domains.into_iter().chain(agents).filter(|card| card.local || !shared.separates) {
             let from = From::Store(card.first_heard_ms, card.local);
             // Refusals are counted inside; an expired card is simply not read back.
             let _ = take_card(&shared, card.kind, &card.envelope, from);

@@ -54,6 +54,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
                 Topic::DomainCards => card(&shared, CardKind::Domain, &message.data, &message.source),
             }
         };
+        let verdict = match verdict {
+            // Taken, but not carried on: gossip knows no meshes.
+            MessageAcceptance::Accept if shared.separates => MessageAcceptance::Ignore,
+            verdict => verdict,
+        };
         let told = Command::Verdict(message.id, message.source, verdict);
         if shared.commands.send(told).await.is_err() {
             return;
@@ -76,6 +81,8 @@ pub(crate) enum From {
     Local,
     /// From a neighbour, by gossip or repair.
     Neighbour(PeerId),
+    /// From another mesh, by a neighbour's word about the passage, which has been judged.
+    Bridge(PeerId, Path),
     /// From our own store; first heard at this wall time, and whether it was local then.
     Store(u64, bool),
 }
@@ -103,7 +110,9 @@ pub(crate) fn take_card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, from
     };
     let told = match (&card, &from) {
         (Checked::Agent(card, _), From::Local) => Some((card.get().clone(), None)),
-        (Checked::Agent(card, _), From::Neighbour(source)) => Some((card.get().clone(), Some(*source))),
+        (Checked::Agent(card, _), From::Neighbour(source) | From::Bridge(source, _)) => {
+            Some((card.get().clone(), Some(*source)))
+        }
         (Checked::Agent(..), From::Store(..)) | (Checked::Domain(..), _) => None,
     };
     if let Some((card, Some(source))) = &told
@@ -119,6 +128,7 @@ pub(crate) fn take_card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, from
         From::Local => (Path::Local, now_ms),
         From::Store(first_heard_ms, local) => (if local { Path::Local } else { Path::Stored }, first_heard_ms),
         From::Neighbour(source) => (path_from(shared, &source, home), now_ms),
+        From::Bridge(_, path) => (path, now_ms),
     };
     let offer = shared.directory.lock().offer(card, path, &trust, first_heard_ms, now_ms);
     match offer {

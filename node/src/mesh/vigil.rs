@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use comity_proto::envelope::Signed as _;
 use comity_proto::gossip::{Members, Suspicion};
-use comity_proto::ids::PublicKey;
+use comity_proto::ids::{DomainId, PublicKey};
 use comity_proto::limits::MEMBERS_PER_REPLY_MAX;
 use comity_runtime as runtime;
 use futures::FutureExt;
@@ -21,9 +21,11 @@ use super::driver::Command;
 use super::limits::{MEMBER_PAGES_PER_ROUND, MEMBER_REPAIRS_AT_ONCE, MEMBERS_PER_REPAIR};
 use super::members::{Input, Output, State};
 use super::membership::{moment_ms, own_heartbeat};
+use super::reach::Reach;
 use super::rpc::{Refusal, RpcError};
 use super::serve::Handler;
 use super::shared::{MeshEvent, Shared, chance};
+use super::standing::Standing;
 use super::topics::Topic;
 use super::validate::take_word;
 use super::{peer, streams};
@@ -112,8 +114,15 @@ fn accuse(shared: &Arc<Shared>, said: Suspicion) {
     let word = said.seal(&shared.key);
     let mut out = Vec::new();
     shared.members.lock().suspect(said, word.clone(), runtime::wall_ms(), &mut out);
-    publish(shared, word);
+    tell_all(shared, word);
     act(shared, out);
+}
+
+/// A word about somebody else. Gossip goes to everybody: a gateway leaves it to the repair of the mesh that it is from.
+fn tell_all(shared: &Shared, word: Bytes) {
+    if !shared.separates {
+        publish(shared, word);
+    }
 }
 
 fn publish(shared: &Shared, word: Bytes) {
@@ -149,7 +158,8 @@ pub(crate) fn handler(shared: &Arc<Shared>) -> Handler {
         async move {
             let shared = shared.ok_or_else(|| Refusal("the node is stopping".to_owned()))?;
             let question = Members::decode(&body).map_err(|reject| Refusal(reject.to_string()))?;
-            let answer = answer(&shared, question).await.ok_or_else(|| Refusal("not a question".to_owned()))?;
+            let answer =
+                answer(&shared, caller.node, question).await.ok_or_else(|| Refusal("not a question".to_owned()))?;
             // It spoke to us, so it is well.
             feed(&shared, Input::Sign(caller.node));
             Ok(answer.encode())
@@ -158,7 +168,8 @@ pub(crate) fn handler(shared: &Arc<Shared>) -> Handler {
     })
 }
 
-async fn answer(shared: &Arc<Shared>, question: Members) -> Option<Members> {
+async fn answer(shared: &Arc<Shared>, asks: PublicKey, question: Members) -> Option<Members> {
+    let standing = || peer::peer_id(&asks).and_then(|peer| shared.standing(&peer)).unwrap_or(Standing::Unjudged);
     Some(match question {
         Members::Ping { sequence, suspected } => {
             feed(shared, Input::Pinged { known: sequence, suspected });
@@ -169,10 +180,16 @@ async fn answer(shared: &Arc<Shared>, question: Members) -> Option<Members> {
             Members::Reached { answers: ping(shared, node, (0, false), Duration::from_millis(within)).await }
         }
         Members::Ask { after } => {
-            let (items, complete) = shared.members.lock().page(after, runtime::wall_ms());
+            let (reach, to) = (Reach::of(shared), standing());
+            let tells = |domain: &DomainId| reach.is_of_one_mesh(domain, &to);
+            let (items, complete) = shared.members.lock().page(after, runtime::wall_ms(), tells);
             Members::Page { items, complete }
         }
-        Members::Want { nodes } => Members::Words { words: shared.members.lock().words(&nodes) },
+        Members::Want { nodes } => {
+            let (reach, to) = (Reach::of(shared), standing());
+            let tells = |domain: &DomainId| reach.is_of_one_mesh(domain, &to);
+            Members::Words { words: shared.members.lock().words(&nodes, tells) }
+        }
         Members::Pong { .. } | Members::Reached { .. } | Members::Page { .. } | Members::Words { .. } => return None,
     })
 }
@@ -241,7 +258,7 @@ async fn fetch(shared: &Arc<Shared>, neighbour: PublicKey, nodes: &[PublicKey]) 
         // Refusals are counted inside. What brings somebody back is passed on: others may hold it for failed as well.
         let taken = take_word(shared, &word);
         if taken.is_some_and(|taken| taken.is_return || taken.of == neighbour) {
-            publish(shared, word);
+            tell_all(shared, word);
         }
     }
     Ok(())

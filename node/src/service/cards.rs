@@ -46,6 +46,10 @@ pub struct CardView {
     pub sequence: u64,
     /// `local`, or by which way it came first.
     pub path: String,
+    /// Gateways between two meshes that it passed; null where that is not known.
+    pub hops: Option<u32>,
+    /// The domain whose gateway passed it on.
+    pub forwarded_by: Option<DomainId>,
     /// What proves it.
     pub verified_by: &'static str,
     /// As the card says: `own_key`, or `operator_can_spend`.
@@ -156,6 +160,11 @@ fn view(node: &Node, entry: &CardEntry<AgentCard>) -> CardView {
         price_issuer: card.price.map(|price| price.asset.issuer),
         sequence: card.sequence,
         path: path(&entry.path),
+        hops: hops(&entry.path),
+        forwarded_by: match entry.path {
+            Path::Bridged { gateway, .. } => Some(gateway),
+            _ => None,
+        },
         verified_by: verified_by(&entry.verified_by),
         custody: super::custody::word(card.custodial),
         age_ms: now_ms.saturating_sub(entry.first_heard_ms),
@@ -169,7 +178,17 @@ fn path(path: &Path) -> String {
         Path::Local => "local".to_owned(),
         Path::FirstHand(node) => format!("first hand from {}", short(node)),
         Path::Relayed(node) => format!("through {}", short(node)),
+        Path::Bridged { by, .. } => format!("bridged by {}", short(by)),
         Path::Stored => "stored".to_owned(),
+    }
+}
+
+/// Of gossip and repair nobody counts the nodes on the way, and they stay in one mesh.
+const fn hops(path: &Path) -> Option<u32> {
+    match path {
+        Path::Local | Path::FirstHand(_) => Some(0),
+        Path::Bridged { hops, .. } => Some(*hops),
+        Path::Relayed(_) | Path::Stored => None,
     }
 }
 

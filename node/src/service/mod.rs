@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod books;
+pub mod bridge;
 pub mod cards;
 pub mod closing;
 pub mod commands;

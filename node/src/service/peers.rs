@@ -252,7 +252,7 @@ pub async fn change(node: &Node, peer: DomainId, change: Change, reason: &str) -
     let notice = TreatyNotice { from, to: peer, serial: serial.saturating_add(1), standing, denies, reason };
     ask(node, Verb::ChangeTreaty { notice: notice.seal(root) }).await?;
     // A peer that is away is told when it is back; its operator need not be waited for.
-    if !node.mesh().nodes_of(&peer).is_empty() {
+    if node.reaches(&peer) {
         until(node, peer, |treaty| !treaty.ours.untold).await;
     }
     show(node, peer).await

@@ -40,6 +40,7 @@ pub fn card_of(node: &Node, domain: DomainId) -> Result<RegistryCardView, Servic
             Path::Local => "local",
             Path::FirstHand(_) => "first hand",
             Path::Relayed(_) => "relayed",
+            Path::Bridged { .. } => "bridged",
             Path::Stored => "stored",
         },
         pinned: entry.home_known,

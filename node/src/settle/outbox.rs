@@ -7,7 +7,10 @@ use super::{
     lanes::{Carry, Lanes},
     speech::{self, LOOK, Said, Speech, WAITING},
 };
-use crate::mesh::MeshHandle;
+use crate::{
+    bridge::{Cargo, Ways},
+    mesh::MeshHandle,
+};
 use comity_ledger::settlement::{Owed, OwedMessage};
 use comity_proto::{
     books::SharedKey,
@@ -20,6 +23,7 @@ use comity_proto::{
 use comity_replica::Replica;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use tokio::sync::{broadcast::error::RecvError, mpsc};
@@ -29,6 +33,7 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 pub(crate) struct Outbox {
     pub(crate) replica: Replica,
     pub(crate) mesh: MeshHandle,
+    pub(crate) ways: Arc<Ways>,
     pub(crate) key: SecretKey,
     pub(crate) domain: DomainId,
 }
@@ -90,8 +95,9 @@ impl Outbox {
         lanes: &Lanes<Outbox>,
     ) {
         let neighbours = self.mesh.neighbours();
-        let now: BTreeSet<_> =
+        let mut now: BTreeSet<_> =
             neighbours.iter().filter_map(|other| Some((other.standing.domain()?, other.node))).collect();
+        now.extend(self.ways.all(&self.mesh));
         for (domain, _) in now.difference(reached) {
             speech.hurry(*domain);
             lanes.close(domain);
@@ -150,7 +156,11 @@ impl Carry for Outbox {
         };
         let batch = SettlementBatch { from: self.domain, to: peer, incarnation, roster, messages };
         let envelope = batch.seal(&self.key);
-        let taken = self.mesh.settle(peer, envelope, deadline).await;
+        let taken = if self.mesh.nodes_of(&peer).is_empty() {
+            self.ways.carry(&self.mesh, (self.domain, peer), Cargo::Settlement, envelope, deadline).await
+        } else {
+            self.mesh.settle(peer, envelope, deadline).await
+        };
         if let Err(error) = &taken {
             tracing::debug!(%peer, %error, "a settlement batch was not taken; it will be said again");
         }

@@ -42,6 +42,7 @@ pub(crate) fn all() -> Vec<Kind> {
         hello(),
         repair(),
         crate::members::suspicion(),
+        crate::members::passage(),
         crate::members::members(),
         task_event(),
         relay::question(),

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use comity_proto::{
     envelope::Signed as _,
     gossip::{MemberDigest, Members, Suspicion},
+    ids::Hash,
     limits as l,
+    passage::Passage,
 };
 
 fn told() -> Suspicion {
@@ -17,6 +19,28 @@ fn told() -> Suspicion {
 
 pub(crate) fn suspicion() -> Kind {
     signed("suspicion", vec![("suspicion", told(), secret(s::NODE))], (1, "suspect"))
+}
+
+fn passed() -> Passage {
+    Passage {
+        card: Hash([4; 32]),
+        home: s::domain(s::BETA),
+        gateway: s::domain(s::ALPHA),
+        node: s::key(s::NODE),
+        to: s::domain(s::OPERATOR),
+        hops: 1,
+        passed_at_ms: s::NOW,
+        certificate: s::certificate().seal(&secret(s::ALPHA)),
+    }
+}
+
+pub(crate) fn passage() -> Kind {
+    let over = |hops| Passage { hops, ..passed() }.seal(&secret(s::NODE));
+    let kind = signed("passage", vec![("passage", passed(), secret(s::NODE))], (1, "card"));
+    kind.refusing(vec![
+        ("no-gateway-passed", over(0), "out_of_range", Some("hops")),
+        ("two-gateways-passed", over(2), "out_of_range", Some("hops")),
+    ])
 }
 
 pub(crate) fn members() -> Kind {

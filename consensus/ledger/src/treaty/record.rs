@@ -269,8 +269,9 @@ impl Ledger {
     /// Whether a new transfer between us and this domain may begin, or be voted yes on. `back`: it brings paper to its
     /// issuer, which goes on after a drain.
     pub fn may_trade(&self, peer: &DomainId, back: bool) -> Result<(), Outcome> {
-        let treaty = self.head.treaties.get(peer).filter(|treaty| treaty.agreed.is_some());
-        let treaty = treaty.ok_or(Outcome::PeerNotTrusted)?;
+        // A card may have come from anywhere; money goes only where a treaty of our own leads.
+        let treaty = self.head.treaties.get(peer).ok_or(Outcome::NoTreatyPath)?;
+        let treaty = Some(treaty).filter(|treaty| treaty.agreed.is_some()).ok_or(Outcome::PeerNotTrusted)?;
         let suspended = [&treaty.ours, &treaty.theirs].iter().any(|word| word.standing == TreatyStanding::Suspended);
         if planted(Plant::PeerUnheeded) && treaty.ours.standing == TreatyStanding::Active {
             return Ok(());

@@ -260,7 +260,7 @@ fn each_two_of_the_three_need_a_treaty() {
     let mut three = Three::without_treaties();
     three.sign(ISSUER, PAYER);
     three.stock();
-    assert_eq!(three.pay(ID, AMOUNT), Outcome::PeerNotTrusted, "the payee's domain is a stranger");
+    assert_eq!(three.pay(ID, AMOUNT), Outcome::NoTreatyPath, "the payee's domain is a stranger");
     three.sign(PAYER, PAYEE);
     assert_eq!(three.pay(ID, AMOUNT), Outcome::Begun);
     let prepare = prepare_of(&three, 2, AMOUNT);
