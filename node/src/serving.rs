@@ -6,7 +6,7 @@ use crate::{
     node::Node,
     service::relay,
     settle::inbound,
-    tasks::serve,
+    tasks::{serve, spread},
     witness,
 };
 use bytes::Bytes;
@@ -85,7 +85,8 @@ impl Node {
     async fn answer(&self, caller: Caller, body: Bytes) -> Result<Bytes, Refusal> {
         match Question::decode(&body) {
             Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk().is_here(agent)).encode()),
-            Ok(Question::IsHere(_)) => Err(Refusal("asked inside one domain only".to_owned())),
+            Ok(Question::Given { request, note }) if caller.own => Ok(spread::take(self, &request, note).encode()),
+            Ok(Question::IsHere(_) | Question::Given { .. }) => Err(Refusal("asked inside one domain only".to_owned())),
             Ok(Question::Commands(envelope)) => {
                 if let Some(peer) = caller.domain.filter(|_| !caller.own) {
                     let events = relay::commands_in(&envelope);

@@ -253,6 +253,8 @@ pub const HELLO_BYTES_MAX: usize = 8 * 1_024;
 
 /// Input of a task. Larger inputs are referred to by address and hash.
 pub const TASK_BYTES_MAX: usize = 1_024 * 1_024;
+/// What a door wants to remember of a task beside its input.
+pub const TASK_NOTE_BYTES_MAX: usize = 64 * 1_024;
 /// Result of a task, all chunks together.
 pub const RESULT_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// One chunk of progress or result: a stream of several tasks stays fair.
@@ -260,8 +262,8 @@ pub const TASK_CHUNK_BYTES: usize = 64 * 1_024;
 
 // --- relay ---------------------------------------------------------------------------------------------------------
 
-/// A question between nodes: a command envelope with a version, two tags and a length.
-pub const QUESTION_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 16;
+/// A question between nodes: at most a task with its note, each with tags and lengths.
+pub const QUESTION_BYTES_MAX: usize = TASK_BYTES_MAX + IDENTITY_BYTES_MAX + TASK_NOTE_BYTES_MAX + 64;
 /// Payload of a receipt: a roster, two ids, three numbers and an outcome of at most three bytes per command.
 pub const RECEIPT_BYTES_MAX: usize = 2 * 1_024;
 /// A document about checkpoints: two rosters, two checkpoints, and the longest consistency proof.
@@ -347,6 +349,7 @@ const _: () = {
     assert!(RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16 <= ANSWER_BYTES_MAX, "a receipt fits into an answer");
     assert!(2 * ROSTER_BYTES_MAX + 65 * 32 + 512 <= AUDIT_DOCUMENT_BYTES_MAX, "the longest extension fits");
     assert!(QUESTION_BYTES_MAX < FRAME_BYTES_MAX, "a question fits into a frame");
+    assert!(ENVELOPE_BYTES_MAX + 16 <= QUESTION_BYTES_MAX, "a command envelope fits into a question");
     assert!(COMMANDS_PER_BATCH_MAX * 3 + ROSTER_BYTES_MAX + 128 <= RECEIPT_BYTES_MAX, "the longest receipt fits");
     assert!(FEE_BPS_MAX < BPS_WHOLE && REFERRAL_BPS_SUM_MAX <= BPS_WHOLE, "shares are parts of a whole");
     assert!(SUPPLY_MAX < u64::MAX / 16, "a sum of a few supplies still fits a u64");

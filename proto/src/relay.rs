@@ -29,6 +29,13 @@ pub enum Question {
     Accusation(Bytes),
     /// The SPIFFE bundle of your domain.
     Bundle,
+    /// A task that an agent of our domain gave at my door, so that you can answer for it too. Inside one domain only.
+    Given {
+        /// Envelope of a [`crate::task::TaskRequest`].
+        request: Bytes,
+        /// What the door wants to remember of it; may be empty.
+        note: Bytes,
+    },
 }
 
 /// The answer to one question.

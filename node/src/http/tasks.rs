@@ -1,7 +1,7 @@
 //! Task routes: for agents with a session of their own.
 
 use super::{
-    auth::Caller,
+    auth::{Caller, bearer},
     body::{Body, EnvelopeBody},
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
+    http::HeaderMap,
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -32,10 +33,12 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/tasks", post(give))
         .route("/api/v1/tasks/next", get(next))
         .route("/api/v1/tasks/{task}/events", get(events).post(tell))
+        .route("/api/v1/tasks/{task}/finish", post(finish))
+        .route("/api/v1/tasks/{task}/cancel", post(cancel))
 }
 
 async fn give(State(node): App, Caller(who): Caller, Body(body): Body<EnvelopeBody>) -> Answer {
-    let task = work::give(&node, who, body.bytes()?).await?;
+    let task = work::give(&node, who, body.bytes()?, Bytes::new()).await?;
     Ok(Json(json!({ "task": task })))
 }
 
@@ -110,4 +113,35 @@ async fn tell(State(node): App, Caller(who): Caller, Path(task): Path<String>, B
     };
     let index = work::tell(&node, who, task_id(&task)?, kind)?;
     Ok(Json(json!({ "index": index })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Finished {
+    /// Base64: what was not told as `result` events before.
+    result: Option<String>,
+    /// Such as 5.00, in the payer's asset; nothing is asked for without it.
+    amount: Option<String>,
+}
+
+/// For an agent whose key this node keeps: the rest of the result, and a demand for payment that the node signs.
+async fn finish(
+    State(node): App,
+    Caller(who): Caller,
+    Path(task): Path<String>,
+    headers: HeaderMap,
+    Body(finished): Body<Finished>,
+) -> Answer {
+    let result = finished.result.unwrap_or_default();
+    let result = BASE64.decode(result.as_bytes());
+    let result = result.map_err(|error| ServiceError::bad_input("bad_base64", format!("result: {error}")))?;
+    let caller = bearer(&headers, who)?;
+    let index = work::finish(&node, &caller, task_id(&task)?, result.into(), finished.amount.as_deref()).await?;
+    Ok(Json(json!({ "index": index })))
+}
+
+async fn cancel(State(node): App, Caller(who): Caller, Path(task): Path<String>) -> Answer {
+    let task = task_id(&task)?;
+    work::cancel(&node, who, task).await?;
+    Ok(Json(json!({ "task": task, "canceled": true })))
 }

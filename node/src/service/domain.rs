@@ -7,7 +7,7 @@ use super::{
 use crate::{node::Node, service::commands::of_reject};
 use bytes::Bytes;
 use comity_proto::{
-    amount::AssetCode,
+    amount::{AssetCode, parse_amount},
     envelope::Signed as _,
     ids::{AgentId, DomainId, PublicKey},
     limits::SECOND_MS,
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that this program does not have yet: told, never passed over.
 pub const NOT_BUILT: &[&str] =
-    &["closing statements at the end of a drain", "trust scores", "scrubbing", "A2A and x402 doors"];
+    &["closing statements at the end of a drain", "trust scores", "scrubbing", "x402 door", "A2A over gRPC"];
 
 /// How long a session request is accepted after it was signed.
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;
@@ -77,6 +77,15 @@ pub fn domain(node: &Node) -> Result<DomainView, ServiceError> {
         })
     });
     view.ok_or_else(|| super::commands::of_outcome(comity_ledger::Outcome::NotInitialized))
+}
+
+/// An amount as people write it, in minor units of the domain's own asset.
+///
+/// # Errors
+/// `bad_amount`.
+pub fn amount(node: &Node, text: &str) -> Result<u64, ServiceError> {
+    parse_amount(text, domain(node)?.scale)
+        .map_err(|error| ServiceError::bad_input("bad_amount", format!("`{text}`: {error}")))
 }
 
 /// `comity status`.

@@ -33,11 +33,30 @@ pub enum Side {
     Taken,
 }
 
+/// A task and what became of it so far.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// As signed.
+    pub request: Verified<TaskRequest>,
+    /// What the door that it came by wants to remember of it.
+    pub note: Bytes,
+    /// All so far.
+    pub events: Vec<TaskEvent>,
+    /// Whether the last one is the end.
+    pub ended: bool,
+    /// When this node heard of it, ms since the Unix epoch.
+    pub made_ms: u64,
+    /// When this node heard the last event, likewise.
+    pub changed_ms: u64,
+}
+
 struct Work {
-    request: Verified<TaskRequest>,
-    events: Vec<TaskEvent>,
+    view: View,
     result_bytes: usize,
-    ended: bool,
+    /// Somebody here follows it.
+    followed: bool,
+    /// Its giver wants no more of it.
+    unwanted: bool,
 }
 
 #[derive(Default)]
@@ -65,12 +84,13 @@ impl Desk {
     ///
     /// # Errors
     /// `task_exists_with_different_content`, `too_many_tasks`.
-    pub fn put(&self, side: Side, request: Verified<TaskRequest>) -> Result<bool, ServiceError> {
+    pub fn put(&self, side: Side, request: Verified<TaskRequest>, note: Bytes) -> Result<bool, ServiceError> {
+        let now_ms = comity_runtime::wall_ms();
         let mut inner = self.inner.lock();
         let task = request.get().task_id;
         let agent = request.get().to.agent;
         if let Some(known) = inner.works.get(&(side, task)) {
-            if known.request.envelope_bytes() == request.envelope_bytes() {
+            if known.view.request.envelope_bytes() == request.envelope_bytes() {
                 return Ok(false);
             }
             let detail = format!("task {task} is known with other content");
@@ -81,7 +101,9 @@ impl Desk {
             let next = "try again when some have ended, or ask another agent";
             return Err(ServiceError::new(Kind::Busy, "too_many_tasks", "too many tasks are open here", next));
         }
-        inner.works.insert((side, task), Work { request, events: Vec::new(), result_bytes: 0, ended: false });
+        let view = View { request, note, events: Vec::new(), ended: false, made_ms: now_ms, changed_ms: now_ms };
+        let followed = side == Side::Taken;
+        inner.works.insert((side, task), Work { view, result_bytes: 0, followed, unwanted: false });
         inner.order.entry(side).or_default().push_back(task);
         if side == Side::Taken {
             inner.queues.entry(agent).or_default().push_back(task);
@@ -97,8 +119,14 @@ impl Desk {
         let take = || {
             let mut inner = self.inner.lock();
             inner.attached.insert(agent, comity_runtime::wall_ms());
-            let task = inner.queues.get_mut(&agent)?.pop_front()?;
-            inner.works.get(&(Side::Taken, task)).map(|work| work.request.clone())
+            loop {
+                let task = inner.queues.get_mut(&agent)?.pop_front()?;
+                // One that was cancelled meanwhile is nobody's work.
+                let work = inner.works.get(&(Side::Taken, task)).filter(|work| !work.view.ended);
+                if let Some(work) = work {
+                    return Some(work.view.request.clone());
+                }
+            }
         };
         let wait = async {
             loop {
@@ -120,7 +148,50 @@ impl Desk {
 
     /// The request of a task.
     pub fn request(&self, side: Side, task: TaskId) -> Option<Verified<TaskRequest>> {
-        self.inner.lock().works.get(&(side, task)).map(|work| work.request.clone())
+        self.inner.lock().works.get(&(side, task)).map(|work| work.view.request.clone())
+    }
+
+    /// A task and what became of it.
+    pub fn view(&self, side: Side, task: TaskId) -> Option<View> {
+        self.inner.lock().works.get(&(side, task)).map(|work| work.view.clone())
+    }
+
+    /// What `of` makes of each task that an agent gave. Called under the desk's lock: it should be quick.
+    pub fn given_by<T>(&self, agent: AgentId, mut of: impl FnMut(&View) -> Option<T>) -> Vec<T> {
+        let inner = self.inner.lock();
+        let given = inner.works.range((Side::Given, TaskId([0; 16]))..(Side::Taken, TaskId([0; 16])));
+        let own = given.filter(|(_, work)| work.view.request.get().from.agent == agent);
+        own.filter_map(|(_, work)| of(&work.view)).collect()
+    }
+
+    /// Whoever asks first is to follow a given task; nobody is when it has ended or is not known.
+    pub fn claim(&self, task: TaskId) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(work) = inner.works.get_mut(&(Side::Given, task)) else { return false };
+        !work.view.ended && !std::mem::replace(&mut work.followed, true)
+    }
+
+    /// The giver wants no more of it: whoever follows it tells the other end.
+    pub fn unwant(&self, task: TaskId) {
+        if let Some(work) = self.inner.lock().works.get_mut(&(Side::Given, task)) {
+            work.unwanted = true;
+        }
+        self.tell();
+    }
+
+    /// Whether the giver wants no more of it.
+    pub fn is_unwanted(&self, task: TaskId) -> bool {
+        self.inner.lock().works.get(&(Side::Given, task)).is_some_and(|work| work.unwanted)
+    }
+
+    /// Ends when the giver wants no more of it.
+    pub async fn unwanted(&self, task: TaskId) {
+        let mut changed = self.changed.subscribe();
+        while !self.is_unwanted(task) {
+            if changed.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Appends what happened; gives its index.
@@ -141,7 +212,7 @@ impl Desk {
     /// # Errors
     /// `event_gap`, and those of [`Desk::append`].
     pub fn continue_with(&self, side: Side, event: TaskEvent) -> Result<(), ServiceError> {
-        let known = self.inner.lock().works.get(&(side, event.task_id)).map_or(0, |work| work.events.len() as u64);
+        let known = self.inner.lock().works.get(&(side, event.task_id)).map_or(0, |work| work.view.events.len() as u64);
         match event.index.cmp(&known) {
             std::cmp::Ordering::Less => Ok(()),
             std::cmp::Ordering::Equal => self.append(side, event.task_id, event.kind).map(drop),
@@ -167,8 +238,8 @@ impl Desk {
         let look = || {
             let inner = self.inner.lock();
             let work = inner.works.get(&(side, task)).ok_or_else(|| ServiceError::not_found("task", task))?;
-            let from = usize::try_from(after).unwrap_or(usize::MAX).min(work.events.len());
-            Ok::<_, ServiceError>((work.events[from..].to_vec(), work.ended))
+            let from = usize::try_from(after).unwrap_or(usize::MAX).min(work.view.events.len());
+            Ok::<_, ServiceError>((work.view.events[from..].to_vec(), work.view.ended))
         };
         let wait = async {
             loop {
@@ -190,14 +261,16 @@ impl Desk {
 }
 
 impl Inner {
-    /// Room for one more: the oldest ended task goes first. `false` when all are open.
+    /// Room for one more: the oldest task goes first that has ended, or that only other nodes follow. `false` when there
+    /// is none.
     fn make_room(&mut self, side: Side) -> bool {
         let order = self.order.entry(side).or_default();
         if order.len() < TASKS_MAX {
             return true;
         }
-        let ended = order.iter().position(|task| self.works.get(&(side, *task)).is_none_or(|work| work.ended));
-        match ended.and_then(|position| order.remove(position)) {
+        let is_idle = |work: &Work| work.view.ended || !work.followed;
+        let idle = order.iter().position(|task| self.works.get(&(side, *task)).is_none_or(is_idle));
+        match idle.and_then(|position| order.remove(position)) {
             Some(task) => {
                 self.works.remove(&(side, task));
                 true
@@ -212,10 +285,10 @@ impl Work {
         let refuse = |kind, code: &str, detail: String| {
             Err(ServiceError::new(kind, code, detail, "end the task, or begin another one"))
         };
-        if self.ended {
+        if self.view.ended {
             return refuse(Kind::Conflict, "task_ended", format!("task {task_id} has ended"));
         }
-        if self.events.len() >= EVENTS_MAX {
+        if self.view.events.len() >= EVENTS_MAX {
             return refuse(Kind::TooLarge, "too_many_events", format!("task {task_id} has {EVENTS_MAX} events"));
         }
         if let TaskEventKind::Progress(bytes) | TaskEventKind::Result(bytes) = &kind {
@@ -225,9 +298,10 @@ impl Work {
             }
             self.result_bytes += result;
         }
-        self.ended = matches!(kind, TaskEventKind::Finished(_) | TaskEventKind::Failed(_));
-        let index = self.events.len() as u64;
-        self.events.push(TaskEvent { task_id, index, kind });
+        self.view.ended = matches!(kind, TaskEventKind::Finished(_) | TaskEventKind::Failed(_));
+        self.view.changed_ms = comity_runtime::wall_ms();
+        let index = self.view.events.len() as u64;
+        self.view.events.push(TaskEvent { task_id, index, kind });
         Ok(index)
     }
 }

@@ -1,6 +1,9 @@
 //! Takes tasks that other nodes bring for local agents, or passes them on to the node where the agent is.
 
-use super::desk::Side;
+use super::{
+    desk::{Desk, Side},
+    give::{CANCEL, CANCELED, LATE_MS},
+};
 use crate::{
     boundary,
     mesh::{Caller, MeshHandle, TaskStream, class::Class},
@@ -38,7 +41,7 @@ pub(crate) async fn serve(node: Arc<Node>, caller: Caller, mut stream: TaskStrea
         tracing::warn!(node = %caller.node, "a task of a foreign agent or for another domain was refused");
         return;
     }
-    let mut next = u64::from_le_bytes(from);
+    let next = u64::from_le_bytes(from);
     let deadline_ms = request.get().deadline_ms;
     let agent = request.get().to.agent;
     // What was taken is finished; only what is new is judged by the rules of now.
@@ -61,15 +64,41 @@ pub(crate) async fn serve(node: Arc<Node>, caller: Caller, mut stream: TaskStrea
             tracing::debug!(%agent, node = %other, "a task is passed on");
             return pass_on(mesh, other, &envelope, next, stream).await;
         }
-        comity_runtime::sleep(LOOK_AROUND).await;
+        tokio::select! {
+            biased;
+            () = canceled(&mut stream) => return fail(&mut stream, &request, next, CANCELED).await,
+            () = comity_runtime::sleep(LOOK_AROUND) => {}
+        }
         is_here = desk.is_here(agent);
     }
-    if let Err(error) = desk.put(Side::Taken, request.clone()) {
+    if !is_here {
+        // Its giver knows the deadline too.
+        return;
+    }
+    if let Err(error) = desk.put(Side::Taken, request.clone(), Bytes::new()) {
         return fail(&mut stream, &request, next, &error.to_string()).await;
     }
+    tell(desk, &request, next, stream).await;
+}
+
+/// Tells the giver's end what happens, from an event on, and hears whether the task is still wanted.
+async fn tell(desk: &Desk, request: &Verified<TaskRequest>, mut next: u64, mut stream: TaskStream) {
     let task = request.get().task_id;
-    while comity_runtime::wall_ms() < deadline_ms {
-        let Ok((events, ended)) = desk.events(Side::Taken, task, next, LOOK).await else { return };
+    // Whoever comes late learns how it ended.
+    let until_ms = request.get().deadline_ms.max(comity_runtime::wall_ms().saturating_add(LATE_MS));
+    while comity_runtime::wall_ms() < until_ms {
+        let news = tokio::select! {
+            biased;
+            news = desk.events(Side::Taken, task, next, LOOK) => news,
+            () = canceled(&mut stream) => {
+                if let Ok(reason) = Reason::new(CANCELED) {
+                    // A task that ended meanwhile keeps its end, and its giver is told that one.
+                    let _ended_before = desk.append(Side::Taken, task, TaskEventKind::Failed(reason));
+                }
+                continue;
+            }
+        };
+        let Ok((events, ended)) = news else { return };
         for event in &events {
             if stream.send(&event.encode()).await.is_err() {
                 return;
@@ -81,6 +110,17 @@ pub(crate) async fn serve(node: Arc<Node>, caller: Caller, mut stream: TaskStrea
             return;
         }
     }
+}
+
+/// Ends when the giver's end says that its agent wants no more of the task.
+async fn canceled(stream: &mut TaskStream) {
+    while let Ok(Some(frame)) = stream.recv().await {
+        if frame == CANCEL {
+            return;
+        }
+    }
+    // It only listens from here on, or is gone: that cancels nothing.
+    std::future::pending().await
 }
 
 async fn fail(stream: &mut TaskStream, request: &Verified<TaskRequest>, index: u64, words: &str) {
@@ -112,9 +152,19 @@ async fn pass_on(mesh: &MeshHandle, node: PublicKey, envelope: &Bytes, from: u64
     if inner.send(envelope).await.is_err() || inner.send(&from.to_le_bytes()).await.is_err() {
         return;
     }
-    while let Ok(Some(frame)) = inner.recv().await {
-        if outer.send(&frame).await.is_err() {
-            return;
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            biased;
+            frame = inner.recv() => match frame {
+                Ok(Some(frame)) if outer.send(&frame).await.is_ok() => {}
+                Ok(Some(_)) => return,
+                _ => break,
+            },
+            frame = outer.recv(), if listening => match frame {
+                Ok(Some(frame)) if inner.send(&frame).await.is_ok() => {}
+                _ => listening = false,
+            },
         }
     }
     let _told = outer.close().await;

@@ -27,7 +27,7 @@ pub(crate) async fn answer(node: &Node, caller: Caller, question: Question) -> R
         Question::Cosigned(envelope) => take_cosignature(node, caller.domain, envelope).await,
         Question::Seen(document) => ask::consider(node, document).await.map(Answer::Taken).map_err(broken),
         Question::Accusation(document) => ask::accuse(node, document).await.map(Answer::Taken).map_err(broken),
-        Question::IsHere(_) | Question::Commands(_) | Question::Bundle => {
+        Question::IsHere(_) | Question::Commands(_) | Question::Bundle | Question::Given { .. } => {
             Err(Refusal("not about checkpoints".to_owned()))
         }
     }

@@ -25,6 +25,9 @@ impl Question {
             Question::Seen(document) => WireQuestion::Seen(document.clone()),
             Question::Accusation(document) => WireQuestion::Accusation(document.clone()),
             Question::Bundle => WireQuestion::Bundle(true),
+            Question::Given { request, note } => {
+                WireQuestion::Given(wire::Given { request: request.clone(), note: note.clone() })
+            }
         };
         wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
     }
@@ -48,6 +51,10 @@ impl Question {
             WireQuestion::Accusation(document) => audit_document(document).map(Question::Accusation),
             WireQuestion::Bundle(true) => Ok(Question::Bundle),
             WireQuestion::Bundle(false) => Err(Reject::WrongKind { field: "bundle" }),
+            WireQuestion::Given(wire::Given { request, note }) => {
+                within(note.len(), l::TASK_NOTE_BYTES_MAX, "task_note_bytes")?;
+                Ok(Question::Given { request, note })
+            }
         }
     }
 }

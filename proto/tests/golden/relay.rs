@@ -19,6 +19,7 @@ pub(crate) fn question() -> Kind {
     let later = [&[8, 2], &here[2..], &[0xc0, 0x0c, 1]].concat();
     let document = |length: usize| Bytes::from(vec![7; length]);
     let too_long = document(l::AUDIT_DOCUMENT_BYTES_MAX + 1);
+    let given = |note: Bytes| Question::Given { request: s::task().seal(&secret(s::PAYER)), note };
     let valid = vec![
         ("is-here", here.clone()),
         ("commands", commands),
@@ -28,11 +29,13 @@ pub(crate) fn question() -> Kind {
         ("seen", Question::Seen(document(40)).encode()),
         ("accusation", Question::Accusation(document(40)).encode()),
         ("bundle", Question::Bundle.encode()),
+        ("given", given(Bytes::from_static(b"{}")).encode()),
     ];
     bare("question", again, valid, l::QUESTION_BYTES_MAX + 1).refusing(vec![
         ("seen-too-long", Question::Seen(too_long.clone()).encode(), "too_large", Some("audit_document_bytes")),
         ("accusation-too-long", Question::Accusation(too_long).encode(), "too_large", Some("audit_document_bytes")),
         ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("question")),
+        ("note-too-long", given(document(l::TASK_NOTE_BYTES_MAX + 1)).encode(), "too_large", Some("task_note_bytes")),
         ("bundle-not-asked-for", Bytes::from_static(&[8, 1, 0x40, 0]), "wrong_kind", Some("bundle")),
         ("version-from-the-future", later.into(), "unknown_version", None),
         ("version-missing", here.slice(2..), "unknown_version", None),

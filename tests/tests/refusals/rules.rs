@@ -83,7 +83,9 @@ fn task(from: &Agent, id: u8, body: &'static [u8]) -> Verified<TaskRequest> {
 fn a_desk_keeps_one_content_of_a_task_in_its_order_and_no_more_than_fit() {
     let agent = Agent::fresh(DomainId([7; 32]));
     let desk = Desk::default();
-    let put = |id: u8, body: &'static [u8]| desk.put(Side::Taken, task(&agent, id, body)).map_err(|error| error.code);
+    let put = |id: u8, body: &'static [u8]| {
+        desk.put(Side::Taken, task(&agent, id, body), Default::default()).map_err(|error| error.code)
+    };
     assert_eq!(put(0, b"one"), Ok(true));
     assert_eq!(put(0, b"another"), Err("task_exists_with_different_content".into()));
     let late = TaskEvent { task_id: TaskId([0; 16]), index: 2, kind: TaskEventKind::Accepted };

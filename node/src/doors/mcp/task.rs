@@ -4,18 +4,16 @@ use super::answer::Answer;
 use crate::{
     node::Node,
     service::{
-        custody::{self, Asked, Bearer},
+        custody::{Asked, Bearer},
         domain, errands,
-        error::{Kind, ServiceError},
-        work,
+        error::ServiceError,
+        work::{self, Order},
     },
 };
+use bytes::Bytes;
 use comity_proto::{
-    command::Party,
-    envelope::Signed as _,
     ids::{EscrowId, Hash, TaskId},
-    limits::SECOND_MS,
-    task::{TaskEvent, TaskEventKind, TaskRequest},
+    task::{TaskEvent, TaskEventKind},
     text::Capability,
 };
 use data_encoding::BASE64;
@@ -26,7 +24,6 @@ use std::time::Duration;
 /// Longest wait of one call, below what clients wait for an answer.
 const WAIT_SECONDS_MAX: u64 = 25;
 const WAIT_SECONDS: u64 = 10;
-const MINUTES: u32 = 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,31 +39,15 @@ pub(super) struct SendTask {
 /// Sends it once, and waits for what comes back.
 pub(super) async fn send(node: &Node, caller: &Bearer, key: &str, wanted: SendTask) -> Result<Answer, ServiceError> {
     let bad = |what: &str, text: &str| ServiceError::bad_input("bad_text", format!("`{text}` is no {what}"));
-    let escrow_id: EscrowId = wanted.escrow.parse().map_err(|_| bad("whole escrow id", &wanted.escrow))?;
+    let escrow: EscrowId = wanted.escrow.parse().map_err(|_| bad("whole escrow id", &wanted.escrow))?;
     let capability = Capability::new(&wanted.capability).map_err(|_| bad("capability", &wanted.capability))?;
     let to = errands::party(node, &domain::domain(node)?, &wanted.to).await?;
     // How long to wait is no part of the wish: a repeated call waits on.
-    let content = json!([to, escrow_id, wanted.capability, wanted.task, wanted.deadline_minutes]).to_string();
+    let content = json!([to, escrow, wanted.capability, wanted.task, wanted.deadline_minutes]).to_string();
     let asked = Asked::new(key, "send_task", content.as_bytes())?;
-    let (home, body) = (node.domain(), bytes::Bytes::from(wanted.task.into_bytes()));
-    let deadline = u64::from(wanted.deadline_minutes.unwrap_or(MINUTES)).saturating_mul(60 * SECOND_MS);
-    let envelope = custody::sign_document(node, caller, &asked, move |agent, request, secret, now_ms| {
-        let task_id = TaskId(Hash::of_parts("comity/v1/custody-task", &[&request.0]).first_16());
-        let from = Party { domain: home, agent };
-        let deadline_ms = now_ms.saturating_add(deadline);
-        TaskRequest { task_id, from, to, escrow_id, capability, body, deadline_ms }.seal(secret)
-    });
-    let envelope = envelope.await?;
-    let task = TaskRequest::open(&envelope).map_err(|reject| crate::service::commands::of_reject(&reject))?;
-    let task = task.get().task_id;
-    match work::events(node, caller.who, task, 0, Duration::ZERO).await {
-        Err(error) if error.kind == Kind::NotFound => {
-            work::give(node, caller.who, envelope).await?;
-        }
-        known => {
-            known?;
-        }
-    }
+    let (body, deadline_minutes) = (Bytes::from(wanted.task.into_bytes()), wanted.deadline_minutes);
+    let order = Order { to, escrow, capability, body, deadline_minutes };
+    let task = work::order(node, caller, &asked, order, Bytes::new()).await?;
     let wait = Duration::from_secs(wanted.wait_seconds.unwrap_or(WAIT_SECONDS).min(WAIT_SECONDS_MAX));
     let (events, ended) = until_ended(node, caller, task, wait).await?;
     Ok(told(task, &events, ended))
