@@ -56,6 +56,9 @@ pub struct Config {
     /// request under another name is refused, because it may be a page in somebody's browser.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub door_names: Vec<String>,
+    /// Hosts inside this node's network, `host` or `host:port`, to which webhooks may point; others are refused there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhook_hosts: Vec<String>,
     /// The HTTPS door; without it there is the one for this machine alone (`http`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
@@ -212,6 +215,7 @@ impl Config {
             card_every_s: CARD_EVERY_S,
             custody_per_day: CUSTODY_PER_DAY,
             door_names: Vec::new(),
+            webhook_hosts: Vec::new(),
             https: None,
             bridge: Vec::new(),
             founders: Vec::new(),

@@ -38,4 +38,5 @@ pub mod storage;
 pub mod tasks;
 pub mod telemetry;
 mod treaty;
+mod webhook;
 pub mod witness;

@@ -7,6 +7,7 @@ use crate::{
     address, boundary,
     bridge::{self, Bridge},
     custody::Custody,
+    doors::a2a,
     drift::{self, Drifts},
     home::Home,
     join::JoinDesk,
@@ -69,6 +70,7 @@ pub struct Node {
     custody: Option<Arc<Custody>>,
     svids: Svids,
     revoked: Mutex<Revoked>,
+    a2a: a2a::State,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -165,6 +167,7 @@ impl Node {
             custody,
             svids: Svids::default(),
             revoked,
+            a2a: a2a::State::default(),
             disk,
             _data: data,
         });
@@ -273,6 +276,11 @@ impl Node {
     /// Certificates that their domains have taken back.
     pub(crate) fn revoked(&self) -> &Mutex<Revoked> {
         &self.revoked
+    }
+
+    /// What its A2A door holds.
+    pub(crate) fn a2a(&self) -> &a2a::State {
+        &self.a2a
     }
 
     /// What it shows of SPIFFE.

@@ -37,7 +37,11 @@ pub struct Pair {
 impl Pair {
     /// Two fresh domains with a treaty; `export` as the command line takes it, on both sides.
     pub fn connected(export: &str) -> Pair {
-        let (acme, globex) = (Single::named("acme"), Single::named("globex"));
+        Pair::of(Single::named("acme"), Single::named("globex"), export)
+    }
+
+    /// The same with two domains that run already, called `acme` and `globex`.
+    pub fn of(acme: Single, globex: Single, export: &str) -> Pair {
         connect(&acme, &globex, export);
         Pair { acme, globex }
     }

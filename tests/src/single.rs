@@ -87,9 +87,20 @@ impl Single {
 
     /// A running domain of one with a nickname.
     pub fn named(name: &str) -> Single {
+        Single::configured(name, "")
+    }
+
+    /// The same, with more lines in front of its configuration.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn configured(name: &str, more: &str) -> Single {
         let mut single = Single::nothing();
         let (http, mesh) = (single.http.to_string(), single.mesh.to_string());
         ask(&single.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
+        let file = single.dir.join("config.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        std::fs::write(&file, format!("{more}\n{text}")).expect("a configuration");
         single.start(&[]);
         single.wait_until_founded();
         single

@@ -4,11 +4,12 @@
 //! Each lock file in `tests/clients` has a virtual environment of its own below the target folder, made anew when the lock
 //! file changes.
 
-use comity_tests::{binary::comity, single::Single};
+use comity_tests::{binary::comity, pair::Pair, single::Single};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{Mutex, PoisonError},
 };
 
 fn clients() -> PathBuf {
@@ -29,6 +30,9 @@ fn must(command: &mut Command) -> String {
 
 /// The interpreter of the environment that `NAME.txt` locks.
 fn python(name: &str) -> PathBuf {
+    // Tests that want the same one make it once.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let lock = clients().join(format!("{name}.txt"));
     let wanted = fs::read_to_string(&lock).expect("a lock file");
     // A binary lies in TARGET/PROFILE/.
@@ -80,6 +84,47 @@ fn mcp_2_3_0_over_standard_input_and_output_lives_a_whole_escrow() {
     let comity = comity().display().to_string();
     let said = run("mcp-2", "mcp_life.py", &["stdio", "2026-07-28", &comity]);
     assert!(said.contains("released"), "{said}");
+}
+
+/// Webhooks of a test are on this machine.
+const HOOKS: &str = "webhook_hosts = [\"127.0.0.1\"]";
+
+/// Runs the A2A client of a payer against `payer`, with a worker that asks `worker` for work.
+fn a2a(binding: &str, payer: &Single, worker: &Single) -> String {
+    let mut command = Command::new(python("a2a-1"));
+    command.arg(clients().join("a2a_life.py")).arg(binding);
+    for node in [payer, worker] {
+        command.args([format!("http://{}", node.http), node.token("admission.token")]);
+    }
+    must(&mut command)
+}
+
+#[test]
+fn a2a_1_3_0_over_json_rpc_finds_verifies_hires_follows_and_pays() {
+    let node = Single::configured("acme", HOOKS);
+    assert!(a2a("JSONRPC", &node, &node).contains("done and paid"));
+}
+
+#[test]
+fn a2a_1_3_0_over_http_json_does_the_same() {
+    let node = Single::configured("acme", HOOKS);
+    assert!(a2a("HTTP+JSON", &node, &node).contains("done and paid"));
+}
+
+#[test]
+fn a2a_1_3_0_does_the_same_with_an_agent_of_another_domain() {
+    let pair = Pair::of(Single::configured("acme", HOOKS), Single::named("globex"), "all");
+    assert!(a2a("JSONRPC", &pair.acme, &pair.globex).contains("done and paid"));
+}
+
+#[test]
+fn the_a2a_example_of_the_readme_runs() {
+    let node = Single::up();
+    let mut command = Command::new(python("a2a-1"));
+    command.arg(clients().join("examples/a2a_trade.py"));
+    command.args([format!("http://{}", node.http), node.token("admission.token")]);
+    let said = must(&mut command);
+    assert!(said.contains("released for 500000 minor units"), "{said}");
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! Doors for protocols of others. Each calls the functions of `service` and holds no rule of its own.
 
+pub mod a2a;
 pub mod mcp;

@@ -9,8 +9,10 @@ use crate::{
     node::Node,
     service::{
         custody::{self, Asked, Opening},
+        domain,
         errands::{self, Errand},
         error::ServiceError,
+        introductions::{self, Introduction},
     },
 };
 use axum::{
@@ -32,6 +34,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
     Router::new()
         .route("/api/v1/custody", get(left).post(open))
         .route("/api/v1/custody/errands", post(errand))
+        .route("/api/v1/custody/card", post(publish))
         .route("/api/v1/custody/claim", post(claim))
 }
 
@@ -83,6 +86,27 @@ async fn errand(State(node): App, Caller(who): Caller, headers: HeaderMap, Body(
         "outcome": ran.done.outcome.name(), "log_index": ran.done.log_index, "request_id": ran.done.request_id,
         "escrow": ran.escrow, "transfer": ran.transfer, "custody": custody::OPERATOR_CAN_SPEND,
     })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Card {
+    name: String,
+    #[serde(default)]
+    description: String,
+    capabilities: Vec<String>,
+    /// Such as 5.00.
+    price: Option<String>,
+    #[serde(default)]
+    public: bool,
+}
+
+async fn publish(State(node): App, Caller(who): Caller, headers: HeaderMap, Body(card): Body<Card>) -> Answer {
+    let price = card.price.map(|text| domain::amount(&node, &text)).transpose()?;
+    let Card { name, description, capabilities, public, .. } = card;
+    let words = introductions::check(&Introduction { name, description, capabilities, price, public })?;
+    let sequence = introductions::publish(&node, &bearer(&headers, who)?, words).await?;
+    Ok(Json(json!({ "sequence": sequence, "custody": custody::OPERATOR_CAN_SPEND })))
 }
 
 async fn left(State(node): App, Caller(who): Caller, headers: HeaderMap) -> Answer {

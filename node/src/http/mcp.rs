@@ -1,8 +1,10 @@
 //! `/mcp` on this door: whose page asks, whose token it is, and JSON that two readers read alike, before anything else.
 
-use super::{BODY_BYTES_MAX, auth, tls::Presented};
+use super::{
+    auth,
+    own::{header_text, media_type, own_page, url, whole},
+};
 use crate::{
-    config::Https,
     doors::mcp::{self, Headers},
     node::Node,
     registry::json,
@@ -10,8 +12,8 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    body::{Body, to_bytes},
-    extract::{ConnectInfo, Request, State},
+    body::Body,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -39,8 +41,7 @@ async fn take(State(node): State<Arc<Node>>, request: Request) -> Response {
 async fn taken(node: &Node, headers: &HeaderMap, body: Body) -> Result<Response, ServiceError> {
     own_page(node, headers)?;
     let bearer = auth::identify(node, headers)?;
-    let kind = header_text(headers, &header::CONTENT_TYPE).unwrap_or_default();
-    if kind.split(';').next().map(str::trim) != Some("application/json") {
+    if media_type(headers) != "application/json" {
         return Err(ServiceError::bad_input("not_json", "send `Content-Type: application/json`"));
     }
     let message = match strict(body).await {
@@ -57,54 +58,9 @@ async fn taken(node: &Node, headers: &HeaderMap, body: Body) -> Result<Response,
     })
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Names by which this door may be called: any port of this machine, its own address, and what the operator adds.
-fn names(node: &Node) -> impl Iterator<Item = String> + '_ {
-    let config = &node.home().config;
-    let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), config.http.to_string()];
-    let https = config.https.as_ref().map(Https::names).unwrap_or_default();
-    own.into_iter().chain(https).chain(config.door_names.iter().cloned())
-}
-
-fn is_own(node: &Node, host: &str) -> bool {
-    let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    names(node).any(|own| own.eq_ignore_ascii_case(host) || own.eq_ignore_ascii_case(without_port))
-}
-
-/// A page in somebody's browser reaches this machine too: it is refused unless this door served it, and so is a request
-/// under a name that is not this door's, which is how a page pretends that.
-fn own_page(node: &Node, headers: &HeaderMap) -> Result<(), ServiceError> {
-    let refused = |code: &str, detail: String| {
-        let next = "call the node by its own address, or add the name to `door_names` in config.toml";
-        Err(ServiceError::new(Kind::Forbidden, code, detail, next))
-    };
-    let host = header_text(headers, &header::HOST).unwrap_or_default();
-    if !is_own(node, host) {
-        return refused("wrong_host", format!("`{host}` is no name of this node"));
-    }
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let page = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).unwrap_or_default();
-    let same = page.eq_ignore_ascii_case(host);
-    if same { Ok(()) } else { refused("wrong_origin", format!("a page of `{origin}` may not call this node")) }
-}
-
 async fn strict(body: Body) -> Result<Value, (StatusCode, &'static str, String)> {
-    let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("over {BODY_BYTES_MAX} bytes"));
-    let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(too_large)?;
+    let bytes = whole(body).await?;
     json::parse_within(&bytes, DEPTH_MAX).map_err(|bad| (StatusCode::BAD_REQUEST, bad.code(), bad.to_string()))
-}
-
-/// The URL of a path as the caller reaches it; under a foreign name, that of the door's own address.
-fn url(node: &Node, parts: &Parts, path: &str) -> String {
-    let named = header_text(&parts.headers, &header::HOST).filter(|host| is_own(node, host));
-    let host = named.map_or_else(|| node.home().config.http.to_string(), str::to_owned);
-    // Only the HTTPS door tells who is connected.
-    let secure = parts.extensions.get::<ConnectInfo<Presented>>().is_some();
-    format!("{}://{host}{path}", if secure { "https" } else { "http" })
 }
 
 async fn metadata(State(node): State<Arc<Node>>, parts: Parts) -> impl IntoResponse {

@@ -2,6 +2,7 @@
 //!
 //! Limits come before work: bodies, slow clients and request counts are bounded here, everything else in `service`.
 
+mod a2a;
 mod audit;
 pub mod auth;
 mod body;
@@ -12,6 +13,7 @@ mod exports;
 mod federation;
 mod licences;
 mod mcp;
+mod own;
 mod peers;
 pub mod problem;
 mod registry;

@@ -45,8 +45,7 @@ async fn keys(State(node): App, headers: HeaderMap) -> Response {
 
 fn served(rendered: Option<Arc<Rendered>>, headers: &HeaderMap) -> Response {
     let Some(rendered) = rendered else { return not_made_yet().into_response() };
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| has(tags, &rendered.etag));
-    let mut response = match known {
+    let mut response = match knows(headers, &rendered.etag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => {
             let json = HeaderValue::from_static("application/json");
@@ -59,6 +58,11 @@ fn served(rendered: Option<Arc<Rendered>>, headers: &HeaderMap) -> Response {
         own.insert(header::ETAG, tag);
     }
     response
+}
+
+/// Whether a client has this edition already.
+pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| has(tags, etag))
 }
 
 /// The weak comparison of RFC 9110: a `W/` on either side does not count.

@@ -62,9 +62,22 @@ pub fn parse(bytes: &[u8]) -> Result<Value, BadJson> {
 /// # Errors
 /// See [`BadJson`].
 pub fn parse_within(bytes: &[u8], depth_max: usize) -> Result<Value, BadJson> {
+    read(bytes, depth_max, false)
+}
+
+/// The same for JSON that is no document of ours, where numbers may be broken. A whole one is still refused if a reader
+/// could round it, however it is written.
+///
+/// # Errors
+/// See [`BadJson`].
+pub fn parse_with_fractions(bytes: &[u8], depth_max: usize) -> Result<Value, BadJson> {
+    read(bytes, depth_max, true)
+}
+
+fn read(bytes: &[u8], depth_max: usize, fractions: bool) -> Result<Value, BadJson> {
     let wrong = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let strict = Strict { depth: 0, depth_max, wrong: &wrong };
+    let strict = Strict { depth: 0, depth_max, fractions, wrong: &wrong };
     let read = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| wrong.into_inner().unwrap_or_else(|| BadJson::NotJson(error.to_string())))
 }
@@ -79,6 +92,7 @@ pub fn canonical(value: &Value) -> Vec<u8> {
 struct Strict<'a> {
     depth: usize,
     depth_max: usize,
+    fractions: bool,
     wrong: &'a RefCell<Option<BadJson>>,
 }
 
@@ -134,6 +148,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        // Below 2^53 a broken number is told from its neighbours by every reader alike.
+        if self.fractions && value.abs() < (NUMBER_MAX + 1) as f64 {
+            return Ok(value.into());
+        }
         Err(self.refuse(BadJson::Number(value.to_string())))
     }
 
@@ -180,6 +198,15 @@ mod tests {
         for text in ["", "{", "{} {}", "{\"a\":01}", "'a'", "\"\\ud800\"", "nul"] {
             assert_eq!(code(text), "not_json", "{text}");
         }
+    }
+
+    #[test]
+    fn broken_numbers_pass_only_where_they_may() {
+        assert_eq!(parse_with_fractions(b"[0.5,60.0]", 1).unwrap()[0], 0.5);
+        for number in ["9007199254740993", "9007199254740993.0", "-1e16", "1e400"] {
+            assert!(parse_with_fractions(number.as_bytes(), 1).is_err(), "{number}");
+        }
+        assert_eq!(parse_within(b"0.5", 1).unwrap_err().code(), "bad_number");
     }
 
     /// The vectors of RFC 8785's author, in the folder that `COMITY_VECTORS` names, else beside the workspace; without

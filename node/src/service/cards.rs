@@ -44,6 +44,8 @@ pub struct CardView {
     pub price_issuer: Option<DomainId>,
     /// As signed.
     pub sequence: u64,
+    /// Whether everybody may see it.
+    pub public: bool,
     /// `local`, or by which way it came first.
     pub path: String,
     /// Gateways between two meshes that it passed; null where that is not known.
@@ -159,6 +161,7 @@ fn view(node: &Node, entry: &CardEntry<AgentCard>) -> CardView {
         price_code: card.price.map(|price| price.asset.code),
         price_issuer: card.price.map(|price| price.asset.issuer),
         sequence: card.sequence,
+        public: card.public,
         path: path(&entry.path),
         hops: hops(&entry.path),
         forwarded_by: match entry.path {

@@ -79,9 +79,15 @@ const BANS: &[Ban] = &[
     },
     Ban {
         folder: "node/src",
-        except: &["node/src/spiffe", "node/src/http", "node/src/cli", "node/src/service/federation.rs"],
+        except: &[
+            "node/src/spiffe",
+            "node/src/http",
+            "node/src/cli",
+            "node/src/service/federation.rs",
+            "node/src/webhook.rs",
+        ],
         paths: &["rcgen", "rustls", "webpki", "tokio_rustls"],
-        reason: "TLS is of the HTTPS door and of commands: nothing that the simulator boots reaches it",
+        reason: "TLS is of the HTTPS door, of webhooks and of commands: nothing that the simulator boots reaches it",
     },
     Ban {
         folder: "sim/src",
