@@ -11,6 +11,7 @@ mod escrow;
 mod export;
 mod gossip;
 mod identity;
+mod key_step;
 mod licence;
 mod members;
 mod passage;

@@ -38,6 +38,8 @@ pub enum EntryItem {
     Treaty(Bytes),
     /// Envelope of another domain's [`crate::relay::Receipt`] for a push of this one.
     TreatyReceipt(Bytes),
+    /// Envelope of a [`crate::key_step::KeyStep`] of this domain.
+    Key(Bytes),
 }
 
 impl EntryItem {
@@ -49,7 +51,8 @@ impl EntryItem {
             | EntryItem::Settlement(bytes)
             | EntryItem::Roster(bytes)
             | EntryItem::Treaty(bytes)
-            | EntryItem::TreatyReceipt(bytes) => Some(bytes),
+            | EntryItem::TreatyReceipt(bytes)
+            | EntryItem::Key(bytes) => Some(bytes),
             EntryItem::Pulse => None,
         }
     }
@@ -98,6 +101,7 @@ fn to_wire(item: &EntryItem) -> wire::EntryItem {
         EntryItem::Pulse => Item::Pulse(wire::Nothing {}),
         EntryItem::Treaty(bytes) => Item::Treaty(bytes.clone()),
         EntryItem::TreatyReceipt(bytes) => Item::TreatyReceipt(bytes.clone()),
+        EntryItem::Key(bytes) => Item::Key(bytes.clone()),
     };
     wire::EntryItem { item: Some(item) }
 }
@@ -113,5 +117,6 @@ fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
         Item::Pulse(wire::Nothing {}) => Ok(EntryItem::Pulse),
         Item::Treaty(bytes) => envelope(bytes).map(EntryItem::Treaty),
         Item::TreatyReceipt(bytes) => envelope(bytes).map(EntryItem::TreatyReceipt),
+        Item::Key(bytes) => envelope(bytes).map(EntryItem::Key),
     }
 }

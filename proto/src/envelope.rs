@@ -75,11 +75,13 @@ pub enum Context {
     Licence,
     /// A gateway passed a card on.
     Passage,
+    /// A key that acts for a domain is prepared, activated, retired or revoked.
+    KeyStep,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 26] = [
+    pub const ALL: [Context; 27] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -106,6 +108,7 @@ impl Context {
         Context::Revocations,
         Context::Licence,
         Context::Passage,
+        Context::KeyStep,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -137,6 +140,7 @@ impl Context {
             Context::Revocations => "comity/v1/revocations",
             Context::Licence => "comity/v1/licence",
             Context::Passage => "comity/v1/passage",
+            Context::KeyStep => "comity/v1/key-step",
         }
     }
 }

@@ -20,6 +20,7 @@
 //! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, suspicions, hello, repair |
 //! | [`task`] | work between agents, and the demand for its payment |
 //! | [`licence`] | what a domain grants a peer to ask of it, and how much |
+//! | [`key_step`] | the life of the keys that act for a domain |
 //! | [`export`] | what a domain lets the others see and hire |
 //! | [`passage`] | what a gateway says about a card that it passes from one mesh to another |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
@@ -55,6 +56,7 @@ pub mod gossip;
 pub mod identity;
 pub mod ids;
 pub mod jws;
+pub mod key_step;
 pub mod keys;
 pub mod licence;
 pub mod limits;

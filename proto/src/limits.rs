@@ -207,6 +207,12 @@ pub const GENESIS_BYTES_MAX: usize = 8 * 1_024;
 pub const REVOKED_MAX: usize = 64;
 /// Payload of such a list.
 pub const REVOCATIONS_BYTES_MAX: usize = 1_024;
+/// Payload of one step in the life of a key, which carries a node certificate.
+pub const KEY_STEP_BYTES_MAX: usize = 1_280;
+/// Longest time for which an operator's key that was replaced still counts.
+pub const KEY_OVERLAP_MAX_MS: u64 = 30 * DAY_MS;
+/// Keys of one holder that are remembered as taken back; the event log has them all.
+pub const KEYS_REVOKED_MAX: usize = 16;
 /// Longest validity of a node certificate.
 pub const CERTIFICATE_VALID_MAX_MS: u64 = 10 * YEAR_MS;
 /// Bytes of a session nonce.
@@ -300,6 +306,7 @@ const _: () = {
     assert!(2 * ASSETS_PER_DOMAIN_MAX * 160 + 256 <= CLOSING_BYTES_MAX, "a statement with every asset of both fits");
     assert!(ROSTER_MAX * (32 + 2) + 64 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
     assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");
+    assert!(CERTIFICATE_BYTES_MAX + REASON_BYTES_MAX + 128 <= KEY_STEP_BYTES_MAX, "a step with a certificate fits");
     assert!(ROSTER_MAX % 2 == 1, "an even number of voters tolerates no more than one fewer");
     assert!(CARDS_PER_REPLY_MAX * (CARD_BYTES_MAX + 8) <= REPAIR_BYTES_MAX, "a repair reply fits");
     assert!(DIGESTS_MAX * 96 <= REPAIR_BYTES_MAX, "a digest list fits");

@@ -24,7 +24,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 
 /// The version of pushes that this program speaks.
-pub const TREATY_PUSH_VERSION: u32 = 1;
+pub const TREATY_PUSH_VERSION: u32 = 2;
 /// How the text of an invitation begins.
 pub const INVITATION_PREFIX: &str = "cmpeer1";
 const CHECKSUM_BYTES: usize = 5;
@@ -234,6 +234,10 @@ pub enum TreatyPush {
     Notice(Bytes),
     /// Envelope of a licence that the sender grants.
     Licence(Bytes),
+    /// Envelope of the roster that the sender has in force: its nodes may sign with other keys.
+    Roster(Bytes),
+    /// Envelope of the newest [`crate::key_step::KeyStep`] of the sender's operator key.
+    Key(Bytes),
 }
 
 impl TreatyPush {
@@ -241,7 +245,10 @@ impl TreatyPush {
     pub fn subject(&self) -> Hash {
         match self {
             TreatyPush::Proposal { document, .. } | TreatyPush::Approval { document, .. } => Hash::of(document),
-            TreatyPush::Notice(signed) | TreatyPush::Licence(signed) => Hash::of(signed),
+            TreatyPush::Notice(signed)
+            | TreatyPush::Licence(signed)
+            | TreatyPush::Roster(signed)
+            | TreatyPush::Key(signed) => Hash::of(signed),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! that a bad leader invented is `bad_signature` on all of them. What needs state, such as which key is active, is left
 //! to `apply`.
 
-use crate::{outcome::Outcome, settlement::CheckedBatch, treaty::CheckedPush};
+use crate::{keys::CheckedStep, outcome::Outcome, settlement::CheckedBatch, treaty::CheckedPush};
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
@@ -33,6 +33,7 @@ pub(crate) enum Checked {
     Pulse,
     Treaty(Box<CheckedPush>),
     TreatyReceipt(Box<Verified<Receipt>>),
+    Key(Box<CheckedStep>),
 }
 
 /// A genesis whose roster is signed by the same root key.
@@ -69,6 +70,7 @@ pub fn check(item: &EntryItem) -> CheckedItem {
         EntryItem::TreatyReceipt(bytes) => {
             Receipt::open(bytes).map(|receipt| Checked::TreatyReceipt(Box::new(receipt)))
         }
+        EntryItem::Key(bytes) => CheckedStep::open(bytes).map(|step| Checked::Key(Box::new(step))),
     };
     CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
 }

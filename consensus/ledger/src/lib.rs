@@ -12,6 +12,7 @@
 //! | [`escrow`] | the life of an escrow |
 //! | [`settlement`] | two-phase commit with other domains |
 //! | [`treaty`] | what this domain agreed on with others |
+//! | [`keys`] | the keys that act for this domain, and how they change |
 //! | `posting` | the one function that moves money |
 //! | [`event`], [`merkle`], [`checkpoint`], [`statement`] | what happened, what is out, and the proof of it |
 //! | [`state`], [`cow`], [`cow_queue`] | the state, in maps and queues that freeze cheaply |
@@ -47,7 +48,9 @@ mod cow_block;
 pub mod cow_queue;
 pub mod escrow;
 pub mod event;
+mod event_bytes;
 pub mod invariants;
+pub mod keys;
 pub mod merkle;
 pub mod outcome;
 mod posting;

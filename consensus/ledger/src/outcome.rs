@@ -222,6 +222,22 @@ outcomes! {
     LimitExceededLicence = 77, "limit_exceeded_licence", retry false, Caller, changed false;
     /// The closing statements of two domains do not fit: both are kept, and nothing moves between them.
     StatementDiffers = 78, "statement_differs", retry false, Peer, changed false;
+    /// Not the next step of that key's holder: an old one again, or one too far.
+    KeySerial = 79, "key_serial", retry false, Caller, changed false;
+    /// Nobody prepared the key that is to be activated.
+    KeyNotPrepared = 80, "key_not_prepared", retry true, Caller, changed false;
+    /// The key is the active one: activate another one first.
+    KeyActive = 81, "key_active", retry false, Caller, changed false;
+    /// The holder has no such key.
+    UnknownKey = 82, "unknown_key", retry false, Caller, changed false;
+    /// The key is or was in use already.
+    KeyUsed = 83, "key_used", retry false, Caller, changed false;
+    /// The key before the active one still counts: retire it first.
+    KeyNotRetired = 84, "key_not_retired", retry true, Caller, changed false;
+    /// The roster in force does not name the node's next key yet: what it signs would be refused.
+    KeyNotInRoster = 85, "key_not_in_roster", retry true, Operator, changed false;
+    /// More keys at once than a roster may name, or a longer overlap than a key may have.
+    LimitExceededKeys = 86, "limit_exceeded_keys", retry false, Operator, changed false;
 }
 
 impl Outcome {

@@ -8,6 +8,7 @@ use crate::{
     cow::{CowMap, SHARDS_HOT, ShardKey, prefix_of_bytes},
     cow_queue::CowQueue,
     escrow::Escrow,
+    keys::KeyRecord,
     merkle::CompactRange,
     outcome::Outcome,
     referral::Referrer,
@@ -95,8 +96,10 @@ pub struct Domain {
     pub key: PublicKey,
     /// Display only.
     pub nickname: Nickname,
-    /// Signs the operator's commands.
-    pub operator_key: PublicKey,
+    /// Of which one signs the operator's commands.
+    pub operator: KeyRecord,
+    /// Of each node that ever had another key than its first, which names its place.
+    pub nodes: BTreeMap<PublicKey, KeyRecord>,
     /// Raised when the ledger is restored from a backup.
     pub incarnation: u64,
     /// Restored and not yet agreed with every peer: no debit, begin, vote or decision.

@@ -98,6 +98,7 @@ fn digest(item: &EntryItem) -> Hash {
         EntryItem::Pulse => "comity/v1/verdict/pulse",
         EntryItem::Treaty(_) => "comity/v1/verdict/treaty",
         EntryItem::TreatyReceipt(_) => "comity/v1/verdict/treaty-receipt",
+        EntryItem::Key(_) => "comity/v1/verdict/key",
     };
     Hash::of_parts(kind, &[item.envelope().map_or(&[][..], |bytes| bytes)])
 }

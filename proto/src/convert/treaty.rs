@@ -210,6 +210,8 @@ impl TreatyPush {
             }
             TreatyPush::Notice(notice) => Wire::Notice(notice.clone()),
             TreatyPush::Licence(licence) => Wire::Licence(licence.clone()),
+            TreatyPush::Roster(roster) => Wire::Roster(roster.clone()),
+            TreatyPush::Key(step) => Wire::Key(step.clone()),
         };
         wire::TreatyPush { version: TREATY_PUSH_VERSION, push: Some(push) }.encode_to_vec().into()
     }
@@ -230,6 +232,8 @@ impl TreatyPush {
             }
             Wire::Notice(notice) => TreatyPush::Notice(notice),
             Wire::Licence(licence) => TreatyPush::Licence(licence),
+            Wire::Roster(roster) => TreatyPush::Roster(roster),
+            Wire::Key(step) => TreatyPush::Key(step),
         })
     }
 }

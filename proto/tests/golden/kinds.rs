@@ -52,6 +52,7 @@ pub(crate) fn all() -> Vec<Kind> {
     ];
     all.extend(crate::treaties::all());
     all.push(crate::verdicts::kind());
+    all.push(crate::key_steps::kind());
     all
 }
 
@@ -416,7 +417,7 @@ fn entry() -> Kind {
 
 fn entry_item() -> Kind {
     let again = |bytes: &Bytes| Ok(EntryItem::decode(bytes)?.encode());
-    let items = ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt"]
+    let items = ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt", "key"]
         .into_iter()
         .zip(s::entry().items);
     let valid = items.map(|(name, item)| (name, item.encode())).collect();

@@ -8,6 +8,7 @@ mod books;
 mod cases;
 mod exports;
 mod extremes;
+mod key_steps;
 mod kinds;
 mod members;
 mod relay;

@@ -481,6 +481,7 @@ pub(crate) fn entry() -> Entry {
             EntryItem::Pulse,
             EntryItem::Treaty(crate::treaties::push()),
             EntryItem::TreatyReceipt(receipt().seal(&secret(NODE))),
+            EntryItem::Key(crate::key_steps::operators().seal(&secret(ALPHA))),
         ],
     }
 }

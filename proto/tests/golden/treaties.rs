@@ -222,13 +222,15 @@ fn push_kind() -> Kind {
         ("approval", approval().encode()),
         ("notice", notice.clone()),
         ("licence", TreatyPush::Licence(licence().seal(&secret(s::ALPHA))).encode()),
+        ("roster", TreatyPush::Roster(s::roster_envelope()).encode()),
+        ("key", TreatyPush::Key(crate::key_steps::operators().seal(&secret(s::ALPHA))).encode()),
     ];
     let TreatyPush::Proposal { document, invitation, roster, endpoints } = proposal() else { unreachable!() };
     let crowded = vec![endpoints[0].clone(); l::ENDPOINTS_MAX + 1];
     let crowded = TreatyPush::Proposal { document, invitation, roster, endpoints: crowded }.encode();
-    let later = [&[8, 2], &notice[2..], &[0xc0, 0x0c, 1]].concat();
+    let later = [&[8, 3], &notice[2..], &[0xc0, 0x0c, 1]].concat();
     bare("treaty_push", again, valid, l::TREATY_PUSH_BYTES_MAX + 1).refusing(vec![
-        ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("treaty_push")),
+        ("of-no-kind", Bytes::from_static(&[8, 2]), "wrong_kind", Some("treaty_push")),
         ("version-from-the-future", later.into(), "unknown_version", None),
         ("too-many-endpoints", crowded, "too_large", Some("endpoints")),
     ])

@@ -76,8 +76,10 @@ fn asked(item: EntryItem) -> (Asked, usize) {
             (Asked::Settlement { envelope }, batch.map_or(1, |batch| batch.messages.len()))
         }
         EntryItem::Pulse => (Asked::Pulse, 1),
-        EntryItem::Genesis(_) | EntryItem::Roster(_) | EntryItem::Treaty(_) | EntryItem::TreatyReceipt(_) => {
-            (Asked::Other, 1)
-        }
+        EntryItem::Genesis(_)
+        | EntryItem::Roster(_)
+        | EntryItem::Treaty(_)
+        | EntryItem::TreatyReceipt(_)
+        | EntryItem::Key(_) => (Asked::Other, 1),
     }
 }

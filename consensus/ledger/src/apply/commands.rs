@@ -82,7 +82,8 @@ impl Ledger {
         let agent = match actor {
             Actor::Agent(agent) => agent,
             Actor::Operator => {
-                let right = self.head.domain.as_ref().is_some_and(|domain| domain.operator_key == *key);
+                let now_ms = self.head.stamp_ms;
+                let right = self.head.domain.as_ref().is_some_and(|domain| domain.operator.accepts(key, now_ms));
                 return if right { Ok(Signer::Operator) } else { Err(Outcome::BadSignature) };
             }
         };

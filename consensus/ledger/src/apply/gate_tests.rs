@@ -27,7 +27,8 @@ fn ledger() -> Ledger {
         id: HOME,
         key: PublicKey([9; 32]),
         nickname: nickname.clone(),
-        operator_key: PublicKey([8; 32]),
+        operator: crate::keys::KeyRecord::first(PublicKey([8; 32])),
+        nodes: Default::default(),
         incarnation: 1,
         fenced: false,
         roster: bytes::Bytes::new(),
@@ -149,7 +150,7 @@ fn a_domain_has_so_many_export_rules_and_no_more() {
 fn a_peer_has_so_many_transfers_open_and_no_more() {
     let mut ledger = ledger();
     let peer = DomainId([5; 32]);
-    let mut treaty = Treaty::unsigned(peer, PublicKey([5; 32]), Nickname::new("beta").unwrap());
+    let mut treaty = Treaty::unsigned(peer, PublicKey([5; 32]), Nickname::new("beta").unwrap(), 0);
     let (ours, theirs) = (bytes::Bytes::new(), bytes::Bytes::new());
     treaty.agreed = Some(Agreed { version: 1, digest: Hash([0; 32]), caps: vec![], ours, theirs, untold: false });
     ledger.head.treaties.insert(peer, treaty);

@@ -4,10 +4,11 @@ use super::{Answer, Out};
 use crate::{
     check::CheckedGenesis,
     event::EventKind,
+    keys::KeyRecord,
     outcome::Outcome,
     state::{Asset, Domain, Ledger},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
 use comity_proto::{amount::AssetId, envelope::Verified, identity::Roster, ids::DomainId};
 
 impl Ledger {
@@ -27,7 +28,8 @@ impl Ledger {
             id: genesis.domain,
             key: genesis.domain_key,
             nickname: genesis.nickname.clone(),
-            operator_key: genesis.operator_key,
+            operator: KeyRecord::first(genesis.operator_key),
+            nodes: BTreeMap::new(),
             incarnation: genesis.incarnation,
             fenced: false,
             roster: genesis.roster,

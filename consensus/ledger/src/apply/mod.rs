@@ -116,6 +116,7 @@ impl Ledger {
             Checked::Pulse => vec![self.apply_pulse(out)],
             Checked::Treaty(push) => vec![self.take_push(&push, out)],
             Checked::TreatyReceipt(receipt) => vec![either(self.take_receipt(&receipt, out))],
+            Checked::Key(step) => vec![either(self.change_key(&step, out))],
         }
     }
 

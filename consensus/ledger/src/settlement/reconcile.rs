@@ -130,6 +130,8 @@ impl Ledger {
         domain.roster = Bytes::clone(roster.envelope_bytes());
         domain.roster_epoch = roster.get().epoch;
         domain.voters.clone_from(&roster.get().voters);
+        // Its only voter begins with the key that it has now.
+        domain.nodes.clear();
         self.head.reconcile = BTreeMap::new();
         // What was stated may not be so any more: both sides state anew.
         for treaty in self.head.treaties.values_mut() {

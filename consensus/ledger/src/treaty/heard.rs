@@ -16,6 +16,7 @@ use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{DomainId, Hash},
+    key_step::KeyStep,
     licence::Licence,
     reject::Reject,
     relay::Receipt,
@@ -33,6 +34,8 @@ pub(super) enum Said {
     Approval { document: Box<Verified<TreatyDocument>>, countersigned: Box<Verified<TreatyDocument>>, about: About },
     Notice(Verified<TreatyNotice>),
     Licence(Box<Verified<Licence>>),
+    Roster(Box<Verified<Roster>>),
+    Key(Box<Verified<KeyStep>>),
 }
 
 /// What a sender tells of itself.
@@ -64,6 +67,15 @@ impl CheckedPush {
             }
             TreatyPush::Notice(notice) => Said::Notice(TreatyNotice::open(&notice)?),
             TreatyPush::Licence(licence) => Said::Licence(Box::new(Licence::open(&licence)?)),
+            TreatyPush::Roster(roster) => Said::Roster(Box::new(Roster::open(&roster)?)),
+            TreatyPush::Key(step) => {
+                let step = KeyStep::open(&step)?;
+                // A node's keys are told by the roster, which the root key signs.
+                if step.get().place.is_some() {
+                    return Err(Reject::WrongKind { field: "place" });
+                }
+                Said::Key(Box::new(step))
+            }
         }))
     }
 
@@ -73,6 +85,8 @@ impl CheckedPush {
             Said::Proposal { document, .. } | Said::Approval { document, .. } => DomainId::of_key(document.key()),
             Said::Notice(notice) => notice.get().from,
             Said::Licence(licence) => licence.get().from,
+            Said::Roster(roster) => roster.get().domain,
+            Said::Key(step) => step.get().domain,
         }
     }
 }
@@ -101,6 +115,8 @@ impl Ledger {
             }
             Said::Notice(notice) => self.take_notice(notice, out),
             Said::Licence(licence) => self.take_licence(licence, out),
+            Said::Roster(roster) => self.take_roster(roster.get()),
+            Said::Key(step) => self.take_key(step, out),
         };
         answer.unwrap_or_else(|refusal| refusal)
     }
@@ -246,6 +262,23 @@ impl Ledger {
         Ok(Outcome::Applied)
     }
 
+    /// The peer's nodes sign with these keys from here on.
+    fn take_roster(&mut self, roster: &Roster) -> Answer {
+        if self.head.treaties.get(&roster.domain).is_none_or(|treaty| treaty.agreed.is_none()) {
+            return Err(Outcome::UnknownTreaty);
+        }
+        match self.settlement.peers.get(&roster.domain) {
+            Some(peer) if roster.epoch < peer.roster_epoch => return Err(Outcome::TooOld),
+            Some(peer) if roster.epoch == peer.roster_epoch => {
+                let same = roster.voters == peer.voters;
+                return if same { Ok(Outcome::Exists) } else { Err(Outcome::ExistsWithDifferentContent) };
+            }
+            _ => {}
+        }
+        self.adopt_roster(roster);
+        Ok(Outcome::Applied)
+    }
+
     /// The peer's ledger has answered what we said: it is not owed any more. A refusal that may heal leaves it owed.
     pub(crate) fn take_receipt(&mut self, receipt: &Verified<Receipt>, out: &mut Out) -> Answer {
         let said = receipt.get();
@@ -277,6 +310,14 @@ impl Ledger {
             && Hash::of(&granted.envelope) == subject
         {
             (granted.untold, news) = (false, true);
+        }
+        if let Some(own) = &self.head.domain {
+            if treaty.roster_told < own.roster_epoch && Hash::of(&own.roster) == subject {
+                (treaty.roster_told, news) = (own.roster_epoch, true);
+            }
+            if treaty.key_told < own.operator.serial && Hash::of(&own.operator.word) == subject {
+                (treaty.key_told, news) = (own.operator.serial, true);
+            }
         }
         if !news {
             return Ok(Outcome::Exists);

@@ -1,23 +1,26 @@
 //! What this domain owes its peers about their treaties, derived from state: a new leader owes the same.
 
 use super::record::Treaty;
-use crate::state::Ledger;
+use crate::state::{Domain, Ledger};
 use alloc::vec::Vec;
-use bytes::Bytes;
-use comity_proto::{ids::DomainId, text::Endpoint, treaty::TreatyPush};
+use comity_proto::{
+    ids::DomainId,
+    text::Endpoint,
+    treaty::{TreatyPush, TreatyStanding},
+};
 
 impl Ledger {
     /// What is not acknowledged yet: for each peer the first of it, because a later word may rest on an earlier one.
     /// `endpoints`: where this domain listens.
     pub fn treaties_owed(&self, endpoints: &[Endpoint]) -> Vec<(DomainId, TreatyPush)> {
         let Some(domain) = &self.head.domain else { return Vec::new() };
-        let first = |treaty: &Treaty| Some((treaty.peer, push(treaty, &domain.roster, endpoints)?));
+        let first = |treaty: &Treaty| Some((treaty.peer, push(treaty, domain, endpoints)?));
         self.head.treaties.values().filter_map(first).collect()
     }
 }
 
-fn push(treaty: &Treaty, roster: &Bytes, endpoints: &[Endpoint]) -> Option<TreatyPush> {
-    let (roster, endpoints) = (roster.clone(), endpoints.to_vec());
+fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<TreatyPush> {
+    let (roster, endpoints) = (domain.roster.clone(), endpoints.to_vec());
     // In the order in which they were signed: the peer tells by it which of them stands.
     if let Some(agreed) = treaty.agreed.as_ref().filter(|agreed| agreed.untold) {
         let (document, countersigned) = (agreed.ours.clone(), agreed.theirs.clone());
@@ -34,6 +37,14 @@ fn push(treaty: &Treaty, roster: &Bytes, endpoints: &[Endpoint]) -> Option<Treat
     if treaty.ours.untold {
         return Some(notice());
     }
-    let granted = treaty.granted.as_ref().filter(|granted| granted.untold)?;
-    Some(TreatyPush::Licence(granted.envelope.clone()))
+    if let Some(granted) = treaty.granted.as_ref().filter(|granted| granted.untold) {
+        return Some(TreatyPush::Licence(granted.envelope.clone()));
+    }
+    if treaty.agreed.is_none() || treaty.standing() == TreatyStanding::Revoked {
+        return None;
+    }
+    if treaty.roster_told < domain.roster_epoch {
+        return Some(TreatyPush::Roster(roster));
+    }
+    (treaty.key_told < domain.operator.serial).then(|| TreatyPush::Key(domain.operator.word.clone()))
 }

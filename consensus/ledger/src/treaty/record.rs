@@ -42,6 +42,12 @@ pub struct Treaty {
     pub drained_ms: Option<u64>,
     /// What both sides state at the end.
     pub closing: Closing,
+    /// Epoch of this domain's newest roster that the peer is known to have heard.
+    pub roster_told: u64,
+    /// Serial of the newest step of this domain's operator key that it has.
+    pub key_told: u64,
+    /// Serial and digest of the newest step of the peer's operator key.
+    pub their_operator: Option<(u64, Hash)>,
 }
 
 /// A document that both have signed.
@@ -192,7 +198,7 @@ impl TreatyState {
 
 impl Treaty {
     /// Nothing is signed yet.
-    pub(crate) const fn unsigned(peer: DomainId, peer_key: PublicKey, nickname: Nickname) -> Treaty {
+    pub(crate) const fn unsigned(peer: DomainId, peer_key: PublicKey, nickname: Nickname, roster_told: u64) -> Treaty {
         Treaty {
             peer,
             peer_key,
@@ -206,6 +212,10 @@ impl Treaty {
             held: None,
             drained_ms: None,
             closing: Closing { ours: None, theirs: None, fits: None, is_over: false },
+            // Whatever is signed with the peer later carries this roster or a newer one.
+            roster_told,
+            key_told: 0,
+            their_operator: None,
         }
     }
 

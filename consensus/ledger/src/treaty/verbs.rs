@@ -221,7 +221,10 @@ impl Ledger {
         match self.head.treaties.get(&peer) {
             Some(known) => Ok(known.clone()),
             None if self.head.treaties.len() >= l::TREATIES_MAX => Err(Outcome::LimitExceededTreaties),
-            None => Ok(Treaty::unsigned(peer, party.key, party.nickname.clone())),
+            None => {
+                let epoch = self.head.domain.as_ref().map_or(0, |domain| domain.roster_epoch);
+                Ok(Treaty::unsigned(peer, party.key, party.nickname.clone(), epoch))
+            }
         }
     }
 

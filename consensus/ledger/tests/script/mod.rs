@@ -1,5 +1,6 @@
 //! The words of a script. Each step names who does what; answers are outcomes, amounts or states.
 
+mod keys;
 mod treaties;
 
 use crate::support::{World, agent_of, converse, domain_of, hash_of, id_of, key_of, policy, usd};
@@ -132,6 +133,8 @@ impl Stage {
             ["treaty", with] => Some(self.treaty_look(with)),
             ["licence", with] => Some(self.licence_look(with)),
             ["tells"] | ["repeats"] | ["gives", ..] | [_, "brings", _] => self.treaty_step(words),
+            ["key", rest @ ..] => Some(self.key_step(rest)),
+            ["roster" | "unseen" | "operator", "lists" | "signs" | "keys", ..] | ["unseen"] => self.key_words(words),
             _ => Some(self.command(words)),
         }
     }

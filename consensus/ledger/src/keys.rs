@@ -1,0 +1,263 @@
+//! The keys that act for this domain, step by step, with overlap: the operator's, and that of each node.
+//!
+//! ```text
+//! prepare -> next    activate -> active, and the one before counts on    retire -> it counts no more    revoke
+//! ```
+//! | | operator | node |
+//! |---|---|---|
+//! | signs the steps | root key, the next one agrees | the node's own keys; its next one is certified by the root key |
+//! | the one before counts | until a ledger time, or until it is retired | until it is retired and the roster follows |
+//! | what peers are told | each step | the roster |
+//!
+//! A node keeps its place among the voters, which its first key names; the roster lists all keys that a voter may sign
+//! with now. What happened to a key stays in the event log.
+
+use crate::{
+    apply::{Answer, Out},
+    event::EventKind,
+    outcome::Outcome,
+    state::{Domain, Ledger},
+};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use bytes::Bytes;
+use comity_proto::{
+    envelope::{Signed as _, Verified},
+    identity::NodeCertificate,
+    ids::{DomainId, PublicKey},
+    key_step::{KeyChange, KeyStep},
+    limits as l,
+    reject::Reject,
+    treaty::TreatyStanding,
+};
+use serde::{Deserialize, Serialize};
+
+/// The keys of one holder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Of the newest step; 0 before the first.
+    pub serial: u64,
+    /// Acts.
+    pub active: PublicKey,
+    /// Prepared.
+    pub next: Option<PublicKey>,
+    /// Acted before, and counts until then; ledger time, ms.
+    pub before: Option<(PublicKey, u64)>,
+    /// Taken back; the newest of them.
+    pub revoked: Vec<PublicKey>,
+    /// Envelope of the newest step.
+    pub word: Bytes,
+}
+
+impl KeyRecord {
+    pub(crate) const fn first(active: PublicKey) -> KeyRecord {
+        KeyRecord { serial: 0, active, next: None, before: None, revoked: Vec::new(), word: Bytes::new() }
+    }
+
+    /// Whether what this key signs counts now.
+    pub fn accepts(&self, key: &PublicKey, now_ms: u64) -> bool {
+        self.active == *key || self.before.is_some_and(|(before, until_ms)| before == *key && now_ms <= until_ms)
+    }
+
+    /// Keys that count or soon will: the active one first.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey> + '_ {
+        let before = self.before.map(|(key, _)| key);
+        core::iter::once(self.active).chain(self.next).chain(before)
+    }
+
+    fn votes(&self, voters: &[PublicKey]) -> bool {
+        self.keys().any(|key| voters.contains(&key))
+    }
+
+    /// The record after a step that is allowed.
+    fn after(&self, said: &KeyStep, now_ms: u64) -> Result<KeyRecord, Outcome> {
+        let mut after = KeyRecord { serial: said.serial, ..self.clone() };
+        let key = said.key;
+        let before = self.before.map(|(before, _)| before) == Some(key);
+        match said.change {
+            KeyChange::Prepare if self.revoked.contains(&key) || self.active == key || before => {
+                return Err(Outcome::KeyUsed);
+            }
+            KeyChange::Prepare => after.next = Some(key),
+            KeyChange::Activate if self.next != Some(key) => return Err(Outcome::KeyNotPrepared),
+            KeyChange::Activate if self.before.is_some_and(|(_, until_ms)| now_ms <= until_ms) => {
+                return Err(Outcome::KeyNotRetired);
+            }
+            KeyChange::Activate if said.place.is_none() && said.overlap_ms > l::KEY_OVERLAP_MAX_MS => {
+                return Err(Outcome::LimitExceededKeys);
+            }
+            KeyChange::Activate => {
+                // A node's counts until it is retired: its roster is changed by nothing else.
+                let until_ms = said.place.map_or_else(|| now_ms.saturating_add(said.overlap_ms), |_| u64::MAX);
+                (after.active, after.next, after.before) = (key, None, Some((self.active, until_ms)));
+            }
+            KeyChange::Retire | KeyChange::Revoke if self.active == key => return Err(Outcome::KeyActive),
+            KeyChange::Retire if !before => return Err(Outcome::UnknownKey),
+            KeyChange::Revoke if !before && self.next != Some(key) => return Err(Outcome::UnknownKey),
+            KeyChange::Retire | KeyChange::Revoke => {
+                after.next = self.next.filter(|next| *next != key);
+                after.before = self.before.filter(|(before, _)| *before != key);
+            }
+        }
+        if said.change == KeyChange::Revoke {
+            let too_many = self.revoked.len().saturating_add(1).saturating_sub(l::KEYS_REVOKED_MAX);
+            after.revoked.drain(..too_many.min(self.revoked.len()));
+            after.revoked.push(key);
+        }
+        Ok(after)
+    }
+}
+
+/// A step whose signatures hold. Private inside: [`CheckedStep::open`] is its only source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedStep {
+    step: Verified<KeyStep>,
+    /// The proof of a preparation holds; true for every other change.
+    proved: bool,
+}
+
+impl CheckedStep {
+    pub(crate) fn open(envelope: &Bytes) -> Result<CheckedStep, Reject> {
+        let step = KeyStep::open(envelope)?;
+        let said = step.get();
+        let proved = said.change != KeyChange::Prepare
+            || match said.place {
+                None => said.is_agreed(),
+                Some(_) => NodeCertificate::open(&said.proof).is_ok_and(|certificate| {
+                    let NodeCertificate { domain, node, roles, .. } = *certificate.get();
+                    domain == said.domain && node == said.key && roles.voter
+                }),
+            };
+        Ok(CheckedStep { step, proved })
+    }
+}
+
+/// Who may take this step of a node's keys: its own keys; the root key in place of a node that is gone.
+fn may_sign(record: &KeyRecord, said: &KeyStep, signer: &PublicKey, root: &PublicKey) -> bool {
+    match said.change {
+        KeyChange::Prepare => record.active == *signer,
+        KeyChange::Activate => said.key == *signer,
+        KeyChange::Retire => record.active == *signer || root == signer,
+        KeyChange::Revoke => root == signer,
+    }
+}
+
+impl Domain {
+    /// The keys of the voter whose place this is; `None` for one that never had another key.
+    pub fn node_keys(&self, place: &PublicKey) -> Option<&KeyRecord> {
+        self.nodes.get(place)
+    }
+
+    /// Every key that a voter may sign with now, given the places of the voters: what the roster is to list, in order.
+    pub fn voter_keys(&self, places: impl IntoIterator<Item = PublicKey>) -> Vec<PublicKey> {
+        let mut keys = BTreeSet::new();
+        for place in places {
+            match self.nodes.get(&place) {
+                Some(record) => keys.extend(record.keys()),
+                None => drop(keys.insert(place)),
+            }
+        }
+        keys.into_iter().collect()
+    }
+
+    /// The place whose key this is.
+    pub fn place_of(&self, key: &PublicKey) -> PublicKey {
+        let place = self.nodes.iter().find(|(_, record)| record.keys().any(|known| known == *key));
+        place.map_or(*key, |(place, _)| *place)
+    }
+
+    /// A key may be prepared once, and there is room for it beside the others.
+    fn has_room_for(&self, key: &PublicKey) -> Result<(), Outcome> {
+        let held = self.nodes.values().filter(|record| record.votes(&self.voters)).flat_map(KeyRecord::keys);
+        let known = self.voters.iter().copied().chain(held);
+        let known: BTreeSet<PublicKey> = known.collect();
+        match () {
+            () if known.contains(key) => Err(Outcome::KeyUsed),
+            () if known.len() >= l::ROSTER_MAX => Err(Outcome::LimitExceededKeys),
+            () => Ok(()),
+        }
+    }
+}
+
+impl Ledger {
+    /// Takes a step of the operator's key, or of a node's.
+    pub(crate) fn change_key(&mut self, checked: &CheckedStep, out: &mut Out) -> Answer {
+        let CheckedStep { step, proved } = checked;
+        let (said, now_ms) = (step.get(), self.head.stamp_ms);
+        let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
+        if said.domain != domain.id {
+            return Err(Outcome::WrongDomain);
+        }
+        let record = match said.place {
+            None => domain.operator.clone(),
+            Some(place) => match domain.nodes.get(&place) {
+                Some(record) => record.clone(),
+                None if domain.voters.contains(&place) => KeyRecord::first(place),
+                None => return Err(Outcome::UnknownKey),
+            },
+        };
+        let signed = match said.place {
+            None => domain.key == *step.key(),
+            Some(_) => may_sign(&record, said, step.key(), &domain.key),
+        };
+        if record.word == *step.envelope_bytes() {
+            return Ok(Outcome::Exists);
+        }
+        if record.serial.checked_add(1) != Some(said.serial) {
+            return Err(Outcome::KeySerial);
+        }
+        if !signed || !proved {
+            return Err(Outcome::BadSignature);
+        }
+        let after = KeyRecord { word: step.envelope_bytes().clone(), ..record.after(said, now_ms)? };
+        match said.place {
+            None => domain.operator = after,
+            Some(place) => {
+                if said.change == KeyChange::Prepare {
+                    domain.has_room_for(&said.key)?;
+                }
+                let named = |key: &PublicKey| domain.voters.contains(key);
+                if said.change == KeyChange::Activate && named(&record.active) && !named(&said.key) {
+                    return Err(Outcome::KeyNotInRoster);
+                }
+                // Whoever votes no more needs no keys.
+                let voters = &domain.voters;
+                domain.nodes.retain(|_, record| record.votes(voters));
+                domain.nodes.insert(place, after);
+            }
+        }
+        self.told_of_key(said, out);
+        Ok(Outcome::Applied)
+    }
+
+    /// A peer tells which key its operator signs with.
+    pub(crate) fn take_key(&mut self, step: &Verified<KeyStep>, out: &mut Out) -> Answer {
+        let said = step.get();
+        let treaty = self.head.treaties.get_mut(&said.domain).filter(|treaty| treaty.agreed.is_some());
+        let treaty = treaty.ok_or(Outcome::UnknownTreaty)?;
+        let digest = step.digest();
+        if let Some((serial, known)) = treaty.their_operator.filter(|(serial, _)| said.serial <= *serial) {
+            let same = serial == said.serial && known == digest;
+            return if same { Ok(Outcome::Exists) } else { Err(Outcome::KeySerial) };
+        }
+        treaty.their_operator = Some((said.serial, digest));
+        self.told_of_key(said, out);
+        Ok(Outcome::Applied)
+    }
+
+    fn told_of_key(&mut self, said: &KeyStep, out: &mut Out) {
+        let KeyStep { domain, place, serial, change, key, ref reason, .. } = *said;
+        let (place, reason) = (place.map(Box::new), reason.clone());
+        self.emit(out, EventKind::KeyChanged { domain, place, serial, change, key, reason }, Vec::new());
+    }
+
+    /// Treaty peers that have not yet acknowledged the keys in force: of the roster, and of the operator's key.
+    pub fn keys_not_seen(&self) -> (Vec<DomainId>, Vec<DomainId>) {
+        let Some(domain) = &self.head.domain else { return Default::default() };
+        let bound =
+            |treaty: &&crate::treaty::Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
+        let bound = || self.head.treaties.values().filter(bound);
+        let roster = bound().filter(|treaty| treaty.roster_told < domain.roster_epoch);
+        let operator = bound().filter(|treaty| treaty.key_told < domain.operator.serial);
+        (roster.map(|treaty| treaty.peer).collect(), operator.map(|treaty| treaty.peer).collect())
+    }
+}
