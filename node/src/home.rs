@@ -6,6 +6,7 @@
 //! | `revocations` | certificates of the domain that are taken back | |
 //! | `card.toml` | what the operator adds to the domain card | |
 //! | `node.key` | the node's identity | yes |
+//! | `node.place` | the node's first key, once it has another one | |
 //! | `node.cert` | certificate by the domain | |
 //! | `node.x509` | the same in X.509, and the domain's authority, for the HTTPS door | |
 //! | `domain.pub` | the domain's root key | |
@@ -20,7 +21,11 @@
 use crate::{
     config::{CONFIG_FILE, Config},
     founding::{DomainKeys, first_policy, fresh_key},
-    keyring::{revocation::REVOCATIONS_FILE, sealed},
+    keyring::{
+        revocation::REVOCATIONS_FILE,
+        rotation::{NODE, NODE_NEXT, PLACE},
+        sealed,
+    },
     registry::profile::{PROFILE_FILE, Profile},
     service::{
         error::{Kind, ServiceError},
@@ -30,7 +35,8 @@ use crate::{
 };
 use bytes::Bytes;
 use comity_proto::{
-    identity::Roles,
+    envelope::Signed as _,
+    identity::{NodeCertificate, Roles},
     ids::{DomainId, PublicKey},
     keys::SecretKey,
     policy::Policy,
@@ -49,6 +55,8 @@ pub struct Home {
     pub config: Config,
     /// Its identity.
     pub node: SecretKey,
+    /// The key that names its place among the voters: its first one.
+    pub place: PublicKey,
     /// Envelope of its certificate.
     pub certificate: Bytes,
     /// The domain's root key, pinned.
@@ -111,6 +119,7 @@ impl Home {
             dir: dir.to_owned(),
             config,
             certificate,
+            place: node.public(),
             node,
             domain_key: keys.root.public(),
             roster,
@@ -136,6 +145,7 @@ impl Home {
         Home {
             dir: dir.to_owned(),
             config,
+            place: node.public(),
             node,
             certificate,
             domain_key,
@@ -202,11 +212,18 @@ impl Home {
             (Some(root), Some(operator)) => Some(DomainKeys { root, operator }),
             _ => None,
         };
+        let certificate = bytes(dir, "node.cert")?;
+        let node = node_key(dir, &certificate)?;
+        let place = match files::read(&dir.join(PLACE)).map_err(io)? {
+            Some(text) => String::from_utf8_lossy(&text).trim().parse().map_err(|error| broken(dir, PLACE, &error))?,
+            None => node.public(),
+        };
         Ok(Home {
             dir: dir.to_owned(),
             config: Config::parse(&config)?,
-            node: key_if_any(dir, "node.key")?.ok_or_else(|| no_node(dir))?,
-            certificate: bytes(dir, "node.cert")?,
+            node,
+            place,
+            certificate,
             domain_key,
             roster: bytes(dir, "roster")?,
             genesis: files::read(&dir.join("genesis")).map_err(io)?.map(Bytes::from),
@@ -320,6 +337,15 @@ pub fn load_key(path: &Path) -> Result<Option<SecretKey>, ServiceError> {
 /// `no_node_here`.
 pub fn operator_token(dir: &Path) -> Result<String, ServiceError> {
     secret_text(dir, "api.token")
+}
+
+/// The node's key. A process that ended between the two steps of putting another one in use left a certificate of the
+/// next one: then that one counts.
+fn node_key(dir: &Path, certificate: &Bytes) -> Result<SecretKey, ServiceError> {
+    let key = key_if_any(dir, NODE)?.ok_or_else(|| no_node(dir))?;
+    let certified = NodeCertificate::open(certificate).map(|certificate| certificate.get().node);
+    let next = key_if_any(dir, NODE_NEXT)?.filter(|next| certified == Ok(next.public()));
+    Ok(next.unwrap_or(key))
 }
 
 fn key_if_any(dir: &Path, name: &str) -> Result<Option<SecretKey>, ServiceError> {

@@ -39,4 +39,5 @@ pub mod tasks;
 pub mod telemetry;
 mod treaty;
 mod webhook;
+mod trust;
 pub mod witness;

@@ -4,7 +4,7 @@
 //! executes effects last. Stopping goes the other way round.
 
 use crate::{
-    address, boundary,
+    address,
     bridge::{self, Bridge},
     custody::Custody,
     doors::a2a,
@@ -12,7 +12,7 @@ use crate::{
     home::Home,
     join::JoinDesk,
     keyring::revocation::Revoked,
-    mesh::{CardStore, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport, Relation, Trust, TrustedDomain},
+    mesh::{CardStore, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport},
     registry::{self, Shown},
     service::{
         error::{Kind, ServiceError},
@@ -23,26 +23,24 @@ use crate::{
     spiffe::current::Svids,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::desk::Desk,
+    trust,
     witness::{self, Memory},
 };
 use bytes::Bytes;
 use comity_proto::{
     command::{Command, Verb},
     entry::EntryItem,
-    export::Exports,
     ids::{DomainId, Hash, PublicKey, RequestId},
     keys::SecretKey,
     text::AgentString,
-    treaty::TreatyStanding,
 };
 use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 
-/// How often trust and roster are read again from the ledger, besides when an entry changes them.
-const TRUST_EVERY: Duration = Duration::from_millis(250);
 /// How long a founding waits for the other founders to connect: a majority may be enough.
 const FOUND_WITHOUT: Duration = Duration::from_secs(5);
 /// What a new domain issues to its treasury, minor units, and how much of it goes to the faucet.
@@ -66,6 +64,10 @@ pub struct Node {
     bridge: Bridge,
     /// Envelope of the certificate in use.
     certificate: Mutex<Bytes>,
+    /// The operator's key in use, where another one took its place since the start.
+    operator: Mutex<Option<SecretKey>>,
+    /// Whether the data directory has another key for this node.
+    rekeyed: watch::Sender<bool>,
     /// Keys of agents that cannot sign; none without a data directory.
     custody: Option<Arc<Custody>>,
     svids: Svids,
@@ -132,8 +134,9 @@ impl Node {
         let rules = bridge::Rules::of(&home)?;
         let cards = DiskCards::open(&disk).map_err(|error| cannot("cards", &error))?;
         let mesh = start_mesh(&home, transport, Arc::new(cards), !rules.is_empty()).await?;
-        let links = Arc::new(MeshLinks::new(mesh.clone()));
-        let replica = Replica::open(replica_config(&home), links, disk.clone()).await.map_err(|error| {
+        let links = MeshLinks::new(mesh.clone(), home.domain());
+        let keys = links.keys();
+        let replica = Replica::open(replica_config(&home), Arc::new(links), disk.clone()).await.map_err(|error| {
             let next = "see ARCHITECTURE.md, recovery: a damaged log is wiped and the node joins again";
             ServiceError::new(Kind::Internal, "log_unreadable", error.to_string(), next)
         })?;
@@ -164,6 +167,8 @@ impl Node {
             drifts: Drifts::default(),
             bridge: Bridge::of(rules),
             certificate,
+            operator: Mutex::default(),
+            rekeyed: watch::Sender::new(false),
             custody,
             svids: Svids::default(),
             revoked,
@@ -173,7 +178,7 @@ impl Node {
         });
         node.serve_mesh();
         comity_runtime::spawn(found(node.clone()));
-        comity_runtime::spawn(watch_trust(node.clone()));
+        comity_runtime::spawn(trust::watch(node.clone(), keys));
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
         comity_runtime::spawn(drift::run(node.clone()));
@@ -301,6 +306,40 @@ impl Node {
         self.mesh.set_identity(Identity { domain: Some(self.domain()), certificate, roster }).await;
     }
 
+    /// The operator's key, if another one took the place of that which the node was started with.
+    pub(crate) fn operator_key(&self) -> Option<SecretKey> {
+        self.operator.lock().clone()
+    }
+
+    /// Signs as the operator with this key from now on.
+    pub fn set_operator_key(&self, key: SecretKey) {
+        *self.operator.lock() = Some(key);
+    }
+
+    /// The data directory has another key for this node: it ends, to be started again with it.
+    pub(crate) fn begin_rekeying(&self) {
+        self.rekeyed.send_replace(true);
+    }
+
+    /// Tells when that is so.
+    pub(crate) fn rekeyed(&self) -> watch::Receiver<bool> {
+        self.rekeyed.subscribe()
+    }
+
+    /// Raft's number for its place.
+    pub fn raft_id(&self) -> u64 {
+        raft_id(&self.home.place)
+    }
+
+    /// The key that the voter at this place signs with now.
+    pub(crate) fn key_at(&self, place: &PublicKey) -> PublicKey {
+        let keys = self.replica.read_stale(|ledger, _| {
+            let record = ledger.domain()?.node_keys(place)?;
+            Some(record.active)
+        });
+        keys.unwrap_or(*place)
+    }
+
     /// Its key: it signs what the node says for its domain.
     pub fn key(&self) -> &SecretKey {
         &self.home.node
@@ -344,7 +383,8 @@ fn cannot(part: &str, error: &dyn std::fmt::Display) -> ServiceError {
 }
 
 fn replica_config(home: &Home) -> ReplicaConfig {
-    let key = home.node.public();
+    // Members know each other by their places; the links know which key that is now.
+    let key = home.place;
     let info = NodeInfo { key, addresses: vec![address::of_socket(home.config.mesh).to_string()] };
     let timing = home.config.raft;
     ReplicaConfig {
@@ -366,7 +406,7 @@ async fn start_mesh(
 ) -> Result<MeshHandle, ServiceError> {
     let identity =
         Identity { domain: Some(home.domain()), certificate: home.certificate.clone(), roster: home.roster.clone() };
-    let mut config = MeshConfig::new(home.node.clone(), agent_string(), identity, own_trust(home), transport);
+    let mut config = MeshConfig::new(home.node.clone(), agent_string(), identity, trust::own(home), transport);
     config.listen = vec![address::of_socket(home.config.mesh)];
     config.bootstrap = home.config.bootstrap.iter().map(|text| address::parse(text)).collect::<Result<_, _>>()?;
     config.mdns = home.config.mdns;
@@ -386,17 +426,11 @@ pub(crate) fn agent_string() -> AgentString {
     AgentString::new(concat!("comity/", env!("CARGO_PKG_VERSION"))).expect("a short printable text")
 }
 
-fn own_trust(home: &Home) -> Trust {
-    let mut trust = Trust::default();
-    trust.domains.insert(home.domain(), TrustedDomain { key: home.domain_key, relation: Relation::Own });
-    trust
-}
-
 /// The founding node brings the genesis into the log; repeated until it stands there.
 async fn found(node: Arc<Node>) {
     let Some(genesis) = node.home.genesis.clone() else { return };
     let is_founded = || node.replica.read_stale(|ledger, _| ledger.domain().is_some());
-    let own = (raft_id(&node.key().public()), replica_config(&node.home).info);
+    let own = (node.raft_id(), replica_config(&node.home).info);
     let founders: Result<Vec<_>, _> = node.home.config.founders.iter().map(crate::address::of_founder).collect();
     let members = match founders {
         Ok(founders) if founders.is_empty() => vec![own],
@@ -449,47 +483,5 @@ async fn greet_founders(node: &Node, members: &[(u64, NodeInfo)]) {
             return;
         }
         comity_runtime::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Keeps the mesh's trust, our exports and our shown roster as the ledger has them.
-async fn watch_trust(node: Arc<Node>) {
-    let mut applied = node.replica.subscribe();
-    let mut shown = (own_trust(&node.home), node.home.roster.clone());
-    let mut exported = Exports::default();
-    let mut granted = BTreeMap::new();
-    loop {
-        let quotas = node.replica.read_stale(|ledger, _| boundary::quotas(ledger));
-        if quotas != granted {
-            granted.clone_from(&quotas);
-            node.mesh.set_quotas(quotas);
-        }
-        let exports = node.replica.read_stale(|ledger, _| ledger.exports_in_force());
-        if exports != exported {
-            exported = exports.clone();
-            node.mesh.set_exports(exports);
-        }
-        let (trust, roster) = node.replica.read_stale(|ledger, _| {
-            let mut trust = own_trust(&node.home);
-            for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {
-                // What has begun is finished under every treaty, so its key stays pinned.
-                let agreed = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-                let relation = if agreed { Relation::Peer } else { Relation::Known };
-                trust.domains.insert(treaty.peer, TrustedDomain { key: treaty.peer_key, relation });
-            }
-            (trust, ledger.domain().map(|domain| domain.roster.clone()))
-        });
-        let trust = Trust { revoked: node.revoked.lock().all(), ..trust };
-        if trust != shown.0 {
-            node.mesh.set_trust(trust.clone());
-            shown.0 = trust;
-        }
-        if let Some(roster) = roster.filter(|roster| *roster != shown.1) {
-            shown.1 = roster.clone();
-            let certificate = node.certificate();
-            node.mesh.set_identity(Identity { domain: Some(node.domain()), certificate, roster }).await;
-        }
-        // Whatever was applied may have been a treaty; a lagging listener looks at the next tick.
-        let _applied_or_time = comity_runtime::timeout(TRUST_EVERY, applied.recv()).await;
     }
 }

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use drift::DriftCommand;
 pub use export::{Admit, ExportCommand, ExportRuleArgs};
-pub use keyring::{KeyringCommand, PassphraseArgs};
+pub use keyring::{KeyArgs, KeyKind, KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
 pub use licence::{LicenceArgs, LicenceCommand};
 pub use peer::{PeerChange, PeerCommand};

@@ -1,9 +1,11 @@
 //! `keyring …`: on the data directory alone; a running node is only told to look again.
 
 use super::{
-    args::{Cli, KeyringCommand, PassphraseArgs},
+    args::{Cli, KeyArgs, KeyKind, KeyringCommand, PassphraseArgs},
     context::Context,
+    node::keys_not_seen,
     output::{Output, field},
+    rotation::{self, Rotation},
 };
 use crate::{
     config,
@@ -31,12 +33,17 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
     let output = Output { json: cli.json };
     let dir = config::data_dir(cli.data.as_deref())?;
     match command {
-        KeyringCommand::Show => show(&dir, output),
+        KeyringCommand::Show => show(cli, &dir, output),
         KeyringCommand::Encrypt(args) => encrypt(&dir, args, output),
-        KeyringCommand::Request { out } => {
-            let home = Home::load(&dir)?;
-            let text = request::ask(&home.node, home.domain(), comity_runtime::wall_ms());
-            hand_out(out.as_deref(), &text, &json!({ "request": text, "node": home.node.public() }), output)
+        KeyringCommand::Request { out, key } => {
+            let (text, node) = match key {
+                KeyKind::Node => rotation::request(&dir)?,
+                _ => {
+                    let home = Home::load(&dir)?;
+                    (request::ask(&home.node, home.domain(), comity_runtime::wall_ms()), home.node.public())
+                }
+            };
+            hand_out(out.as_deref(), &text, &json!({ "request": text, "node": node }), output)
         }
         KeyringCommand::Certify { request, root, passphrase, out } => {
             let root = root_key(&root.clone().unwrap_or_else(|| dir.join(ROOT_FILE)), passphrase)?;
@@ -44,31 +51,44 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
             let (text, node) = request::certify(&root, &asked, comity_runtime::wall_ms())?;
             hand_out(out.as_deref(), &text, &json!({ "certificate": text, "node": node }), output)
         }
-        KeyringCommand::Prepare { certificate, passphrase } => {
-            prepare(&dir, certificate.as_ref(), passphrase)?;
-            show(&dir, output)
+        KeyringCommand::Prepare { certificate, of } => {
+            match of.key {
+                KeyKind::Certificate => prepare(&dir, certificate.as_ref(), of)?,
+                _ => Rotation::of(cli, of)?.prepare(certificate.as_ref())?,
+            }
+            show(cli, &dir, output)
         }
-        KeyringCommand::Activate => {
-            Certificates::of(&dir)?.activate()?;
+        KeyringCommand::Activate(of) => {
+            match of.key {
+                KeyKind::Certificate => activate(&dir)?,
+                _ => Rotation::of(cli, of)?.activate()?,
+            }
             tell(cli, None)?;
-            show(&dir, output)
+            show(cli, &dir, output)
         }
-        KeyringCommand::Retire => {
-            Certificates::of(&dir)?.retire()?;
-            show(&dir, output)
+        KeyringCommand::Retire(of) => {
+            match of.key {
+                KeyKind::Certificate => Certificates::of(&dir)?.retire()?,
+                _ => Rotation::of(cli, of)?.retire()?,
+            }
+            show(cli, &dir, output)
         }
         KeyringCommand::Svid { out, hours } => super::svid::svid(cli, out, *hours),
         KeyringCommand::Bundle { domain, out, pem } => {
             super::svid::bundle(cli, domain.as_deref(), out.as_deref(), *pem)
         }
-        KeyringCommand::Revoke { serial, reason, root, passphrase } => {
-            if reason.trim().is_empty() {
+        KeyringCommand::Revoke { what, of } => {
+            if of.reason.trim().is_empty() {
                 return Err(ServiceError::bad_input("reason_missing", "say why: it is logged"));
             }
-            let root = root_key(&root.clone().unwrap_or_else(|| dir.join(ROOT_FILE)), passphrase)?;
-            revoke(&dir, *serial, &root)?;
-            tell(cli, Some(reason))?;
-            show(&dir, output)
+            if of.key == KeyKind::Certificate {
+                let serial = what.parse().map_err(|_| ServiceError::bad_input("bad_serial", format!("`{what}`")))?;
+                revoke(&dir, serial, &root_key(&of.root_in(&dir), &of.passphrase)?)?;
+                tell(cli, Some(&of.reason))?;
+            } else {
+                Rotation::of(cli, of)?.revoke(what)?;
+            }
+            show(cli, &dir, output)
         }
     }
 }
@@ -94,13 +114,23 @@ fn tell(cli: &Cli, reason: Option<&str>) -> Result<(), ServiceError> {
     }
 }
 
-fn prepare(dir: &Path, certificate: Option<&PathBuf>, args: &PassphraseArgs) -> Result<(), ServiceError> {
+fn activate(dir: &Path) -> Result<(), ServiceError> {
+    let certificates = Certificates::of(dir)?;
+    if certificates.next.as_ref().is_some_and(|next| next.node != certificates.in_use.node) {
+        let detail = "what was prepared certifies the next key of this node";
+        let next = "comity keyring activate --key node";
+        return Err(ServiceError::new(Kind::Conflict, "certificate_of_next_key", detail, next));
+    }
+    certificates.activate()
+}
+
+fn prepare(dir: &Path, certificate: Option<&PathBuf>, args: &KeyArgs) -> Result<(), ServiceError> {
     let home = Home::load(dir)?;
     let now_ms = comity_runtime::wall_ms();
     let text = match certificate {
         Some(path) => words_of(path)?,
         None => {
-            let root = root_key(&dir.join(ROOT_FILE), args)?;
+            let root = root_key(&args.root_in(dir), &args.passphrase)?;
             request::certify(&root, &request::ask(&home.node, home.domain(), now_ms), now_ms)?.0
         }
     };
@@ -129,7 +159,7 @@ fn encrypt(dir: &Path, args: &PassphraseArgs, output: Output) -> Result<(), Serv
     Ok(())
 }
 
-fn root_key(path: &Path, args: &PassphraseArgs) -> Result<SecretKey, ServiceError> {
+pub(super) fn root_key(path: &Path, args: &PassphraseArgs) -> Result<SecretKey, ServiceError> {
     let file = key_file(path)?;
     if !sealed::is_sealed(&file) {
         return crate::home::load_key(path)?.ok_or_else(|| no_root(path));
@@ -160,7 +190,7 @@ fn unreadable(error: &std::io::Error) -> ServiceError {
     ServiceError::bad_input("bad_data_directory", error.to_string())
 }
 
-fn words_of(path: &Path) -> Result<String, ServiceError> {
+pub(super) fn words_of(path: &Path) -> Result<String, ServiceError> {
     let bytes = files::read(path).map_err(|error| ServiceError::bad_input("cannot_read", error.to_string()))?;
     let bytes = bytes.ok_or_else(|| ServiceError::not_found("file", path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
@@ -181,7 +211,34 @@ fn hand_out(out: Option<&Path>, text: &str, document: &Value, output: Output) ->
     Ok(())
 }
 
-fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
+/// What the ledger says of the operator's key and of this node's, while the node runs.
+fn live(cli: &Cli) -> Value {
+    let asked = Context::of(cli).and_then(|context| context.client.get::<Value>("/api/v1/keyring"));
+    asked.unwrap_or(Value::Null)
+}
+
+fn held(document: &Value) -> String {
+    let live = &document["ledger"];
+    if live.is_null() {
+        return String::new();
+    }
+    let line = |name: &str, key: &Value, more: String| {
+        key.as_str().map(|key| format!("{name:<12} {key}{more}\n")).unwrap_or_default()
+    };
+    let of = |name: &str, held: &Value| {
+        let until =
+            held["until_ms"].as_u64().map_or(" until it is retired".to_owned(), |until| format!(" until {until} ms"));
+        let step = format!(" (step {})", held["serial"]);
+        line(name, &held["active"], step)
+            + &line("  next", &held["next"], String::new())
+            + &line("  before", &held["before"], format!(", counts{until}"))
+    };
+    of("operator", &live["operator"])
+        + &of("in ledger", &live["node"])
+        + &format!("keys         {}\n", keys_not_seen(live))
+}
+
+fn show(cli: &Cli, dir: &Path, output: Output) -> Result<(), ServiceError> {
     let home = Home::load(dir)?;
     let certificates = Certificates::of(dir)?;
     let view = |certificate: &NodeCertificate| {
@@ -195,6 +252,7 @@ fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
         "certificate": view(&certificates.in_use), "next": certificates.next.as_ref().map(view),
         "before": certificates.before.as_ref().map(view),
         "revoked": revocation::read(&home.domain(), home.revocations.as_ref())?.map_or(Vec::new(), |list| list.serials),
+        "ledger": live(cli),
     });
     output.show(&document, |document| {
         let now_ms = comity_runtime::wall_ms();
@@ -209,7 +267,9 @@ fn show(dir: &Path, output: Output) -> Result<(), ServiceError> {
             field(document, "root_key"),
             field(document, "root"),
             field(document, "node_key"),
-            ["certificate", "next", "before"].into_iter().filter_map(line).collect::<String>() + &revoked(document)
+            ["certificate", "next", "before"].into_iter().filter_map(line).collect::<String>()
+                + &revoked(document)
+                + &held(document)
         )
     });
     Ok(())

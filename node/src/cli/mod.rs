@@ -20,6 +20,7 @@ mod node;
 pub mod output;
 mod peer;
 mod restore;
+mod rotation;
 mod svid;
 pub mod wallet;
 mod witness;

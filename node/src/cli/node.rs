@@ -10,6 +10,7 @@ use crate::{
     home::Home,
     keyring::passphrase,
     node::Node,
+    run::Ended,
     service::error::ServiceError,
 };
 use serde_json::{Value, json};
@@ -71,8 +72,10 @@ pub(super) async fn up(cli: &Cli, args: &UpArgs) -> Result<ExitCode, ServiceErro
     };
     let node = Node::start(home).await?;
     println!("{}", node.greeting());
-    crate::run::until_asked_to_stop(node).await?;
-    Ok(ExitCode::SUCCESS)
+    match crate::run::until_asked_to_stop(node).await? {
+        Ended::Asked => Ok(ExitCode::SUCCESS),
+        Ended::Rekeyed => Err(crate::run::start_again()),
+    }
 }
 
 /// `status`
@@ -92,6 +95,7 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("log", format!("applied {} of {}", text("applied_index"), text("last_index"))),
             ("in doubt", in_doubt(answer)),
             ("not heard", not_heard(answer)),
+            ("keys", keys_not_seen(answer)),
             ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
             ("not built", not_built.join("; ")),
         ];
@@ -108,6 +112,22 @@ fn in_doubt(answer: &Value) -> String {
     } else {
         open
     }
+}
+
+/// Peers that have not yet heard of another key.
+pub(super) fn keys_not_seen(answer: &Value) -> String {
+    let of = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let lists = [of("keys_not_seen"), of("not_seen")].concat();
+    let lists = lists.iter().map(|list| {
+        let peers: Vec<&str> = list["peers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        format!(
+            "{} not yet seen by {}",
+            if list["key"] == "operator" { "operator's" } else { "nodes'" },
+            peers.join(", ")
+        )
+    });
+    let lists: Vec<String> = lists.collect();
+    if lists.is_empty() { "seen by every peer".to_owned() } else { lists.join("; ") }
 }
 
 /// Partners whose settlement words are refused for a while.

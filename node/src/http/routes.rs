@@ -49,6 +49,8 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/ledger/statement/{peer}", get(statement))
         .route("/api/v1/ledger/events", get(events))
         .route("/api/v1/join-tokens", post(join_token))
+        .route("/api/v1/keyring", get(keys))
+        .route("/api/v1/keyring/steps", post(take_key_step))
         .route("/api/v1/keyring/reload", post(reload_certificate))
         .route("/api/v1/raft", get(replicas))
         .route("/api/v1/raft/add", post(add_voter))
@@ -76,7 +78,7 @@ async fn id(State(node): App, _: Caller) -> Json<Value> {
     let home = node.home();
     Json(json!({
         "domain": node.domain(), "domain_key": home.domain_key, "nickname": home.config.domain,
-        "node": node.key().public(), "raft_id": crate::node::raft_id(&node.key().public()).to_string(),
+        "node": node.key().public(), "raft_id": node.raft_id().to_string(),
     }))
 }
 
@@ -244,6 +246,21 @@ async fn reload_certificate(State(node): App, Caller(who): Caller, Body(body): B
     who.require_operator()?;
     let serial = crate::service::keyring::reload(&node, body.reason.as_deref()).await?;
     Ok(Json(json!({ "serial": serial.to_string() })))
+}
+
+async fn keys(State(node): App, Caller(who): Caller) -> Answer<crate::service::keys::KeysView> {
+    who.require_operator()?;
+    crate::service::keys::keys(&node).await.map(Json)
+}
+
+async fn take_key_step(
+    State(node): App,
+    Caller(who): Caller,
+    Body(body): Body<EnvelopeBody>,
+) -> Answer<crate::service::keys::KeysView> {
+    who.require_operator()?;
+    crate::service::keys::take(&node, body.bytes()?).await?;
+    crate::service::keys::keys(&node).await.map(Json)
 }
 
 async fn replicas(State(node): App, _: Caller) -> Json<Value> {

@@ -4,7 +4,7 @@
 //! here is remembered: what is still to do follows from the membership, the roster in the ledger and the nodes admitted.
 
 use crate::node::Node;
-use comity_proto::{entry::EntryItem, ids::PublicKey};
+use comity_proto::entry::EntryItem;
 use comity_replica::{MembershipError, RaftStatus};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -63,15 +63,15 @@ async fn promote(node: &Node, status: &RaftStatus) -> Result<(), MembershipError
     node.replica().change_membership(voters.collect()).await
 }
 
-/// The ledger's roster follows the voters: the next epoch is signed when they differ.
+/// The ledger's roster follows the voters and their keys: the next epoch is signed when they differ.
 async fn keep_roster(node: &Node, status: &RaftStatus) {
     let Some(keys) = &node.home().domain_keys else { return };
-    let mut voters: Vec<PublicKey> = status.voters.iter().map(|member| member.info.key).collect();
-    voters.sort();
-    let listed = node
-        .replica()
-        .read_stale(|ledger, _| ledger.domain().map(|domain| (domain.roster_epoch, domain.voters.clone())));
-    let Some((epoch, listed)) = listed else { return };
+    let places = || status.voters.iter().map(|member| member.info.key);
+    let listed = node.replica().read_stale(|ledger, _| {
+        let domain = ledger.domain()?;
+        Some((domain.roster_epoch, domain.voters.clone(), domain.voter_keys(places())))
+    });
+    let Some((epoch, listed, voters)) = listed else { return };
     if voters.is_empty() || voters == listed {
         return;
     }

@@ -3,18 +3,19 @@
 //! | key | where | how it changes |
 //! |---|---|---|
 //! | root | `domain.key`, sealed with a passphrase ([`sealed`]) or plain by choice | it does not: the domain's id is its hash |
-//! | node | `node.key` | it does not: it is the node's identity |
+//! | operator | `operator.key` | prepare, activate, retire, revoke ([`rotation`]) |
+//! | node | `node.key` | the same; the node keeps its place among the voters |
 //! | certificate of the node | `node.cert` | prepare, activate, retire ([`renewal`]), revoke ([`revocation`]) |
 //!
 //! The root key certifies, and signs rosters and treaties; nothing else needs it. So it may lie on a machine without a
 //! network: a node writes a request, the other machine answers with a certificate, both are short texts ([`request`]). A
 //! node whose root key is sealed starts without a passphrase too: it runs, and refuses what only the root key can sign.
 //!
-//! The same certificates in the form of TLS are made by `spiffe`. Absent: another node key under the same place, another
-//! root key.
+//! The same certificates in the form of TLS are made by `spiffe`. Absent: another root key.
 
 pub mod passphrase;
 pub mod renewal;
 pub mod request;
 pub mod revocation;
+pub mod rotation;
 pub mod sealed;

@@ -65,7 +65,7 @@ pub use libp2p::Multiaddr;
 pub use members::State as MemberState;
 pub use membership::Member;
 pub use quota::{OverLicence, Quota, Used};
-pub use raft_links::MeshLinks;
+pub use raft_links::{MemberKeys, MeshLinks};
 pub use rpc::{Refusal, RpcError};
 pub use serve::{Caller, Handler};
 pub use shared::MeshEvent;

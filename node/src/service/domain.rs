@@ -3,6 +3,7 @@
 use super::{
     books::name_of,
     error::{Kind, ServiceError},
+    keys::{NotSeenView, not_seen},
 };
 use crate::{node::Node, service::commands::of_reject};
 use bytes::Bytes;
@@ -125,6 +126,8 @@ pub struct StatusView {
     pub fenced: bool,
     /// Partners that are not heard for a while: what they said changed nothing, again and again.
     pub not_heard: Vec<NotHeard>,
+    /// Peers that have not yet acknowledged another key of the operator or of the nodes.
+    pub keys_not_seen: Vec<NotSeenView>,
     /// Connected nodes.
     pub neighbours: usize,
     /// Agent cards known.
@@ -147,9 +150,9 @@ pub struct NotHeard {
 /// What this node knows now, without asking anybody.
 pub fn status(node: &Node) -> StatusView {
     let raft = node.replica().status();
-    let (stamp_ms, incarnation, in_doubt, fenced) = node.replica().read_stale(|ledger, _| {
+    let (stamp_ms, incarnation, in_doubt, fenced, keys_not_seen) = node.replica().read_stale(|ledger, _| {
         let incarnation = ledger.domain().map(|domain| domain.incarnation);
-        (ledger.stamp_ms(), incarnation, ledger.in_doubt().len(), ledger.is_fenced())
+        (ledger.stamp_ms(), incarnation, ledger.in_doubt().len(), ledger.is_fenced(), not_seen(ledger))
     });
     StatusView {
         domain: node.domain(),
@@ -157,7 +160,7 @@ pub fn status(node: &Node) -> StatusView {
         node: node.key().public(),
         role: role_name(raft.role),
         term: raft.term,
-        leader: raft.leader.map(|leader| leader.key),
+        leader: raft.leader.map(|leader| node.key_at(&leader.key)),
         applied_index: raft.applied,
         last_index: raft.last_log,
         voters: raft.voters.len(),
@@ -173,6 +176,7 @@ pub fn status(node: &Node) -> StatusView {
             .into_iter()
             .map(|(domain, left)| NotHeard { domain, for_ms: left.as_millis() as u64 })
             .collect(),
+        keys_not_seen,
         neighbours: node.mesh().neighbours().len(),
         cards: node.mesh().agent_card_count(),
         failed: raft.failed,
@@ -279,7 +283,7 @@ pub fn replicas(node: &Node) -> Vec<ReplicaView> {
     let status = node.replica().status();
     let leader = status.leader_id;
     let view = |member: &comity_replica::Member, role| ReplicaView {
-        node: member.info.key,
+        node: node.key_at(&member.info.key),
         role: if Some(member.id) == leader { "leader" } else { role },
         lag: member.lag,
         address: member.info.addresses.first().cloned(),
@@ -308,7 +312,7 @@ fn find(node: &Node, text: &str) -> Result<u64, ServiceError> {
     let status = node.replica().status();
     let all = status.voters.iter().chain(&status.learners);
     let hits: BTreeSet<u64> =
-        all.filter(|member| member.info.key.to_string().contains(text)).map(|member| member.id).collect();
+        all.filter(|member| node.key_at(&member.info.key).to_string().contains(text)).map(|member| member.id).collect();
     match (hits.len(), hits.first()) {
         (1, Some(id)) => Ok(*id),
         _ => Err(ServiceError::not_found("replica", text)),

@@ -2,13 +2,14 @@
 
 use super::error::{Kind, ServiceError};
 use crate::{
-    keyring::{renewal, revocation},
+    home::load_key,
+    keyring::{renewal, revocation, rotation},
     node::Node,
     registry::votes,
     storage::files,
 };
 use bytes::Bytes;
-use comity_proto::{envelope::Signed as _, identity::NodeCertificate};
+use comity_proto::{envelope::Signed as _, identity::NodeCertificate, keys::SecretKey};
 
 async fn read(node: &Node, name: &str) -> Result<Option<Bytes>, ServiceError> {
     let path = node.home().dir.join(name);
@@ -19,12 +20,30 @@ async fn read(node: &Node, name: &str) -> Result<Option<Bytes>, ServiceError> {
     })
 }
 
+async fn read_key(node: &Node, name: &str) -> Result<Option<SecretKey>, ServiceError> {
+    let path = node.home().dir.join(name);
+    let read = comity_runtime::run_blocking(move || load_key(&path)).await;
+    read.unwrap_or_else(|_| Err(ServiceError::new(Kind::Internal, "bad_data_directory", "not read", "try again")))
+}
+
 /// Shows the certificate in use, and tells the mesh of every certificate that is taken back. Answers the serial shown.
 ///
 /// # Errors
 /// `bad_certificate` for one that is not this node's by its domain's root key; `not_a_voter` where nobody would hear of
 /// revocations from this node, which itself heeds them.
 pub async fn reload(node: &Node, reason: Option<&str>) -> Result<u64, ServiceError> {
+    if let Some(operator) = read_key(node, rotation::OPERATOR).await? {
+        node.set_operator_key(operator);
+    }
+    if read_key(node, rotation::NODE).await?.is_some_and(|key| key.public() != node.key().public()) {
+        tracing::info!("this node has another key; it starts again with it");
+        node.begin_rekeying();
+        return NodeCertificate::open(&node.certificate()).map(|certificate| certificate.get().serial).map_err(
+            |reject| {
+                ServiceError::new(Kind::Internal, "bad_data_directory", reject.to_string(), "start the node again")
+            },
+        );
+    }
     let serial = reload_certificate(node).await?;
     let Some(list) = read(node, revocation::REVOCATIONS_FILE).await? else { return Ok(serial) };
     if !node.revoked().lock().offer(&node.domain(), &list) {

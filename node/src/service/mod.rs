@@ -15,6 +15,7 @@ pub mod exports;
 pub mod federation;
 pub mod introductions;
 pub mod keyring;
+pub mod keys;
 pub mod licences;
 pub mod peers;
 pub mod principal;

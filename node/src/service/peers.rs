@@ -46,8 +46,14 @@ pub(super) fn keys(node: &Node) -> Result<&DomainKeys, ServiceError> {
     node.home().domain_keys.as_ref().ok_or_else(|| node.home().no_root_key("sign a treaty"))
 }
 
+/// Signs as the operator, with the key in use now.
+pub(super) fn operator(node: &Node) -> Result<Signer, ServiceError> {
+    let first = &keys(node)?.operator;
+    Ok(Signer::operator(node.operator_key().unwrap_or_else(|| first.clone()), node.domain()))
+}
+
 pub(super) async fn ask(node: &Node, verb: Verb) -> Result<(), ServiceError> {
-    let batch = Signer::operator(keys(node)?.operator.clone(), node.domain()).sign(verb, comity_runtime::wall_ms());
+    let batch = operator(node)?.sign(verb, comity_runtime::wall_ms());
     commands::submit(node, batch.envelope, &batch.request_id.to_string()).await.map(|_| ())
 }
 
@@ -86,7 +92,7 @@ pub async fn invite(
     let status = node.replica().status();
     let door = |member: &comity_replica::Member| {
         let address = member.info.addresses.first().and_then(|text| Endpoint::new(text).ok())?;
-        Some(Door { node: member.info.key, address })
+        Some(Door { node: node.key_at(&member.info.key), address })
     };
     let doors = status.voters.iter().filter_map(door).take(DOORS_MAX).collect();
     let (nickname, policy) = (part.nickname, part.policy);

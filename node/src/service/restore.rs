@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     home::Home,
+    keyring::rotation::PLACE,
     node::{Node, raft_id},
-    signer::Signer,
     storage::{
         disk::DirDisk,
         files::{self, Access},
@@ -195,6 +195,11 @@ pub fn restore(home: &Home, path: &Path, now_ms: u64) -> Result<(SnapshotView, P
         .map_err(|error| failed(&error))?;
     let kept = format!("ledger.before-{incarnation}");
     data.replace_ledger(&kept).map_err(|error| failed(&error))?;
+    // The only voter there is begins with the key that it has now.
+    let place = home.dir.join(PLACE);
+    if files::read(&place).map_err(|error| failed(&error))?.is_some() {
+        files::remove(&place).map_err(|error| failed(&error))?;
+    }
     files::write(&home.dir.join("roster"), &roster, Access::Public).map_err(|error| failed(&error))?;
     Ok((SnapshotView { incarnation, ..before }, home.dir.join(kept)))
 }
@@ -235,7 +240,7 @@ pub async fn reconciliation(node: &Node) -> Result<(bool, Vec<ReconcileView>), S
 pub async fn settle(node: &Node, peer: DomainId, reason: &str) -> Result<Outcome, ServiceError> {
     let reason = Reason::new(reason)
         .map_err(|_| ServiceError::bad_input("bad_text", "the reason is too long or holds control characters"))?;
-    let operator = Signer::operator(peers::keys(node)?.operator.clone(), node.domain());
+    let operator = peers::operator(node)?;
     let batch = operator.sign(Verb::SettleBooks { peer, reason }, comity_runtime::wall_ms());
     let done = commands::submit(node, batch.envelope, &batch.request_id.to_string()).await?;
     Ok(done.results.first().map_or(Outcome::Malformed, |(_, outcome)| *outcome))

@@ -5,7 +5,7 @@ use super::{
     error::{Kind, ServiceError},
     peers,
 };
-use crate::{node::Node, signer::Signer};
+use crate::node::Node;
 use comity_ledger::settlement::OutgoingState;
 use comity_proto::{
     command::Verb,
@@ -86,7 +86,7 @@ pub async fn take(node: &Node, text: &str) -> Result<commands::Submitted, Servic
     };
     TransferVerdict::parse(text).map_err(bad)?;
     let verdict = TransferVerdict::envelope(text).map_err(bad)?;
-    let operator = Signer::operator(peers::keys(node)?.operator.clone(), node.domain());
+    let operator = peers::operator(node)?;
     let batch = operator.sign(Verb::ResolveTransfer { verdict }, comity_runtime::wall_ms());
     commands::submit(node, batch.envelope, &batch.request_id.to_string()).await
 }

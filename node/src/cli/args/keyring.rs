@@ -1,7 +1,8 @@
 //! Words and flags of `keyring`.
 
-use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use crate::home::ROOT_FILE;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
 
 /// `keyring …`
 #[derive(Debug, Subcommand)]
@@ -15,6 +16,9 @@ pub enum KeyringCommand {
         /// Into this file. Default: printed.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// node: for the node's next key, which is made.
+        #[arg(long, value_enum, default_value = "certificate")]
+        key: KeyKind,
     },
     /// Certify a request with the root key alone; needs no node and no network.
     Certify {
@@ -30,18 +34,18 @@ pub enum KeyringCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Lay the next certificate beside the one in use.
+    /// Lay the next certificate, or the next key, beside the one in use.
     Prepare {
         /// What `keyring certify` wrote. Default: certified here, when the root key is here.
         certificate: Option<PathBuf>,
-        /// The passphrase of the root key.
+        /// Of what.
         #[command(flatten)]
-        passphrase: PassphraseArgs,
+        of: KeyArgs,
     },
-    /// Put the prepared certificate in use; a running node shows it at once.
-    Activate,
-    /// Forget the certificate before the one in use.
-    Retire,
+    /// Put what was prepared in use; a running node takes it up at once, and the one before counts on.
+    Activate(KeyArgs),
+    /// What was before the one in use counts no more.
+    Retire(KeyArgs),
     /// Make an X.509-SVID of this node for another program (curl, a proxy): certificate, key and bundle into a directory.
     Svid {
         /// Into this directory.
@@ -62,20 +66,54 @@ pub enum KeyringCommand {
         #[arg(long)]
         pem: bool,
     },
-    /// Take a certificate back before its end, at a voter: whoever shows it is a stranger to every node of the mesh.
+    /// Take a certificate back before its end, at a voter: whoever shows it is a stranger to every node of the mesh. Or
+    /// take back a key that is not in use.
     Revoke {
-        /// Its serial.
-        serial: u64,
-        /// Why; logged.
-        #[arg(long)]
-        reason: String,
-        /// The file of the root key. Default: the one in the data directory.
-        #[arg(long, value_name = "FILE")]
-        root: Option<PathBuf>,
-        /// The passphrase of the root key.
+        /// The serial of a certificate, or a key.
+        what: String,
+        /// Of what, and why: `--reason` is needed.
         #[command(flatten)]
-        passphrase: PassphraseArgs,
+        of: KeyArgs,
     },
+}
+
+/// What is renewed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KeyKind {
+    /// The certificate of this node's key.
+    #[default]
+    Certificate,
+    /// The key that signs the operator's commands.
+    Operator,
+    /// The key of this node, which keeps its place among the voters.
+    Node,
+}
+
+/// Of what, and with which root key.
+#[derive(Args, Clone, Debug, Default)]
+pub struct KeyArgs {
+    /// What is renewed.
+    #[arg(long, value_enum, default_value = "certificate")]
+    pub key: KeyKind,
+    /// Why; kept in the ledger, or logged.
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// How long an operator's key that is replaced still counts.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=720))]
+    pub overlap_hours: u32,
+    /// The file of the root key. Default: the one in the data directory.
+    #[arg(long, value_name = "FILE")]
+    pub root: Option<PathBuf>,
+    /// The passphrase of the root key.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+impl KeyArgs {
+    /// The file of the root key.
+    pub fn root_in(&self, dir: &Path) -> PathBuf {
+        self.root.clone().unwrap_or_else(|| dir.join(ROOT_FILE))
+    }
 }
 
 /// Where a passphrase is; else in COMITY_PASSPHRASE, else asked for.

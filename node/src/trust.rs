@@ -1,0 +1,66 @@
+//! What this node believes of domains and their keys, as its ledger has it: told to the mesh whenever it changes.
+
+use crate::{
+    boundary,
+    home::Home,
+    mesh::{Identity, MemberKeys, Relation, Trust, TrustedDomain},
+    node::Node,
+};
+use comity_proto::{export::Exports, treaty::TreatyStanding};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How often trust and roster are read again from the ledger, besides when an entry changes them.
+const TRUST_EVERY: Duration = Duration::from_millis(250);
+
+/// Before the ledger is read.
+pub(crate) fn own(home: &Home) -> Trust {
+    let mut trust = Trust::default();
+    trust.domains.insert(home.domain(), TrustedDomain { key: home.domain_key, relation: Relation::Own });
+    trust
+}
+
+/// Keeps the mesh's trust, our exports and our shown roster as the ledger has them.
+pub(crate) async fn watch(node: Arc<Node>, keys: MemberKeys) {
+    let mut applied = node.replica().subscribe();
+    let mut shown = (own(node.home()), node.home().roster.clone());
+    let mut exported = Exports::default();
+    let mut granted = BTreeMap::new();
+    loop {
+        let quotas = node.replica().read_stale(|ledger, _| boundary::quotas(ledger));
+        if quotas != granted {
+            granted.clone_from(&quotas);
+            node.mesh().set_quotas(quotas);
+        }
+        keys.set(node.replica().read_stale(|ledger, _| {
+            let nodes = ledger.domain().map(|domain| &domain.nodes);
+            nodes.into_iter().flatten().map(|(place, record)| (*place, record.keys().collect())).collect()
+        }));
+        let exports = node.replica().read_stale(|ledger, _| ledger.exports_in_force());
+        if exports != exported {
+            exported = exports.clone();
+            node.mesh().set_exports(exports);
+        }
+        let (trust, roster) = node.replica().read_stale(|ledger, _| {
+            let mut trust = own(node.home());
+            for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {
+                // What has begun is finished under every treaty, so its key stays pinned.
+                let agreed = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
+                let relation = if agreed { Relation::Peer } else { Relation::Known };
+                trust.domains.insert(treaty.peer, TrustedDomain { key: treaty.peer_key, relation });
+            }
+            (trust, ledger.domain().map(|domain| domain.roster.clone()))
+        });
+        let trust = Trust { revoked: node.revoked().lock().all(), ..trust };
+        if trust != shown.0 {
+            node.mesh().set_trust(trust.clone());
+            shown.0 = trust;
+        }
+        if let Some(roster) = roster.filter(|roster| *roster != shown.1) {
+            shown.1 = roster.clone();
+            let certificate = node.certificate();
+            node.mesh().set_identity(Identity { domain: Some(node.domain()), certificate, roster }).await;
+        }
+        // Whatever was applied may have been a treaty; a lagging listener looks at the next tick.
+        let _applied_or_time = comity_runtime::timeout(TRUST_EVERY, applied.recv()).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! Another key for an operator, and for every node of a domain, under load, with real processes: no honest message is
+//! refused, nothing acknowledged is lost, and each peer is known to have seen the new keys.
+//!
+//! `cargo test -p comity-tests --test rotation -- --nocapture` says how long each key took.
+
+#[path = "kill/load.rs"]
+mod load;
+
+use comity_node::{cli::context, home::Home};
+use comity_proto::{command::Verb, envelope::Signed as _, identity::NodeCertificate};
+use comity_tests::{
+    PATIENCE,
+    cli::{ask, try_ask},
+    federation::{Domain, Federation},
+    now_ms, wait_for,
+};
+use load::{Load, Worker};
+use serde_json::Value;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+fn rotate(dir: &Path, key: &str, words: &[&str]) -> Value {
+    ask(dir, &[&["keyring"], words, &["--key", key, "--reason", "every year"]].concat())
+}
+
+fn refused(dir: &Path, words: &[&str]) -> String {
+    try_ask(dir, &[&["keyring"], words].concat()).refusal().to_owned()
+}
+
+/// Waits until every peer has acknowledged what this node's domain changed.
+fn seen_by_all(domain: &Domain) {
+    wait_for("every peer to see the keys", PATIENCE, || {
+        let status: Value = domain.api().get("/api/v1/status").ok()?;
+        (status["keys_not_seen"].as_array()?.is_empty()).then_some(())
+    });
+}
+
+/// The operator's key, from the first step to the last.
+fn rotate_operator(domain: &Domain) {
+    let dir = &domain.nodes[0].plan.dir;
+    let first = Home::load(dir).expect("a home").domain_keys.expect("the founder").operator.public();
+    let of = |view: &Value, name: &str| view["ledger"]["operator"][name].as_str().map(str::to_owned);
+    assert_eq!(refused(dir, &["activate", "--key", "operator"]), "no_next_key");
+    assert_eq!(refused(dir, &["retire", "--key", "operator"]), "no_key_to_retire");
+    let revoke = |key: &str| refused(dir, &["revoke", key, "--key", "operator", "--reason", "lost"]);
+    assert_eq!(revoke(&first.to_string()), "key_active");
+    assert_eq!(revoke(&Home::load(dir).expect("a home").node.public().to_string()), "unknown_key");
+    assert_eq!(revoke("did:key:zNobody"), "bad_key");
+    let prepared = rotate(dir, "operator", &["prepare"]);
+    let next = of(&prepared, "next").expect("the next key");
+    assert_eq!(rotate(dir, "operator", &["prepare"])["ledger"]["operator"]["serial"], 1, "twice is once");
+    seen_by_all(domain);
+    let active = rotate(dir, "operator", &["activate", "--overlap-hours", "1"]);
+    assert_eq!((of(&active, "active"), of(&active, "before")), (Some(next.clone()), Some(first.to_string())));
+    // Whoever still holds the old key is heard until it is retired.
+    domain.issue(1, 1);
+    rotate(dir, "operator", &["retire"]);
+    seen_by_all(domain);
+    let code = domain.asset().code;
+    let late = domain.operator().sign(Verb::Issue { code, to: None, amount: 1 }, now_ms());
+    let late = context::submit(domain.api(), &late).expect_err("the key is retired");
+    assert_eq!(late.code, "bad_signature");
+    assert_eq!(Home::load(dir).expect("a home").domain_keys.expect("the founder").operator.public().to_string(), next);
+}
+
+/// A node's key: certified where the root key is, brought by the node, which starts again by itself.
+fn rotate_node(domain: &Domain, index: usize) {
+    let (founder, node) = (&domain.nodes[0], &domain.nodes[index]);
+    let dir = &node.plan.dir;
+    let old = Home::load(dir).expect("a home");
+    assert_eq!(refused(dir, &["activate", "--key", "node"]), "no_next_key");
+    let (asked, made) = (dir.join("request"), dir.join("certified"));
+    let (asked, made) = (asked.display().to_string(), made.display().to_string());
+    if index == 0 {
+        rotate(dir, "node", &["prepare"]);
+    } else {
+        ask(dir, &["keyring", "request", "--key", "node", "--out", &asked]);
+        assert_eq!(refused(dir, &["activate", "--key", "node"]), "next_key_not_certified");
+        ask(&founder.plan.dir, &["keyring", "certify", &asked, "--out", &made]);
+        rotate(dir, "node", &["prepare", &made]);
+    }
+    assert_eq!(refused(dir, &["activate"]), "certificate_of_next_key");
+    rotate(dir, "node", &["activate"]);
+    let next = Home::load(dir).expect("a home");
+    assert_ne!(next.node.public(), old.node.public());
+    assert_eq!(next.place, old.place);
+    let shown = next.node.public().to_string();
+    wait_for("the node under its next key", PATIENCE, || {
+        let status = node.status()?;
+        (status["node"] == shown.as_str() && !status["leader"].is_null()).then_some(())
+    });
+    seen_by_all(domain);
+    rotate(dir, "node", &["retire"]);
+    let lists =
+        |view: &Value| view["replicas"].as_array().is_some_and(|all| all.iter().any(|one| one["node"] == shown));
+    wait_for("the roster without the old key", PATIENCE, || {
+        let replicas: Value = founder.api.get("/api/v1/raft").ok()?;
+        lists(&replicas).then_some(())
+    });
+    // The certificate of the key that is gone is worth nothing any more.
+    if index != 0 {
+        let serial = NodeCertificate::open(&old.certificate).expect("a certificate").get().serial;
+        ask(&founder.plan.dir, &["keyring", "revoke", &serial.to_string(), "--reason", "replaced"]);
+    }
+}
+
+#[test]
+fn every_key_of_a_domain_changes_under_load_and_no_honest_message_is_refused() {
+    let federation = Federation::trading();
+    let load = Load::prepare(&federation);
+    let stop = AtomicBool::new(false);
+    let workers: Vec<Worker> = std::thread::scope(|scope| {
+        let fresh = load.workers.to_vec();
+        let working: Vec<_> = fresh
+            .into_iter()
+            .map(|mut worker| {
+                scope.spawn(|| {
+                    worker.run(&stop);
+                    worker
+                })
+            })
+            .collect();
+        let [alpha, _] = &federation.domains;
+        let timed = |what: &str, work: &dyn Fn()| {
+            let begun = Instant::now();
+            work();
+            println!("{what}: {:.1} s", begun.elapsed().as_secs_f64());
+        };
+        timed("operator's key", &|| rotate_operator(alpha));
+        for index in [1, 2, 0] {
+            timed(&format!("key of node {index}"), &|| rotate_node(alpha, index));
+        }
+        stop.store(true, Ordering::Relaxed);
+        working.into_iter().map(|thread| thread.join().expect("a worker that nobody refused")).collect()
+    });
+    federation.wait_until_ready();
+    federation.must_agree(PATIENCE);
+    println!("{}", load.verify(&federation, &workers));
+}
