@@ -259,6 +259,8 @@ impl Drawing {
                 self.of_treaties(kind)
             }
             "export-withdrawn" => Fault::WithdrawExports { domain: self.domain() },
+            "operator-key-rotated" => Fault::RotateOperator { domain: self.domain() },
+            "node-key-rotated" => Fault::RotateNode { host: self.host() },
             "burst" => Fault::Burst { factor: self.chance.between(3, 20) as u32 },
             "hot-account" => Fault::HotAccount {},
             "idle" => Fault::Idle {},

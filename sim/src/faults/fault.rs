@@ -224,6 +224,12 @@ pub enum Fault {
     WithdrawExports {
         domain: usize,
     },
+    RotateOperator {
+        domain: usize,
+    },
+    RotateNode {
+        host: HostId,
+    },
     Burst {
         factor: u32,
     },
@@ -283,6 +289,7 @@ impl Fault {
     }
 
     /// The name of its kind.
+    // tidy: long because each kind has one line in this table, and the compiler asks for all of them
     pub fn kind(&self) -> &'static str {
         match self {
             Fault::Partition { .. } => "partition",
@@ -346,6 +353,8 @@ impl Fault {
             Fault::RevokeTreaty { .. } => "treaty-revoked",
             Fault::SuspendLicence { .. } => "licence-suspended",
             Fault::WithdrawExports { .. } => "export-withdrawn",
+            Fault::RotateOperator { .. } => "operator-key-rotated",
+            Fault::RotateNode { .. } => "node-key-rotated",
             Fault::Burst { .. } => "burst",
             Fault::HotAccount {} => "hot-account",
             Fault::Idle {} => "idle",
@@ -393,6 +402,7 @@ impl Fault {
             | Fault::StartSkew { host, .. }
             | Fault::LateTimers { host, .. }
             | Fault::Starve { host }
+            | Fault::RotateNode { host }
             | Fault::ReplaceVoter { host }
             | Fault::RemoveVoter { host } => within(host),
             Fault::Crash { host: Who::Host(host), .. }

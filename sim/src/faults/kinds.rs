@@ -138,6 +138,8 @@ pub const KINDS: &[Kind] = &[
     kind("treaty-revoked", Membership, "an operator leaves a treaty for good under load", "operator"),
     kind("licence-suspended", Membership, "an operator suspends the licence of a peer, and lets it be active again later", "operator"),
     kind("export-withdrawn", Message, "an operator takes back what admits everybody, and admits them again later", "operator"),
+    kind("operator-key-rotated", Membership, "an operator takes another key, with overlap", "operator"),
+    kind("node-key-rotated", Membership, "a voter takes another key and keeps its place", "operator, node"),
     kind("burst", Load, "many times the load", "workload"),
     kind("hot-account", Load, "everybody pays one account", "workload"),
     kind("idle", Load, "nobody asks for anything", "workload"),
@@ -146,8 +148,16 @@ pub const KINDS: &[Kind] = &[
 
 /// Kinds that happen only where a scenario names them: nothing takes them back, or they change what else would be seen of
 /// trade for as long as they last.
-pub const NAMED: [&str; 6] =
-    ["unpeer-in-doubt", "treaty-revoked", "two-decisions", "older-copy", "licence-suspended", "export-withdrawn"];
+pub const NAMED: [&str; 8] = [
+    "unpeer-in-doubt",
+    "treaty-revoked",
+    "two-decisions",
+    "older-copy",
+    "licence-suspended",
+    "export-withdrawn",
+    "operator-key-rotated",
+    "node-key-rotated",
+];
 
 /// A kind that cannot be done yet.
 #[derive(Clone, Copy, Debug)]
@@ -170,8 +180,8 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
-    waiting("key-rotated", Membership, "a domain's root or operator key changes under load", "rotation of keys"),
-    waiting("stolen-key", Byzantine, "a revoked key goes on signing", "rotation of keys"),
+    waiting("root-key-rotated", Membership, "a domain's root key changes under load", "another root key for one domain"),
+    waiting("stolen-key", Byzantine, "a revoked key goes on signing", "domain cards, which carry revocations"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
     waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
         "restore of a whole domain from a backup"),

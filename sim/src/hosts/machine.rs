@@ -52,8 +52,10 @@ pub struct Machine {
     pub host: HostId,
     /// Which domain it belongs to.
     pub domain: usize,
-    /// Its node's key; another one after it joined again.
+    /// Its node's key; another one after it joined again, or after a rotation.
     pub key: SecretKey,
+    /// The key that names its node's place: another one only after it joined again.
+    pub place: PublicKey,
     /// Its disk, which outlives its node.
     pub disk: FalseDisk,
     pub(super) seed: HomeSeed,
@@ -78,7 +80,7 @@ pub struct Machine {
 impl Machine {
     /// Raft's number for its node.
     pub fn raft_id(&self) -> u64 {
-        raft_id(&self.key.public())
+        raft_id(&self.place)
     }
 }
 
@@ -92,12 +94,13 @@ pub(super) struct HomeSeed {
 }
 
 impl HomeSeed {
-    pub(super) fn home(&self, host: HostId, key: &SecretKey) -> Home {
+    pub(super) fn home(&self, host: HostId, key: &SecretKey, place: PublicKey) -> Home {
         let founding = self.founding.as_ref();
         Home {
             dir: directory(host),
             config: self.config.clone(),
             node: key.clone(),
+            place,
             certificate: self.certificate.clone(),
             domain_key: self.domain_key,
             roster: self.roster.clone(),

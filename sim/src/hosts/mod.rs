@@ -3,6 +3,7 @@
 mod machine;
 mod operator;
 mod power;
+mod rotation;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,6 +146,7 @@ impl Hosts {
             let machine = Machine {
                 host: *host,
                 domain: index,
+                place: secret.public(),
                 key: secret,
                 disk: FalseDisk::new(&self.universe, *host),
                 seed,

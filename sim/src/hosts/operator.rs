@@ -157,6 +157,7 @@ impl Hosts {
             Ok(Ok(home)) => {
                 self.with(host, |machine| {
                     machine.key = home.node.clone();
+                    machine.place = home.place;
                     machine.seed.certificate = home.certificate.clone();
                     machine.seed.roster = home.roster.clone();
                     machine.seed.founding = None;

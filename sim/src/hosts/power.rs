@@ -27,7 +27,7 @@ impl Hosts {
     async fn boot(&self, host: HostId) -> Result<Arc<Node>, ServiceError> {
         let (home, disk, boot) = self.with(host, |machine| {
             machine.boots += 1;
-            (machine.seed.home(host, &machine.key), machine.disk.clone(), machine.boots)
+            (machine.seed.home(host, &machine.key, machine.place), machine.disk.clone(), machine.boots)
         });
         self.universe.note(Kind::Host, u64::from(host), boot);
         let wrong = |what: &str, error: String| ServiceError::bad_input(what, error);

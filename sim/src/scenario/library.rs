@@ -18,6 +18,7 @@ ready![
     "three-domain-across",
     "unpeer-in-doubt",
     "revoke-under-load",
+    "rotation-during-partition",
     "equivocating-origin",
     "export-race",
     "drift-and-repair",

@@ -52,6 +52,20 @@ impl Act {
         }))
     }
 
+    /// Goes on until it is done, whatever happens meanwhile.
+    pub(super) fn rotate_operator(self, domain: usize) -> Option<Undo> {
+        self.hosts.domains().get(domain)?;
+        comity_runtime::spawn(async move { self.hosts.rotate_operator(domain).await });
+        Some(nothing())
+    }
+
+    /// The same for the key of a node.
+    pub(super) fn rotate_node(self, host: HostId) -> Option<Undo> {
+        self.exists(host)?;
+        comity_runtime::spawn(async move { self.hosts.rotate_node(host).await });
+        Some(nothing())
+    }
+
     pub(super) fn snapshot(self, host: HostId) -> Option<Undo> {
         let node = self.hosts.node(host)?;
         self.hosts.universe.spawn_on(host, async move {

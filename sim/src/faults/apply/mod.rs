@@ -104,6 +104,8 @@ impl Act {
             F::RevokeTreaty { domain, peer } => self.end_treaty(domain, peer, Change::Revoke),
             F::SuspendLicence { domain, peer } => self.suspend_licence(domain, peer),
             F::WithdrawExports { domain } => self.withdraw_exports(domain),
+            F::RotateOperator { domain } => self.rotate_operator(domain),
+            F::RotateNode { host } => self.rotate_node(host),
             F::Burst { .. } | F::HotAccount {} | F::Idle {} | F::Silence {} => Some(self.mood(fault)),
         }
     }

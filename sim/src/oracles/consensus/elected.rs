@@ -17,7 +17,7 @@ fn look(view: &View<'_>) -> Result<(), String> {
     let domains = view.hosts.domains();
     for change in view.seen.fresh.changes.iter().filter(|change| change.sight.leads) {
         let (host, vote) = (change.host, change.sight.vote);
-        let own = view.hosts.with(host, |machine| comity_node::node::raft_id(&machine.key.public()));
+        let own = view.hosts.with(host, |machine| machine.raft_id());
         if vote.1 != own || !change.sight.vote_committed {
             return Err(format!("host {host} leads under the vote of {:x} in term {}", vote.1, vote.0));
         }

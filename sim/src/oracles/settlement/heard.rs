@@ -90,6 +90,7 @@ fn is_calm(view: &View<'_>, at_ms: u64) -> bool {
                 | Fault::RevokeTreaty { .. }
                 | Fault::SuspendLicence { .. }
                 | Fault::WithdrawExports { .. }
+                | Fault::RotateOperator { .. }
                 | Fault::Burst { .. }
                 | Fault::HotAccount {}
                 | Fault::Idle {}

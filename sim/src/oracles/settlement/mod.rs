@@ -9,6 +9,7 @@ mod heard;
 mod in_time;
 mod once;
 mod promises;
+mod rotation;
 mod treaties;
 mod two_words;
 mod votes;
@@ -29,6 +30,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(treaties::Treaties::default()),
         Box::new(closings::Closings::default()),
         Box::new(heard::Heard::default()),
+        Box::new(rotation::Unnoticed::default()),
         Box::new(two_words::TwoWords::default()),
         Box::new(drift::NoFalseDrift::default()),
         Box::new(drift::DriftShown::default()),
