@@ -38,6 +38,6 @@ pub mod storage;
 pub mod tasks;
 pub mod telemetry;
 mod treaty;
-mod webhook;
 mod trust;
+mod webhook;
 pub mod witness;

@@ -149,7 +149,6 @@ impl Node {
             }
             None => None,
         };
-        let desk = Arc::new(Desk::default());
         let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
         let memory = Memory::on(disk.clone());
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
@@ -158,7 +157,7 @@ impl Node {
             home,
             replica,
             mesh,
-            desk,
+            desk: Arc::default(),
             tokens,
             join,
             memory,
