@@ -150,7 +150,6 @@ impl Node {
             None => None,
         };
         let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
-        let memory = Memory::on(disk.clone());
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let revoked = revoked_at_start(&home);
         let node = Arc::new(Node {
@@ -160,7 +159,7 @@ impl Node {
             desk: Arc::default(),
             tokens,
             join,
-            memory,
+            memory: Memory::on(disk.clone()),
             shown,
             budgets: Budgets::default(),
             drifts: Drifts::default(),
