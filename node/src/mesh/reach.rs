@@ -4,7 +4,7 @@
 //! |---|---|
 //! | public: its agent has signed that, and a rule of its home admits everyone | to everybody, by gossip and repair |
 //! | of our own domain, else | to our own nodes, and to peers that our rules admit |
-//! | of another domain, not public | to our own nodes, no further |
+//! | of another domain, not public | to our own nodes, and back to its home, which may have forgotten it |
 //!
 //! A gateway between two meshes ([`super::config::MeshConfig::separates`]) keeps them apart here: cards and words about
 //! members of one domain go to that domain and to our own nodes. What crosses is passed by name, not by this.
@@ -51,7 +51,9 @@ impl Reach {
     pub(super) fn shows(&self, card: &AgentCard, to: &Standing) -> bool {
         match to {
             Standing::Own { .. } => true,
-            _ if self.own != Some(card.home) => card.public && self.is_of_one_mesh(&card.home, to),
+            _ if self.own != Some(card.home) => {
+                to.domain() == Some(card.home) || card.public && self.is_of_one_mesh(&card.home, to)
+            }
             Standing::Peer { domain } => self.exports.shows(domain, card) || planted(Plant::ExportBlind),
             Standing::Known { .. } | Standing::Stranger { .. } | Standing::Unjudged => self.exports.publishes(card),
         }
@@ -63,9 +65,10 @@ impl Reach {
     }
 }
 
-/// Whether a card may come from a neighbour of this standing: else its home has not shown it to us.
-pub(super) fn takes(card: &AgentCard, from: &Standing) -> bool {
-    card.public || from.is_own() || from.domain() == Some(card.home)
+/// Whether a card may come from a neighbour of this standing: else its home has not shown it to us. Of our own agents
+/// whatever is newest counts: all of our nodes may have lost power before their disks had it.
+pub(super) fn takes(own: Option<DomainId>, card: &AgentCard, from: &Standing) -> bool {
+    card.public || from.is_own() || from.domain() == Some(card.home) || own == Some(card.home)
 }
 
 /// Whether gossip carries it, in both directions.

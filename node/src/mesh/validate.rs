@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use comity_proto::card::{AgentCard, DomainCard};
-use comity_proto::envelope::{Envelope, Signed as _};
+use comity_proto::envelope::{Context, Envelope, Signed as _};
 use comity_proto::gossip::{Heartbeat, Suspicion};
 use comity_proto::ids::{DomainId, PublicKey};
+use comity_proto::limits::CARD_BYTES_MAX;
 use comity_runtime as runtime;
 use libp2p::PeerId;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
@@ -67,12 +68,26 @@ pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
 }
 
 fn card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, source: &PeerId) -> MessageAcceptance {
-    match take_card(shared, kind, data, From::Neighbour(*source)) {
+    let taken = if kind == CardKind::Agent && is_hidden(data) {
+        shared.count(CardRefused::NotShown.name());
+        Err(CardRefused::NotShown)
+    } else {
+        take_card(shared, kind, data, From::Neighbour(*source))
+    };
+    match taken {
         Ok(Offer::Taken | Offer::Held) => MessageAcceptance::Accept,
         Ok(Offer::Older | Offer::Expired | Offer::OverQuota) => MessageAcceptance::Ignore,
         Err(refused) if refused.is_senders_fault() => MessageAcceptance::Reject,
         Err(_) => MessageAcceptance::Ignore,
     }
+}
+
+/// A card that is not public is told from neighbour to neighbour: whoever took one from gossip, its home too, would carry
+/// it on to everybody.
+fn is_hidden(data: &Bytes) -> bool {
+    let card = Envelope::parse(data, CARD_BYTES_MAX, Context::AgentCard.as_str())
+        .and_then(|envelope| AgentCard::decode(envelope.unverified_payload()));
+    card.is_ok_and(|card| !card.public)
 }
 
 /// Where a card came from.
@@ -116,7 +131,7 @@ pub(crate) fn take_card(shared: &Arc<Shared>, kind: CardKind, data: &Bytes, from
         (Checked::Agent(..), From::Store(..)) | (Checked::Domain(..), _) => None,
     };
     if let Some((card, Some(source))) = &told
-        && !reach::takes(card, &shared.standing(source).unwrap_or(Standing::Unjudged))
+        && !reach::takes(shared.own_domain(), card, &shared.standing(source).unwrap_or(Standing::Unjudged))
     {
         shared.count(CardRefused::NotShown.name());
         return Err(CardRefused::NotShown);

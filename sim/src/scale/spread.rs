@@ -150,7 +150,8 @@ async fn measure(nodes: Nodes, options: Options) -> Told {
         runtime::spawn(churn(nodes.clone(), options));
         runtime::sleep(SETTLE).await;
     }
-    let mut told = Told { spreads: Vec::new(), card_bytes: 0, neighbours, quiet_bytes, busy_bytes: 0.0, detection: None };
+    let mut told =
+        Told { spreads: Vec::new(), card_bytes: 0, neighbours, quiet_bytes, busy_bytes: 0.0, detection: None };
     for _ in 0..options.cards {
         if let Some(spread) = publish(&nodes, &mut chance, &mut told).await {
             told.spreads.push(spread);

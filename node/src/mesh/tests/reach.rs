@@ -139,6 +139,28 @@ fn a_card_of_which_our_own_node_hears_reaches_all_of_ours() {
 }
 
 #[test]
+fn a_home_that_forgot_a_card_is_told_by_whoever_was_shown_it() {
+    run(async {
+        let (alpha, beta) = (domain(1), domain(2));
+        let pins = |own: &Domain, other: &Domain| trust(&[(own, Relation::Own), (other, Relation::Peer)]);
+        let of_alpha = |node: u8| {
+            let mut config = config(&key(node), alpha.identity(&key(node)), pins(&alpha, &beta));
+            config.exports = admitting(&[ExportRule::all(Audience::Peer(beta.id))]);
+            config
+        };
+        let b = start(config(&key(21), beta.identity(&key(21)), pins(&beta, &alpha))).await;
+        let a = start_at(of_alpha(11), &b.listening()).await;
+        see_each_other(&a, &b).await;
+        let agent = key(51);
+        assert_eq!(a.publish_card(hidden(&agent, &alpha, 1).seal(&agent)), Ok(()));
+        until("the peer is shown it", SOON, || sequence_at(&b, &agent) == Some(1)).await;
+        a.shutdown().await;
+        let forgetful = start_at(of_alpha(12), &b.listening()).await;
+        until("the home has it again", SOON, || sequence_at(&forgetful, &agent) == Some(1)).await;
+    });
+}
+
+#[test]
 fn an_empty_push_is_answered_and_changes_nothing() {
     run(async {
         let (_, [a, b, _]) = triangle().await;

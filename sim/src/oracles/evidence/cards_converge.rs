@@ -1,6 +1,6 @@
 //! Everybody knows the same agents in the end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use comity_ledger::treaty::TreatyState;
 use comity_node::{mesh::CardEntry, node::Node};
@@ -45,20 +45,33 @@ fn look(view: &View<'_>) -> Result<(), String> {
         };
         let all = known(&|_| true);
         let (other, theirs) = of_domain.entry(domain).or_insert_with(|| (host, all.clone()));
-        same((*other, theirs), (host, &all))?;
+        same(view, (*other, theirs), (host, &all))?;
         let told = known(&|entry| all_stand || entry.card.get().public);
         let (other, theirs) = first.get_or_insert_with(|| (host, told.clone()));
-        same((*other, theirs), (host, &told))?;
+        same(view, (*other, theirs), (host, &told))?;
     }
     Ok(())
 }
 
-fn same((other, theirs): (HostId, &Known), (host, ours): (HostId, &Known)) -> Result<(), String> {
-    if theirs == ours {
+fn same(view: &View<'_>, (other, theirs): (HostId, &Known), (host, ours): (HostId, &Known)) -> Result<(), String> {
+    let Some(agent) = theirs.keys().chain(ours.keys()).find(|agent| theirs.get(*agent) != ours.get(*agent)) else {
         return Ok(());
-    }
-    let agent = theirs.keys().chain(ours.keys()).find(|agent| theirs.get(*agent) != ours.get(*agent));
-    let differs = agent.map(|agent| (agent, theirs.get(agent), ours.get(agent)));
+    };
+    let held = |(host, node): (HostId, Arc<Node>)| {
+        let cards = node.mesh().agent_cards();
+        let card = cards.iter().find(|entry| entry.card.get().agent == *agent)?;
+        let said = card.card.get();
+        Some(format!(
+            "host {host} number {} (public: {}, expires at {} ms, path {:?})",
+            card.rank.sequence, said.public, said.expires_at_ms, card.path
+        ))
+    };
+    let held: Vec<String> = view.hosts.nodes().into_iter().filter_map(held).collect();
     let count = (theirs.len(), ours.len());
-    Err(format!("hosts {other} and {host} know {} and {} agents; one differs: {differs:?}", count.0, count.1))
+    Err(format!(
+        "hosts {other} and {host} know {} and {} agents; of {agent} holds {}",
+        count.0,
+        count.1,
+        held.join(", ")
+    ))
 }
