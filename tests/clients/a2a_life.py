@@ -122,7 +122,13 @@ async def card_of(http, agent):
             break
         await asyncio.sleep(0.1)
     assert base == f"{URL}/a2a/{agent}", agents
-    keys = {key["kid"]: key for key in (await http.get(f"{URL}/.well-known/registry-jwks.json")).json()["keys"]}
+    # A domain that has just begun signs the card of itself, and with it this list, within seconds.
+    for _ in range(100):
+        listed = await http.get(f"{URL}/.well-known/registry-jwks.json")
+        if listed.status_code == 200:
+            break
+        await asyncio.sleep(0.1)
+    keys = {key["kid"]: key for key in listed.json()["keys"]}
     verify = create_signature_verifier(lambda kid, _: jwt.PyJWK(keys[kid]), ["EdDSA"])
     card = await A2ACardResolver(http, base).get_agent_card(signature_verifier=verify)
     own = await A2ACardResolver(http, URL).get_agent_card(signature_verifier=verify)
