@@ -12,6 +12,7 @@ pub mod binary;
 pub mod cli;
 pub mod door;
 pub mod federation;
+pub mod misread;
 pub mod pair;
 pub mod process;
 pub mod rogue;

@@ -49,11 +49,20 @@ impl ReplicaConfig {
     }
 
     pub(crate) fn raft(&self) -> Result<Arc<Config>, String> {
+        if self.election_min < self.heartbeat * 2 || self.election_max <= self.election_min {
+            return Err(format!(
+                "elections begin after {:?} to {:?} of silence: the first must be two heartbeats ({:?}) or more, the second longer",
+                self.election_min, self.election_max, self.heartbeat
+            ));
+        }
         let config = Config {
             cluster_name: "comity".into(),
             heartbeat_interval: millis(self.heartbeat),
-            election_timeout_min: millis(self.election_min),
-            election_timeout_max: millis(self.election_max),
+            // Elections are begun by our own timer. To openraft the first is how long it waits for a vote, the second
+            // how long a voter that heard a leader grants no other one its vote.
+            enable_elect: false,
+            election_timeout_min: millis((self.heartbeat + self.election_min) / 2),
+            election_timeout_max: millis(self.election_min),
             max_payload_entries: self.append_entries_max,
             // A member that lags behind by more gets a snapshot rather than entries.
             replication_lag_threshold: self.keep_entries,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     membership::{MembershipChange, MembershipError},
     propose::SubmitError,
-    types::{EntryBytes, NodeInfo, Reply, TypeConfig, Vote},
+    types::{EntryBytes, LogId, NodeInfo, Reply, TypeConfig, Vote},
 };
 
 /// Room for the frame's own header: the mesh adds kind and request id.
@@ -30,6 +30,8 @@ pub(crate) enum RaftCall {
     Append(AppendEntriesRequest<TypeConfig>),
     /// A candidate asks for a vote.
     Vote(VoteRequest<u64>),
+    /// Whoever thinks of an election asks who would follow a leader whose log ends here.
+    WouldFollow(Option<LogId>),
 }
 
 /// Class `Raft`, answered. Carries the answering host's wall clock for the stamp's median.
@@ -45,6 +47,8 @@ pub(crate) struct RaftAnswer {
 pub(crate) enum RaftAnswerBody {
     Append(AppendEntriesResponse<u64>),
     Vote(VoteResponse<u64>),
+    /// Whether this voter hears no leader and its log goes no further.
+    WouldFollow(bool),
     /// The member's openraft has stopped; its words.
     Stopped(String),
 }

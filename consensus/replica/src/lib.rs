@@ -28,6 +28,7 @@ pub mod backup;
 mod checks;
 mod clock;
 mod config;
+mod elections;
 mod fill;
 mod frames;
 mod leader;

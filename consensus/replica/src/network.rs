@@ -42,7 +42,7 @@ impl RaftNetworkFactory<TypeConfig> for LinkFactory {
     type Network = MemberLink;
 
     async fn new_client(&mut self, target: u64, node: &NodeInfo) -> MemberLink {
-        MemberLink { links: self.links.clone(), clocks: self.clocks.clone(), target, node: node.clone() }
+        MemberLink::new(self.links.clone(), self.clocks.clone(), target, node.clone())
     }
 }
 
@@ -55,6 +55,18 @@ pub(crate) struct MemberLink {
 }
 
 impl MemberLink {
+    pub(crate) fn new(links: Arc<dyn Links>, clocks: Arc<PeerClocks>, target: u64, node: NodeInfo) -> MemberLink {
+        MemberLink { links, clocks, target, node }
+    }
+
+    /// Whether that voter would follow a candidate whose log ends with `last`.
+    pub(crate) async fn would_follow(&self, last: Option<LogId>, deadline: Duration) -> Rpc<bool> {
+        match self.call(&RaftCall::WouldFollow(last), deadline).await? {
+            RaftAnswerBody::WouldFollow(answer) => Ok(answer),
+            other => Err(unexpected(other)),
+        }
+    }
+
     async fn call(&self, call: &RaftCall, deadline: Duration) -> Rpc<RaftAnswerBody> {
         let body = frames::encode(call).map_err(network)?;
         let answer = self.links.request(&self.node, LinkClass::Raft, body, deadline).await.map_err(link_error)?;
@@ -110,16 +122,14 @@ impl RaftNetwork<TypeConfig> for MemberLink {
                 None => AppendEntriesResponse::Success,
             }),
             RaftAnswerBody::Append(other) => Ok(other),
-            RaftAnswerBody::Vote(_) => Err(network("a vote answers an append".into())),
-            RaftAnswerBody::Stopped(words) => Err(unreachable(words)),
+            other => Err(unexpected(other)),
         }
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Rpc<VoteResponse<u64>> {
         match self.call(&RaftCall::Vote(rpc), option.hard_ttl()).await? {
             RaftAnswerBody::Vote(answer) => Ok(answer),
-            RaftAnswerBody::Append(_) => Err(network("an append answers a vote".into())),
-            RaftAnswerBody::Stopped(words) => Err(unreachable(words)),
+            other => Err(unexpected(other)),
         }
     }
 
@@ -170,6 +180,16 @@ fn payload_bytes(entry: &RaftEntry) -> usize {
         EntryPayload::Normal(data) => data.0.len(),
         // Keys and addresses of at most a dozen members.
         EntryPayload::Membership(_) => 64 * 1024,
+    }
+}
+
+/// Of an answer to another question, or of a member that stopped.
+fn unexpected(answer: RaftAnswerBody) -> RPCError<u64, NodeInfo, RaftError<u64>> {
+    match answer {
+        RaftAnswerBody::Stopped(words) => unreachable(words),
+        RaftAnswerBody::Append(_) | RaftAnswerBody::Vote(_) | RaftAnswerBody::WouldFollow(_) => {
+            network("the answer is to another question".into())
+        }
     }
 }
 

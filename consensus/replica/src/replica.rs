@@ -23,7 +23,7 @@ use crate::{
     backup::EVENTS_FILE,
     clock::PeerClocks,
     config::ReplicaConfig,
-    fill,
+    elections, fill,
     leader::{Leadership, Metrics},
     links::Links,
     log_store::{LogReader, LogStore},
@@ -147,6 +147,7 @@ impl Replica {
         let inner = Inner { config, raft, machine, log, links, proposer, leadership, barrier, failed };
         let replica = Replica { inner: Arc::new(inner) };
         serve::register(&replica, disk);
+        elections::start(&replica);
         pulse::start(&replica);
         fill::start(&replica);
         replica

@@ -73,6 +73,10 @@ async fn raft_call(inner: &Inner, bytes: &[u8]) -> Result<Bytes, String> {
             Ok(answer) => RaftAnswerBody::Vote(answer),
             Err(error) => RaftAnswerBody::Stopped(error.to_string()),
         },
+        RaftCall::WouldFollow(last) => match inner.would_follow(last).await {
+            Ok(answer) => RaftAnswerBody::WouldFollow(answer),
+            Err(error) => RaftAnswerBody::Stopped(error.to_string()),
+        },
     };
     frames::encode(&RaftAnswer { clock_ms: runtime::wall_ms(), body })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use comity_ledger::Outcome;
 use comity_proto::ids::AgentId;
+use comity_replica::Role;
 use comity_runtime::disk::memory::CrashPlan;
 use support::{Domain, key};
 
@@ -38,6 +39,39 @@ fn three_replicas_agree_and_go_on_when_the_leader_dies() {
     assert_eq!(reply.outcomes, [Outcome::Created]);
     domain.restart(leader);
     assert_eq!(domain.digest_at(leader, reply.log_index), domain.digest_at(survivor, reply.log_index));
+}
+
+#[test]
+fn a_member_that_was_cut_off_deposes_nobody_when_it_comes_back() {
+    let domain = Domain::founded(9, 3, 3, plain);
+    domain.submit(0, domain.register(&key(60), 1));
+    let leader = domain.leader().expect("one leads");
+    let term = domain.replica(leader).status().term;
+    let away = (leader + 1) % 3;
+    domain.net.cut(domain.nodes[away].info.key, true);
+    // Longer than many elections; and the others' logs go on without it.
+    domain.pause(Duration::from_secs(30));
+    domain.submit(leader, domain.register(&key(61), 1));
+    domain.net.cut(domain.nodes[away].info.key, false);
+    domain.pause(Duration::from_secs(10));
+    let last = domain.submit(away, domain.register(&key(62), 1)).log_index;
+    assert_eq!(domain.digest_at(away, last), domain.digest_at(leader, last));
+    let status = domain.replica(leader).status();
+    assert_eq!((domain.leader(), status.term), (Some(leader), term), "nobody asked for votes in vain");
+}
+
+#[test]
+fn a_dead_leader_is_replaced_within_the_longest_silence_and_a_second() {
+    for seed in 20..40 {
+        let mut domain = Domain::founded(seed, 3, 3, plain);
+        domain.submit(0, domain.register(&key(60), 1));
+        let leader = domain.leader().expect("one leads");
+        domain.crash(leader);
+        domain.pause(Duration::from_secs(4));
+        let heirs: Vec<_> =
+            (0..3).filter(|at| *at != leader && domain.replica(*at).status().role == Role::Leader).collect();
+        assert_eq!(heirs.len(), 1, "seed {seed}");
+    }
 }
 
 #[test]

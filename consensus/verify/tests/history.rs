@@ -5,11 +5,7 @@ mod document;
 mod support;
 
 use comity_ledger::{AccountKey, AssetIndex, Event, EventKind, Outcome};
-use comity_proto::{
-    ids::{EscrowId, Hash},
-    text::Reason,
-    treaty::{TreatyNotice, TreatyStanding},
-};
+use comity_proto::ids::{EscrowId, Hash};
 use comity_verify::{Place, Report, Rule, Verdict, document::Kind};
 use document::{checkpoint_over, file, head, honest, judge, judged, root_key};
 use support::{World, agent_of, converse, domain_of, id_of, pair, terms};
@@ -74,16 +70,7 @@ fn an_honest_history_holds_and_its_figures_are_those_of_the_ledger() {
 #[test]
 fn a_history_in_which_a_treaty_was_drained_holds_on_both_sides() {
     let (mut alpha, mut beta) = lived();
-    let notice = TreatyNotice {
-        from: alpha.home,
-        to: beta.home,
-        serial: 1,
-        standing: TreatyStanding::Draining,
-        denies: None,
-        reason: Reason::new("we part").expect("a reason"),
-    };
-    let notice = notice.seal(&root_key("alpha"));
-    assert_eq!(alpha.operator(Verb::ChangeTreaty { notice }), Outcome::Applied);
+    alpha.drain(beta.home);
     converse(&mut alpha, &mut beta);
     for world in [&alpha, &beta] {
         held(&honest(world));

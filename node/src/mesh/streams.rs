@@ -150,26 +150,27 @@ pub(crate) async fn open_task_stream(shared: &Shared, node: PublicKey) -> Result
 
 /// Starts the accepting tasks of all classes. Each must always be polled: a full queue drops streams silently.
 pub(crate) fn accept_all(shared: &Arc<Shared>) -> Result<(), libp2p_stream::AlreadyRegistered> {
-    let mut control = shared.control.clone();
     for class in Class::ALL {
-        let mut incoming = control.accept(class.protocol())?;
-        let keeper = shared.clone();
-        let shared = shared.clone();
-        keeper.keep(async move {
-            while let Some((peer, stream)) = incoming.next().await {
-                let Some(place) = shared.stream_place(&peer) else {
-                    shared.count("stream_refused_too_many");
-                    continue;
-                };
-                let shared = shared.clone();
-                runtime::spawn(async move {
-                    let _place = place;
-                    serve_class(&shared, peer, stream, class).await;
-                });
-            }
-        });
+        accept(shared, class.protocol(), move |shared, peer, stream| async move {
+            serve_class(&shared, peer, stream, class).await;
+        })?;
     }
-    let mut incoming = control.accept(TASK_STREAM_PROTOCOL)?;
+    accept(shared, TASK_STREAM_PROTOCOL, |shared, peer, stream| async move {
+        serve_task(&shared, peer, stream).await;
+    })
+}
+
+/// Serves each stream of a protocol in a task of its own, as many as one peer may have.
+fn accept<S, F>(
+    shared: &Arc<Shared>,
+    protocol: StreamProtocol,
+    serve: S,
+) -> Result<(), libp2p_stream::AlreadyRegistered>
+where
+    S: Fn(Arc<Shared>, PeerId, Stream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut incoming = shared.control.clone().accept(protocol)?;
     let keeper = shared.clone();
     let shared = shared.clone();
     keeper.keep(async move {
@@ -178,10 +179,10 @@ pub(crate) fn accept_all(shared: &Arc<Shared>) -> Result<(), libp2p_stream::Alre
                 shared.count("stream_refused_too_many");
                 continue;
             };
-            let shared = shared.clone();
+            let served = serve(shared.clone(), peer, stream);
             runtime::spawn(async move {
                 let _place = place;
-                serve_task(&shared, peer, stream).await;
+                served.await;
             });
         }
     });

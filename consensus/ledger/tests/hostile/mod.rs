@@ -1,16 +1,14 @@
 //! What a peer that breaks the protocol is told: real batches, honestly signed or not.
 
-use crate::support::{World, agent_of, domain_of, id_of, key_of, pair, root_of, roster_of, usd};
+use crate::support::{World, agent_of, domain_of, id_of, key_of, pair, roster_of, usd};
 use comity_ledger::{Outcome, settlement::content_of};
 use comity_proto::{
     amount::AssetId,
-    command::{Party, Verb},
+    command::Party,
     entry::EntryItem,
     envelope::Signed as _,
     ids::{Hash, TransferId},
     settlement::{Acknowledge, Closing, Decision, Prepare, SettlementBatch, SettlementMessage, Source},
-    text::Reason,
-    treaty::{TreatyNotice, TreatyStanding},
 };
 use std::collections::BTreeSet;
 
@@ -84,16 +82,7 @@ pub(crate) fn outcomes() -> BTreeSet<Outcome> {
 /// Alpha drains; beta states a reserve of which alpha holds nothing.
 fn false_closing() -> Outcome {
     let (mut alpha, beta) = pair();
-    let notice = TreatyNotice {
-        from: alpha.home,
-        to: beta.home,
-        serial: 1,
-        standing: TreatyStanding::Draining,
-        denies: None,
-        reason: Reason::new("we part").expect("a reason"),
-    };
-    let notice = notice.seal(&root_of("alpha"));
-    assert_eq!(alpha.operator(Verb::ChangeTreaty { notice }), Outcome::Applied);
+    alpha.drain(beta.home);
     let mut statement = beta.ledger.supply_statement(alpha.home).expect("a domain");
     statement.assets[0].reserve = Some(1);
     let treaty = alpha.ledger.treaty(&beta.home).and_then(|treaty| treaty.before()).expect("agreed").0;

@@ -20,7 +20,7 @@ use comity_proto::{
     relay::Receipt,
     settlement::{Query, SettlementBatch, SettlementMessage},
     text::{Condition, Memo, Nickname, Reason, ReferralCode},
-    treaty::{ExposureCap, TreatyDocument, TreatyParty},
+    treaty::{ExposureCap, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -271,6 +271,20 @@ impl World {
         let request = self.next_request();
         let item = self.signed(&self.operator.clone(), Actor::Operator, request, HOUR_MS, verb);
         self.apply(vec![item]).outcomes[0][0]
+    }
+
+    /// This domain's root key says that its treaty with `other` ends.
+    pub fn drain(&mut self, other: DomainId) {
+        let notice = TreatyNotice {
+            from: self.home,
+            to: other,
+            serial: 1,
+            standing: TreatyStanding::Draining,
+            denies: None,
+            reason: Reason::new("we part").expect("a reason"),
+        };
+        let notice = notice.seal(&root_of(&self.name));
+        assert_eq!(self.operator(Verb::ChangeTreaty { notice }), Outcome::Applied);
     }
 
     pub fn register(&mut self, name: &str, referred_by: Option<&str>, own_code: Option<&str>) -> Outcome {
