@@ -10,7 +10,10 @@ use crate::{
     witness,
 };
 use bytes::Bytes;
-use comity_proto::relay::{Answer, Question};
+use comity_proto::{
+    ids::DomainId,
+    relay::{Answer, Question},
+};
 use std::{sync::Arc, time::Duration};
 
 impl Node {
@@ -21,18 +24,26 @@ impl Node {
             Class::Settlement,
             Arc::new(move |caller, envelope| {
                 let node = node.clone();
-                Box::pin(async move { node.hear_settlement(caller, envelope).await })
+                Box::pin(async move { node.hear_settlement(caller, None, envelope).await })
             }),
         );
     }
 
-    /// What a domain says about transfers, whoever brings it.
-    pub(crate) async fn hear_settlement(&self, caller: Caller, envelope: Bytes) -> Result<Bytes, Refusal> {
+    /// What a domain says about transfers: `caller` is of it, or the node of a gateway of the domain `through`.
+    pub(crate) async fn hear_settlement(
+        &self,
+        caller: Caller,
+        through: Option<DomainId>,
+        envelope: Bytes,
+    ) -> Result<Bytes, Refusal> {
+        // Only nodes of domains that are known may speak in this class.
+        let partner = caller.domain.ok_or_else(|| Refusal("nobody knows your domain".to_owned()))?;
         if let Some(over) = inbound::over_licence(self.mesh(), &caller, &envelope) {
             return Err(Refusal(over.name().to_owned()));
         }
         let hold_votes = Duration::from_millis(self.home().config.hold_votes_ms);
-        inbound::take(self.replica().clone(), self.budgets(), caller, envelope, hold_votes).await
+        let speaker = (partner, through);
+        inbound::take(self.replica().clone(), self.budgets(), speaker, envelope, hold_votes).await
     }
 
     /// Answers what other nodes ask, in every class.

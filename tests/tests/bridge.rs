@@ -10,9 +10,9 @@ use comity_proto::{
     card::AgentCard,
     envelope::Signed as _,
     identity::Roles,
-    ids::{DomainId, Hash},
+    ids::{DomainId, Hash, TransferId},
     passage::Passage,
-    settlement::SettlementBatch,
+    settlement::{Acknowledge, SettlementBatch, SettlementMessage},
 };
 use comity_tests::{
     PATIENCE,
@@ -224,17 +224,25 @@ fn a_gateway_that_forges_provenance_or_words_is_refused_by_name() {
     assert_eq!(refused(say(&card, &elsewhere, &hub.node)), "bridge_not_for_us");
     say(&card, &honest, &hub.node).expect("an honest passage");
 
-    // Words of settlement: of somebody unknown, of another one than is said, of no voter.
+    // Words of settlement: of somebody unknown, none at all, of no voter, of another domain, to another domain.
     assert_eq!(refused(rogue.say(&frame(DomainId([7; 32]), at_acme, vec![1]))), "bridge_stranger");
     assert_eq!(refused(rogue.say(&frame(at_globex, at_acme, vec![1]))), "bridge_forged_words");
+    let heard = SettlementMessage::Acknowledge(Acknowledge { transfer: TransferId([7; 16]), commit: true });
     let batch = SettlementBatch {
         from: at_globex,
         to: at_acme,
         incarnation: 1,
         roster: globex.roster.clone(),
-        messages: Vec::new(),
+        messages: vec![heard],
     };
-    assert_eq!(refused(rogue.say(&frame(at_globex, at_acme, batch.seal(&hub.node).to_vec()))), "bridge_forged_words");
+    let brought = |batch: &SettlementBatch, key| rogue.say(&frame(at_globex, at_acme, batch.seal(key).to_vec()));
+    let of_hub = SettlementBatch { from: hub.domain(), roster: hub.roster.clone(), ..batch.clone() };
+    // What globex did say, to the gateway itself: not to be said again here, and not to be held against globex.
+    let to_hub = SettlementBatch { to: hub.domain(), ..batch.clone() };
+    for (forged, key) in [(&batch, &hub.node), (&of_hub, &hub.node), (&to_hub, &globex.node)] {
+        assert_eq!(refused(brought(forged, key)), "bridge_forged_words", "{forged:?}");
+    }
+    brought(&batch, &globex.node).expect("its own words to acme");
     drop(rogue);
 
     // Without a treaty it is no gateway of anybody's.

@@ -42,9 +42,19 @@ const AGAIN: Duration = Duration::from_secs(10);
 struct Told {
     offered: BTreeSet<DomainId>,
     offered_at: Option<runtime::Instant>,
-    /// Cards that it took or refused, by the digest of their envelopes. Bounded by the cards of the paired domains.
+    /// Cards that it took or refused, by the digest of their envelopes. Bounded by the cards of the paired domains: an
+    /// edition that is replaced or over is forgotten.
     cards: BTreeSet<Hash>,
     quiet_until: Option<runtime::Instant>,
+}
+
+impl Told {
+    /// Of the cards that can be passed now, some that it was not told of yet.
+    fn fresh(&mut self, all: Vec<(Hash, Bytes)>) -> Vec<(Hash, Bytes)> {
+        let current: BTreeSet<Hash> = all.iter().map(|(digest, _)| *digest).collect();
+        self.cards.retain(|digest| current.contains(digest));
+        all.into_iter().filter(|(digest, _)| !self.cards.contains(digest)).take(CARDS_AT_ONCE).collect()
+    }
 }
 
 /// The rules of this node and what it has told.
@@ -172,15 +182,15 @@ async fn offer(node: &Node, other: PublicKey, beyond: &BTreeSet<DomainId>) {
 
 async fn cards(node: &Node, to: DomainId, other: PublicKey, beyond: &BTreeSet<DomainId>) {
     let now = runtime::now();
-    let fresh: Vec<(Hash, Bytes)> = {
+    // Looked up and hashed before the lock: every offer and every card to another node waits for it.
+    let all = beyond.iter().flat_map(|home| node.mesh().passable(home)).map(|card| (Hash::of(&card), card)).collect();
+    let fresh = {
         let mut told = node.bridge().gateway.told.lock();
         let told = told.entry(other).or_default();
         if told.quiet_until.is_some_and(|until| now < until) {
             return;
         }
-        let all = beyond.iter().flat_map(|home| node.mesh().passable(home));
-        let digested = all.map(|card| (Hash::of(&card), card)).filter(|(digest, _)| !told.cards.contains(digest));
-        digested.take(CARDS_AT_ONCE).collect()
+        told.fresh(all)
     };
     if fresh.is_empty() {
         return;
@@ -210,4 +220,24 @@ fn passage(node: &Node, to: DomainId, digest: Hash, card: &Bytes) -> Option<Pass
         certificate: node.certificate(),
     };
     Some(PassedCard { card: card.to_vec(), passage: passage.seal(node.key()).to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cards(numbers: std::ops::Range<u8>) -> Vec<(Hash, Bytes)> {
+        numbers.map(|number| (Hash([number; 32]), Bytes::from(vec![number]))).collect()
+    }
+
+    #[test]
+    fn what_was_told_is_remembered_as_long_as_it_can_be_passed_and_no_longer() {
+        let mut told = Told::default();
+        assert_eq!(told.fresh(cards(0..20)).len(), CARDS_AT_ONCE);
+        told.cards.extend(cards(0..20).into_iter().map(|(digest, _)| digest));
+        assert!(told.fresh(cards(0..20)).is_empty());
+        // All of them are replaced by next editions.
+        assert_eq!(told.fresh(cards(20..23)), cards(20..23));
+        assert!(told.cards.is_empty(), "{:?}", told.cards);
+    }
 }

@@ -128,19 +128,22 @@ pub(super) async fn hear(
             if !node.mesh().pins(&from) {
                 return Err(BridgeRefused::Stranger);
             }
-            // What a peer wastes is held against it, so these must be its own words.
-            if !are_words_of(&from, &body) {
+            // Each becomes an entry of our log, and counts under the licence of whoever said it.
+            if !are_words_of(&from, &node.domain(), &body) {
                 return Err(BridgeRefused::ForgedWords);
             }
             let said_by = Caller { node: caller.node, domain: Some(from), own: false };
-            Ok(node.hear_settlement(said_by, body).await)
+            Ok(node.hear_settlement(said_by, caller.domain, body).await)
         }
     }
 }
 
-/// Whether a voter of the roster inside signed it, and that domain's root key the roster.
-fn are_words_of(from: &DomainId, envelope: &Bytes) -> bool {
-    let signed = |batch: CheckedBatch| batch.get().from == *from && batch.roster().voters.contains(batch.key());
+/// Whether a voter of the roster inside signed it to us, and that domain's root key the roster.
+fn are_words_of(from: &DomainId, to: &DomainId, envelope: &Bytes) -> bool {
+    let signed = |batch: CheckedBatch| {
+        let said = batch.get();
+        said.from == *from && said.to == *to && batch.roster().voters.contains(batch.key())
+    };
     CheckedBatch::open(envelope).is_ok_and(signed)
 }
 
@@ -149,11 +152,17 @@ pub(super) fn take_cards(node: &Arc<Node>, caller: Caller, cards: Vec<PassedCard
     if !caller.own {
         by_gateway(node, &caller)?;
     }
-    let mut news = Vec::new();
+    let (mut news, mut refused) = (Vec::new(), Ok(()));
     for passed in cards {
         let (card, envelope) = (Bytes::from(passed.card), Bytes::from(passed.passage));
-        let passage = judged(node, &caller, &card, &envelope)?;
-        // Refusals are counted inside; one bad card does not hide the good ones behind it.
+        // One bad card does not hide the good ones behind it; its refusal is told, and cards refused inside are counted.
+        let passage = match judged(node, &caller, &card, &envelope) {
+            Ok(passage) => passage,
+            Err(why) => {
+                refused = Err(why);
+                continue;
+            }
+        };
         if node.mesh().take_bridged(&caller.node, &card, &passage) == Ok(Offer::Taken) {
             news.push(PassedCard { card: card.to_vec(), passage: envelope.to_vec() });
         }
@@ -161,7 +170,7 @@ pub(super) fn take_cards(node: &Arc<Node>, caller: Caller, cards: Vec<PassedCard
     if !caller.own && !news.is_empty() {
         pass_on(node, &Said::Cards(news).to_bytes());
     }
-    Ok(())
+    refused
 }
 
 /// The passage, if it is what its signer, the certificate in it, the card and the connection say.

@@ -264,6 +264,12 @@ impl MeshHandle {
         of_ours.filter(|entry| reach.shows(entry.card.get(), standing)).cloned().collect()
     }
 
+    /// Whether a card that is known here goes to everybody, strangers among them: by the very function that filters them.
+    pub(crate) fn goes_to_everybody(&self, agent: &AgentId) -> bool {
+        let reach = Reach::of(self.shared());
+        self.agent_card(agent).is_some_and(|entry| reach.shows(entry.card.get(), &Standing::Unjudged))
+    }
+
     /// Agents that offer a capability, fresh cards first; see [`Found`] for an empty answer.
     pub fn search(&self, capability: &str) -> Found {
         let hits = self.shared().directory.lock().search(capability, runtime::wall_ms());

@@ -5,7 +5,8 @@
 //! partner is not heard for a while, then on trial: if the trial is wasted too, for twice as long. What changes something
 //! costs nothing here: the ledger's own limits (open transfers, exposure) bound it.
 //!
-//! Nothing is lost by a refusal: whoever owes a word says it again.
+//! Nothing is lost by a refusal: whoever owes a word says it again. Words that a gateway brings have a bucket of their own
+//! for each gateway: one that repeats what a partner signed long ago closes its own way, not the partner's.
 
 use comity_proto::ids::DomainId;
 use comity_runtime::Instant;
@@ -23,9 +24,12 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// Longest silence: a partner that mended itself is heard again soon.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// One bucket per partner.
+/// A partner, and the domain of the gateway that brings its words; `None` over a connection of its own.
+pub(crate) type Speaker = (DomainId, Option<DomainId>);
+
+/// One bucket per partner and way.
 #[derive(Default)]
-pub(crate) struct Budgets(Mutex<BTreeMap<DomainId, Budget>>);
+pub(crate) struct Budgets(Mutex<BTreeMap<Speaker, Budget>>);
 
 #[derive(Clone, Copy)]
 struct Budget {
@@ -60,10 +64,10 @@ impl Budget {
 }
 
 impl Budgets {
-    /// Whether a partner is heard now; else for how long it is not.
-    pub(crate) fn hears(&self, partner: DomainId, now: Instant) -> Result<(), Duration> {
+    /// Whether a speaker is heard now; else for how long it is not.
+    pub(crate) fn hears(&self, speaker: Speaker, now: Instant) -> Result<(), Duration> {
         let mut budgets = self.0.lock();
-        let Some(budget) = budgets.get_mut(&partner) else { return Ok(()) };
+        let Some(budget) = budgets.get_mut(&speaker) else { return Ok(()) };
         if let Some(left) = budget.closed_for(now) {
             return Err(left);
         }
@@ -75,13 +79,13 @@ impl Budgets {
         Ok(())
     }
 
-    /// So many words of a partner changed nothing. `true` when it is not heard from now on.
-    pub(crate) fn wasted(&self, partner: DomainId, words: u64, now: Instant) -> bool {
+    /// So many words of a speaker changed nothing. `true` when it is not heard from now on.
+    pub(crate) fn wasted(&self, speaker: Speaker, words: u64, now: Instant) -> bool {
         if words == 0 {
             return false;
         }
         let mut budgets = self.0.lock();
-        let budget = budgets.entry(partner).or_insert(Budget::fresh(now));
+        let budget = budgets.entry(speaker).or_insert(Budget::fresh(now));
         budget.forgive(now);
         budget.wasted = budget.wasted.saturating_add(words);
         if budget.wasted < WASTED_MAX || budget.closed_until.is_some() {
@@ -92,10 +96,11 @@ impl Budgets {
         true
     }
 
-    /// Partners that are not heard, and for how long.
+    /// Partners that are not heard over a connection of their own, and for how long.
     pub(crate) fn not_heard(&self, now: Instant) -> Vec<(DomainId, Duration)> {
         let budgets = self.0.lock();
-        budgets.iter().filter_map(|(partner, budget)| Some((*partner, budget.closed_for(now)?))).collect()
+        let direct = budgets.iter().filter(|((_, through), _)| through.is_none());
+        direct.filter_map(|((partner, _), budget)| Some((*partner, budget.closed_for(now)?))).collect()
     }
 }
 
@@ -103,7 +108,7 @@ impl Budgets {
 mod tests {
     use super::*;
 
-    const PARTNER: DomainId = DomainId([1; 32]);
+    const PARTNER: Speaker = (DomainId([1; 32]), None);
 
     fn at(ms: u64) -> Instant {
         Instant::from_ns(ms * 1_000_000)
@@ -121,7 +126,7 @@ mod tests {
     #[test]
     fn a_flood_is_silenced_for_longer_and_longer_and_others_are_heard() {
         let budgets = Budgets::default();
-        let other = DomainId([2; 32]);
+        let other = (DomainId([2; 32]), None);
         let (mut now_ms, mut silences, mut heard) = (0, Vec::new(), 0_u64);
         while now_ms < 120_000 {
             match budgets.hears(PARTNER, at(now_ms)) {
@@ -142,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_gateway_repeats_closes_its_own_way_and_no_other() {
+        let budgets = Budgets::default();
+        let through = |gateway: u8| (PARTNER.0, Some(DomainId([gateway; 32])));
+        assert!(budgets.wasted(through(8), WASTED_MAX, at(0)));
+        assert_eq!(budgets.hears(through(8), at(1)), Err(Duration::from_millis(999)));
+        assert_eq!((budgets.hears(through(9), at(1)), budgets.hears(PARTNER, at(1))), (Ok(()), Ok(())));
+        assert!(budgets.not_heard(at(1)).is_empty(), "the partner itself is heard");
+    }
+
+    #[test]
     fn a_partner_that_mends_itself_is_heard_and_begins_anew() {
         let budgets = Budgets::default();
         assert!(budgets.wasted(PARTNER, WASTED_MAX, at(0)));
@@ -149,7 +164,7 @@ mod tests {
         assert_eq!(budgets.hears(PARTNER, at(1_000)), Ok(()));
         assert!(budgets.wasted(PARTNER, TRIAL, at(1_000)), "the trial is wasted");
         assert_eq!(budgets.hears(PARTNER, at(1_500)), Err(Duration::from_millis(1_500)), "twice as long");
-        assert_eq!(budgets.not_heard(at(2_000)), [(PARTNER, Duration::from_secs(1))]);
+        assert_eq!(budgets.not_heard(at(2_000)), [(PARTNER.0, Duration::from_secs(1))]);
         assert_eq!(budgets.hears(PARTNER, at(3_000)), Ok(()));
         assert!(budgets.not_heard(at(20_000)).is_empty());
         assert!(!budgets.wasted(PARTNER, WASTED_MAX - 1, at(20_000)), "all is forgiven");

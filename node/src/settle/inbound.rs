@@ -3,7 +3,7 @@
 //! Nothing is judged here: the ledger of every replica judges the signature, the roster and each message. Who delivers a
 //! batch does not matter, only who signed it.
 
-use super::budget::Budgets;
+use super::budget::{Budgets, Speaker};
 use crate::mesh::{Caller, MeshHandle, OverLicence, Refusal};
 use bytes::Bytes;
 use comity_ledger::Outcome;
@@ -26,17 +26,15 @@ const HELD_BACK: Duration = Duration::from_secs(1);
 const WASTED_BATCH: u64 = 8;
 
 /// Answers a peer once its batch is applied: then it was heard for good. A peer whose words change nothing, again and
-/// again, is not heard for a while; whoever delivers a batch pays for it.
+/// again, is not heard for a while on the way that brought them.
 pub(crate) async fn take(
     replica: Replica,
     budgets: &Budgets,
-    caller: Caller,
+    speaker: Speaker,
     envelope: Bytes,
     hold_votes: Duration,
 ) -> Result<Bytes, Refusal> {
-    // Only nodes of domains that are known may speak in this class.
-    let partner = caller.domain.ok_or_else(|| Refusal("nobody knows your domain".to_owned()))?;
-    if let Err(left) = budgets.hears(partner, comity_runtime::now()) {
+    if let Err(left) = budgets.hears(speaker, comity_runtime::now()) {
         comity_runtime::sleep(left.min(HELD_BACK)).await;
         let seconds = left.as_secs().saturating_add(1);
         return Err(Refusal(format!(
@@ -55,9 +53,14 @@ pub(crate) async fn take(
     }
     let taken = comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope))).await;
     if let Ok(taken) = &taken
-        && budgets.wasted(partner, wasted_words(taken), comity_runtime::now())
+        && budgets.wasted(speaker, wasted_words(taken), comity_runtime::now())
     {
-        tracing::warn!(%partner, "its settlement words change nothing, again and again: it is not heard for a while");
+        let (partner, through) = speaker;
+        tracing::warn!(
+            %partner,
+            ?through,
+            "its settlement words change nothing, again and again: it is not heard for a while"
+        );
     }
     match taken {
         Ok(Ok(_applied)) => Ok(Bytes::new()),
