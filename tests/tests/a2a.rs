@@ -13,7 +13,11 @@ use comity_tests::{
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,7 +51,11 @@ fn back(sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Back {
 
 impl Door {
     fn open() -> Door {
-        let node = Single::configured("acme", "webhook_hosts = [\"127.0.0.1:9\"]");
+        Door::with_hooks_on("127.0.0.1:9")
+    }
+
+    fn with_hooks_on(host: &str) -> Door {
+        let node = Single::configured("acme", &format!("webhook_hosts = [\"{host}\"]"));
         let base = format!("http://{}/a2a", node.http);
         Door { node, base }
     }
@@ -283,6 +291,53 @@ fn a_webhook_that_points_inside_and_one_too_many_are_refused() {
     assert!(create("http://127.0.0.1:9/again", "0")["error"].is_null(), "one in place of another");
     let ninth = create("http://127.0.0.1:9/", "8");
     assert_eq!(ninth["error"]["data"][0]["metadata"]["code"], "too_many_webhooks");
+    // The same message again is the same task, and the same wish.
+    let wished = json!({ "message": message("three", "x"), "configuration": {
+        "returnImmediately": true, "taskPushNotificationConfig": { "url": "http://127.0.0.1:9/" } } });
+    let send = || text(&door.must(&token, &agent, "SendMessage", wished.clone())["task"], "id");
+    let three = send();
+    assert!((0..9).all(|_| send() == three));
+    let kept = door.must(&token, &agent, "ListTaskPushNotificationConfigs", json!({ "taskId": three }));
+    assert_eq!(kept["configs"].as_array().map(Vec::len), Some(1), "{kept}");
+}
+
+/// Where nothing is ever taken, and how often that was said.
+fn deaf_receiver() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (address, asked) = (listener.local_addr().expect("bound"), Arc::new(AtomicUsize::new(0)));
+    let count = asked.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _head = stream.read(&mut [0; 4096]);
+            let _told = stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_receiver_that_takes_nothing_is_given_up_and_hears_no_later_event() {
+    let (receiver, asked) = deaf_receiver();
+    let door = Door::with_hooks_on("127.0.0.1");
+    let ((agent, worker), (_, token)) = (door.worker(), door.account("alice"));
+    let id = text(&door.must(&token, &agent, "SendMessage", sent("one"))["task"], "id");
+    let config = json!({ "taskId": id, "url": format!("http://{receiver}/") });
+    door.must(&token, &agent, "CreateTaskPushNotificationConfig", config);
+    let works = door.node.api().with_token(&worker);
+    let tell = |kind: &str, data: Value| {
+        let event = json!({ "kind": kind, "data": data });
+        works.post::<Value>(&format!("/api/v1/tasks/{id}/events"), &event).expect("told");
+    };
+    works.get::<Value>("/api/v1/tasks/next?wait_ms=20000").expect("work");
+    tell("accepted", Value::Null);
+    let kept = || door.must(&token, &agent, "ListTaskPushNotificationConfigs", json!({ "taskId": id }));
+    wait_for("the receiver to be given up", PATIENCE, || kept()["configs"].as_array()?.is_empty().then_some(()));
+    let before = asked.load(Ordering::SeqCst);
+    assert!(before > 1, "it was asked again before that");
+    tell("failed", "it cannot be done".into());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(asked.load(Ordering::SeqCst), before, "an event came after one that was lost");
 }
 
 #[test]
@@ -320,6 +375,13 @@ fn a_card_that_is_not_public_is_shown_to_whoever_has_a_token() {
     assert_eq!(card.body["supportedInterfaces"][0]["url"], format!("{}/{agent}", door.base));
     let bare = |name: &str| back(http().get(format!("{}/{}", door.base, path(name))).call());
     assert_eq!((bare(&agent).status, bare("nobody").status), (401, 401), "one looks like the other");
+    // Public by its agent's word alone: the domain admits nobody yet.
+    let (shown, its_token) = door.account("shown");
+    let public = json!({ "name": "shown", "capabilities": ["text.count"], "public": true });
+    let _: Value = door.node.api().with_token(&its_token).post("/api/v1/custody/card", &public).expect("a card");
+    assert_eq!(bare(&shown).status, 401);
+    ask(&door.node.dir, &["export", "add", "everyone", "--reason", "all may see"]);
+    wait_for("the card for everybody", PATIENCE, || (bare(&shown).status == 200).then_some(()));
     assert_eq!(bare("node").body["name"], "acme (Comity)");
     assert_eq!(status(&door.get(&path("nobody"), &token)), (404, "NOT_FOUND"));
 }

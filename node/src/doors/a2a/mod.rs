@@ -116,15 +116,17 @@ pub fn check_version(named: Option<&str>) -> Result<(), Wrong> {
     if spoken { Ok(()) } else { Err(refusal()) }
 }
 
-/// The card of whoever is named. Without a token only what is public is shown, and what is not looks like what is not
-/// there.
+/// The card of whoever is named. Without a token only what goes to everybody is shown: its agent has signed that it is
+/// public, and its home admits everyone. What does not looks like what is not there.
 ///
 /// # Errors
 /// `bad_token`, `unknown_card`.
 pub fn card(node: &Node, name: &str, base: &str, caller: Option<&Bearer>) -> Result<Rendered, Wrong> {
     let made = match (Target::named(node, name), caller) {
         (Ok(Target::Node), _) => card::of_node(node, base),
-        (Ok(Target::Agent(card)), caller) if card.public || caller.is_some() => card::of_agent(base, &card, false),
+        (Ok(Target::Agent(card)), caller) if caller.is_some() || node.mesh().goes_to_everybody(&card.agent) => {
+            card::of_agent(base, &card, false)
+        }
         (Err(wrong), Some(_)) => return Err(wrong),
         _ => return Err(crate::service::principal::bad_token("the card, if there is one, is not public").into()),
     };

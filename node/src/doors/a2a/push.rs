@@ -72,6 +72,11 @@ impl Pushes {
         let wishes = self.wishes.lock();
         wishes.get(&(task, wish.id.clone())).is_some_and(|known| known.edition == wish.edition)
     }
+
+    /// Forgets a wish; what replaced it stays.
+    fn forget(&self, task: TaskId, wish: &Wish) {
+        self.wishes.lock().retain(|(of, _), known| *of != task || known.edition != wish.edition);
+    }
 }
 
 /// Reads a wish, and judges where it points to.
@@ -116,8 +121,27 @@ fn fresh_id() -> String {
     HEXLOWER.encode(&bytes)
 }
 
-/// Keeps a wish of a task and begins to fulfil it, with the event `after` so many.
-pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, after: usize) -> Result<Value, Wrong> {
+/// Whether this node keeps one more wish now.
+pub(super) fn room(own: &Own<'_>) -> Result<(), Wrong> {
+    if own.node.a2a().pushes.wishes.lock().len() < IN_ALL { Ok(()) } else { Err(too_many()) }
+}
+
+fn too_many() -> Wrong {
+    let next = "delete some, or ask for the task instead";
+    let detail = "this node keeps no more push notification configs";
+    ServiceError::new(Kind::Busy, "too_many_webhooks", detail, next).into()
+}
+
+/// What a wish begins with.
+pub(super) enum First {
+    /// The event after so many.
+    After(usize),
+    /// The end of a task that has ended, and nothing more.
+    End(String),
+}
+
+/// Keeps a wish of a task and begins to fulfil it.
+pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, first: First) -> Result<Value, Wrong> {
     let pushes = &own.node.a2a().pushes;
     let mut edition = [0; 8];
     comity_runtime::entropy(&mut edition);
@@ -125,14 +149,19 @@ pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, after: usize) -> Res
     let others = pushes.of_task(task).iter().filter(|known| known.id != wish.id).count();
     let mut wishes = pushes.wishes.lock();
     if others >= PER_TASK || wishes.len() >= IN_ALL {
-        let next = "delete some, or ask for the task instead";
-        let detail = "this node keeps no more push notification configs";
-        return Err(ServiceError::new(Kind::Busy, "too_many_webhooks", detail, next).into());
+        return Err(too_many());
     }
     wishes.insert((task, wish.id.clone()), wish.clone());
     drop(wishes);
     let told = shown(task, &wish);
-    comity_runtime::spawn(fulfil(own.node.clone(), own.who(), task, wish, after));
+    let (node, who) = (own.node.clone(), own.who());
+    comity_runtime::spawn(async move {
+        match first {
+            First::After(after) => follow(&node, who, task, &wish, after).await,
+            First::End(body) => drop(delivered(&node, &wish, task, body).await),
+        }
+        node.a2a().pushes.forget(task, &wish);
+    });
     Ok(told)
 }
 
@@ -142,36 +171,33 @@ fn shown(task: TaskId, wish: &Wish) -> Value {
     told
 }
 
-async fn fulfil(node: Arc<Node>, who: Principal, task: TaskId, wish: Wish, mut after: usize) {
+/// Posts what happens to a task, in order, until its end, or until the receiver takes nothing any more.
+async fn follow(node: &Arc<Node>, who: Principal, task: TaskId, wish: &Wish, mut after: usize) {
     let pushes = &node.a2a().pushes;
-    while pushes.stands(task, &wish) {
-        let Ok((news, ended)) = work::events(&node, who, task, after as u64, LOOK).await else { break };
-        let Ok(view) = work::view(&node, who, task).await else { break };
+    while pushes.stands(task, wish) {
+        let Ok((news, ended)) = work::events(node, who, task, after as u64, LOOK).await else { return };
+        let Ok(view) = work::view(node, who, task).await else { return };
         let told = after + news.len();
-        for event in (after..told).filter_map(|index| update(&node, &view, index)) {
-            if !pushes.stands(task, &wish) || !delivered(&node, &wish, task, event.to_string()).await {
-                break;
+        for event in (after..told).filter_map(|index| update(node, &view, index)) {
+            // Whoever missed one event is told no later one: what came would have a gap.
+            if !pushes.stands(task, wish) || !delivered(node, wish, task, event.to_string()).await {
+                return;
             }
         }
         after = told;
         if ended {
-            break;
+            return;
         }
-    }
-    // The end of a task is the end of its wishes; what replaced this one stays.
-    if pushes.stands(task, &wish) {
-        pushes.wishes.lock().remove(&(task, wish.id.clone()));
     }
 }
 
-/// Posts one event until it is taken, a few times.
+/// Posts one event until it is taken, a few times, as long as the wish stands.
 async fn delivered(node: &Arc<Node>, wish: &Wish, task: TaskId, body: String) -> bool {
     let mut pauses = PAUSES.iter();
     loop {
         let Ok(place) = node.a2a().pushes.places.clone().acquire_owned().await else { return false };
-        let (wish, body, allowed) = (wish.clone(), body.clone(), node.home().config.webhook_hosts.clone());
-        let posted =
-            comity_runtime::run_blocking(move || webhook::post(&wish.url, &wish.headers, &body, &allowed)).await;
+        let (to, body, allowed) = (wish.clone(), body.clone(), node.home().config.webhook_hosts.clone());
+        let posted = comity_runtime::run_blocking(move || webhook::post(&to.url, &to.headers, &body, &allowed)).await;
         drop(place);
         match posted {
             Ok(Ok(())) => return true,
@@ -180,20 +206,20 @@ async fn delivered(node: &Arc<Node>, wish: &Wish, task: TaskId, body: String) ->
         }
         let Some(pause) = pauses.next() else { return false };
         comity_runtime::sleep(Duration::from_secs(*pause)).await;
+        if !node.a2a().pushes.stands(task, wish) {
+            return false;
+        }
     }
 }
 
 pub(super) async fn create(own: &Own<'_>, params: &Value) -> Result<Value, Wrong> {
     let view = own.view(&params["taskId"]).await?;
     let (task, wish) = (view.request.get().task_id, check(own.node, params).await?);
-    if view.ended {
-        // Nothing will change any more: its end is told at once, and nothing is kept.
-        let (node, told) = (own.node.clone(), shown(task, &wish));
-        let body = send::snapshot(own, &view, Some(0)).to_string();
-        comity_runtime::spawn(async move { delivered(&node, &wish, task, body).await });
-        return Ok(told);
-    }
-    keep(own, task, wish, view.events.len())
+    let first = match view.ended {
+        true => First::End(send::snapshot(own, &view, Some(0)).to_string()),
+        false => First::After(view.events.len()),
+    };
+    keep(own, task, wish, first)
 }
 
 fn which(own: &Own<'_>, task: TaskId, id: &Value) -> Result<Wish, Wrong> {

@@ -61,8 +61,18 @@ async fn send(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Sent, Wr
     if let Some(task) = said.task {
         return Err(no_more(own, &said, task).await?);
     }
-    let push = &configuration["taskPushNotificationConfig"];
-    let push = if push.is_null() { None } else { Some(push::check(own.node, push).await?) };
+    let mut push = configuration["taskPushNotificationConfig"].clone();
+    let push = if push.is_null() {
+        None
+    } else {
+        // The same message again is the same wish: without a name of its own it has the message's.
+        if push.is_object() && push["id"].as_str().is_none_or(str::is_empty) {
+            push["id"] = said.id.as_str().into();
+        }
+        // Before the task is given: what is refused here has changed nothing.
+        push::room(own)?;
+        Some(push::check(own.node, &push).await?)
+    };
     let payment = match &said.payment {
         Value::Null => &params["metadata"][super::EXTENSION],
         payment => payment,
@@ -72,7 +82,7 @@ async fn send(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Sent, Wr
         None => order(own, card, &said, payment).await?,
     };
     if let Some(push) = push {
-        push::keep(own, task, push, 0)?;
+        push::keep(own, task, push, push::First::After(0))?;
     }
     Ok(Sent { task, history })
 }
