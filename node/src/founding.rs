@@ -71,11 +71,16 @@ impl DomainKeys {
 
     /// The envelope that makes a node a member of the domain.
     pub fn certify(&self, node: PublicKey, roles: Roles, serial: u64, now_ms: u64) -> Bytes {
+        self.certify_from(node, roles, serial, now_ms, now_ms)
+    }
+
+    /// The same, good from a time on that may lie before now.
+    pub fn certify_from(&self, node: PublicKey, roles: Roles, serial: u64, from_ms: u64, now_ms: u64) -> Bytes {
         let certificate = NodeCertificate {
             domain: self.domain(),
             node,
             roles,
-            not_before_ms: now_ms.saturating_sub(CERTIFICATE_BACKDATE_MS),
+            not_before_ms: from_ms.saturating_sub(CERTIFICATE_BACKDATE_MS),
             not_after_ms: now_ms.saturating_add(CERTIFICATE_MS),
             serial,
         };

@@ -161,7 +161,12 @@ impl<'a> Rotation<'a> {
     /// A key that is not the active one counts no more, and never again.
     pub(super) fn revoke(&self, key: &str) -> Result<(), ServiceError> {
         let key = key.parse().map_err(|_| ServiceError::bad_input("bad_key", format!("`{key}` is no key")))?;
-        self.say(KeyChange::Revoke, key, (0, Bytes::new()), &self.root()?)
+        let said = self.say(KeyChange::Revoke, key, (0, Bytes::new()), &self.root()?);
+        // Typed again after a stop in between, the ledger knows the key no more and the directory still does.
+        if said.as_ref().err().is_none_or(|error| error.code == "unknown_key") {
+            rotation::forget_next(self.dir(), if self.is_node { NODE_NEXT } else { OPERATOR_NEXT }, &key)?;
+        }
+        said
     }
 }
 

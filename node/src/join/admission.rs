@@ -97,9 +97,9 @@ pub(crate) async fn admit(node: &Node, caller: Caller, body: Bytes) -> Result<By
         return Err(refuse("join_token_unknown: used already, expired, or void since this node restarted"));
     }
     // From the domain's time on, which a majority's clocks agree about: a certificate from a clock that runs ahead would
-    // shut the node out until the others' clocks are there.
+    // shut the node out until the others' clocks are there. Its end is by this clock: a quiet domain's time may be old.
     let agreed_ms = node.replica().read_stale(|ledger, _| ledger.stamp_ms());
-    let certificate = keys.certify(request.node, voter(), now_ms, now_ms.min(agreed_ms));
+    let certificate = keys.certify_from(request.node, voter(), now_ms, now_ms.min(agreed_ms), now_ms);
     let addresses: Vec<String> = request.endpoints.iter().map(ToString::to_string).collect();
     let info = NodeInfo { key: request.node, addresses };
     if let Err(error) = node.join().admitted.add(raft_id(&request.node), info).await {

@@ -90,10 +90,23 @@ pub fn made(dir: &Path, file: &str) -> Result<SecretKey, ServiceError> {
 /// # Errors
 /// The system's refusal.
 pub fn put_in_use(dir: &Path, next: &str, in_use: &str) -> Result<(), ServiceError> {
-    files::rename(&dir.join(next), &dir.join(in_use)).map_err(|error| {
-        let again = "make room, or mend the data directory, and try again";
-        ServiceError::new(Kind::Internal, "not_kept", error.to_string(), again)
-    })
+    files::rename(&dir.join(next), &dir.join(in_use)).map_err(|error| unkept(&error))
+}
+
+/// Forgets the next key if it is this one: a key that was revoked is never taken again, so another one must be made.
+///
+/// # Errors
+/// `bad_data_directory`, or the system's refusal.
+pub fn forget_next(dir: &Path, file: &str, revoked: &PublicKey) -> Result<(), ServiceError> {
+    if load_key(&dir.join(file))?.is_none_or(|key| key.public() != *revoked) {
+        return Ok(());
+    }
+    files::remove(&dir.join(file)).map_err(|error| unkept(&error))
+}
+
+fn unkept(error: &std::io::Error) -> ServiceError {
+    let again = "make room, or mend the data directory, and try again";
+    ServiceError::new(Kind::Internal, "not_kept", error.to_string(), again)
 }
 
 #[cfg(test)]
@@ -111,5 +124,17 @@ mod tests {
         put_in_use(dir.path(), OPERATOR_NEXT, OPERATOR).unwrap();
         assert_eq!(load_key(&dir.path().join(OPERATOR)).unwrap().unwrap().public(), key);
         assert_eq!(made(dir.path(), OPERATOR_NEXT).unwrap_err().code, "no_next_key");
+    }
+
+    #[test]
+    fn only_the_key_that_was_revoked_makes_room_for_another_one() {
+        crate::runtime::tests_world();
+        let dir = tempfile::tempdir().unwrap();
+        forget_next(dir.path(), NODE_NEXT, &fresh_key().public()).unwrap();
+        let first = next_key(dir.path(), NODE_NEXT).unwrap().public();
+        forget_next(dir.path(), NODE_NEXT, &fresh_key().public()).unwrap();
+        assert_eq!(next_key(dir.path(), NODE_NEXT).unwrap().public(), first);
+        forget_next(dir.path(), NODE_NEXT, &first).unwrap();
+        assert_ne!(next_key(dir.path(), NODE_NEXT).unwrap().public(), first);
     }
 }
