@@ -3,7 +3,7 @@
 use crate::{
     amount::AssetId,
     command::Party,
-    ids::{AgentId, EscrowId, Hash, PublicKey, TaskId},
+    ids::{EscrowId, Hash, TaskId},
     text::{Capability, Reason},
 };
 use bytes::Bytes;
@@ -82,11 +82,4 @@ pub struct PaymentRequest {
     pub amount: u64,
     /// SHA-256 of the result.
     pub result_hash: Hash,
-}
-
-impl PaymentRequest {
-    /// Is `key` the first key of the payee? A rotated key is judged by the terms of the escrow, which pin it.
-    pub fn signed_by_first_key(&self, key: &PublicKey) -> bool {
-        AgentId::of_key(key) == self.payee.agent
-    }
 }

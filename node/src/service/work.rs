@@ -21,8 +21,8 @@ use comity_proto::{
     amount::AssetId,
     command::Party,
     envelope::{Signed as _, Verified},
-    ids::{EscrowId, Hash, PublicKey, TaskId},
-    limits::{SECOND_MS, TASK_CHUNK_BYTES},
+    ids::{AgentId, EscrowId, Hash, PublicKey, TaskId},
+    limits::{RESULT_BYTES_MAX, SECOND_MS, TASK_CHUNK_BYTES},
     task::{PaymentRequest, TaskEvent, TaskEventKind, TaskRequest},
     text::{Capability, Reason},
 };
@@ -255,6 +255,11 @@ pub async fn finish(
             demand.seal(&key)
         }
     };
+    // Judged whole, so that a refusal leaves no half of it behind.
+    if result_of(&view.events).len() + result.len() > RESULT_BYTES_MAX {
+        let detail = format!("the result of task {task} would be longer than {RESULT_BYTES_MAX} bytes");
+        return Err(ServiceError::new(Kind::TooLarge, "result_too_large", detail, "hand in less, or end the task"));
+    }
     for piece in result.chunks(TASK_CHUNK_BYTES) {
         let kind = TaskEventKind::Result(Bytes::copy_from_slice(piece));
         node.desk().append(Side::Taken, task, kind)?;
@@ -262,13 +267,18 @@ pub async fn finish(
     node.desk().append(Side::Taken, task, TaskEventKind::Finished(demand))
 }
 
-/// The current key of a payee, as far as this node knows it: from the ledger for a local one, from its verified card for a
-/// remote one.
-fn key_of(node: &Node, party: Party) -> Option<PublicKey> {
+/// Whether this is a payee's current key, as far as this node knows it: from the ledger for a local one, from its verified
+/// card for a remote one. Of a remote one without a card nothing later than the first key is known, which its id names.
+fn is_key_of(node: &Node, party: Party, key: &PublicKey) -> bool {
     if party.domain == node.domain() {
-        return node.replica().read_stale(|ledger, _| ledger.agent(&party.agent).map(|agent| agent.key));
+        return node
+            .replica()
+            .read_stale(|ledger, _| ledger.agent(&party.agent).is_some_and(|agent| agent.key == *key));
     }
-    node.mesh().agent_card(&party.agent).map(|entry| entry.card.get().key)
+    match node.mesh().agent_card(&party.agent) {
+        Some(entry) => entry.card.get().key == *key,
+        None => AgentId::of_key(key) == party.agent,
+    }
 }
 
 /// The demand for payment with which a task ended, checked against everything that this node knows of it. `None` when
@@ -285,7 +295,7 @@ pub fn demand(node: &Node, view: &View) -> Result<Option<Verified<PaymentRequest
     let (said, task) = (demand.get(), view.request.get());
     let key = *demand.key();
     let claims = [
-        (said.signed_by_first_key(&key) || key_of(node, task.to) == Some(key), "it is not signed by the hired agent"),
+        (is_key_of(node, task.to, &key), "it is not signed by the hired agent"),
         (said.task_id == task.task_id, "it is for another task"),
         (said.escrow_id == task.escrow_id, "it is for another escrow"),
         (said.payee == task.to, "it names another payee"),

@@ -17,10 +17,12 @@ use tokio::sync::watch;
 
 /// Tasks kept per side. Ended ones make room first; when all are open, a new one is refused.
 pub const TASKS_MAX: usize = 1_024;
-/// Events of one task: a result of full length in small chunks, and some progress.
+/// Events of one task before its end: a result of full length in small chunks, and some progress.
 pub const EVENTS_MAX: usize = 4_096;
 /// Tasks waiting for one agent.
 pub const QUEUE_MAX: usize = 64;
+/// Open tasks of one giver, so that nobody fills the desk alone.
+pub const GIVEN_MAX: usize = 128;
 /// An agent that asked for work within this time is here.
 const ATTACHED_MS: u64 = 45_000;
 
@@ -97,7 +99,11 @@ impl Desk {
             let next = "choose a fresh task id for another task";
             return Err(ServiceError::new(Kind::Conflict, "task_exists_with_different_content", detail, next));
         }
-        if inner.queues.get(&agent).is_some_and(|queue| queue.len() >= QUEUE_MAX) || !inner.make_room(side) {
+        let giver = request.get().from.agent;
+        if inner.queues.get(&agent).is_some_and(|queue| queue.len() >= QUEUE_MAX)
+            || inner.open_of(side, giver) >= GIVEN_MAX
+            || !inner.make_room(side)
+        {
             let next = "try again when some have ended, or ask another agent";
             return Err(ServiceError::new(Kind::Busy, "too_many_tasks", "too many tasks are open here", next));
         }
@@ -261,6 +267,13 @@ impl Desk {
 }
 
 impl Inner {
+    /// Tasks of one giver that have not ended.
+    fn open_of(&self, side: Side, giver: AgentId) -> usize {
+        let of_giver = |work: &&Work| !work.view.ended && work.view.request.get().from.agent == giver;
+        let all = self.works.range((side, TaskId([0; 16]))..=(side, TaskId([u8::MAX; 16])));
+        all.filter(|(_, work)| of_giver(work)).count()
+    }
+
     /// Room for one more: the oldest task goes first that has ended, or that only other nodes follow. `false` when there
     /// is none.
     fn make_room(&mut self, side: Side) -> bool {
@@ -288,7 +301,9 @@ impl Work {
         if self.view.ended {
             return refuse(Kind::Conflict, "task_ended", format!("task {task_id} has ended"));
         }
-        if self.view.events.len() >= EVENTS_MAX {
+        let ends = matches!(kind, TaskEventKind::Finished(_) | TaskEventKind::Failed(_));
+        // The end has a place of its own, or a talkative worker could never hand in, nor its giver cancel.
+        if self.view.events.len() >= EVENTS_MAX && !ends {
             return refuse(Kind::TooLarge, "too_many_events", format!("task {task_id} has {EVENTS_MAX} events"));
         }
         if let TaskEventKind::Progress(bytes) | TaskEventKind::Result(bytes) = &kind {
@@ -298,7 +313,7 @@ impl Work {
             }
             self.result_bytes += result;
         }
-        self.view.ended = matches!(kind, TaskEventKind::Finished(_) | TaskEventKind::Failed(_));
+        self.view.ended = ends;
         self.view.changed_ms = comity_runtime::wall_ms();
         let index = self.view.events.len() as u64;
         self.view.events.push(TaskEvent { task_id, index, kind });

@@ -3,13 +3,13 @@
 use comity_node::{
     cli::client::Client,
     service::error::ServiceError,
-    tasks::desk::{Desk, QUEUE_MAX, Side},
+    tasks::desk::{Desk, EVENTS_MAX, GIVEN_MAX, QUEUE_MAX, Side},
 };
 use comity_proto::{
     command::Party,
     envelope::{Signed as _, Verified},
     ids::{DomainId, EscrowId, TaskId},
-    limits::HOUR_MS,
+    limits::{HOUR_MS, TASK_CHUNK_BYTES},
     task::{TaskEvent, TaskEventKind, TaskRequest},
     text::Capability,
 };
@@ -93,4 +93,35 @@ fn a_desk_keeps_one_content_of_a_task_in_its_order_and_no_more_than_fit() {
     let more = u8::try_from(QUEUE_MAX).expect("few");
     assert!((1..more).all(|id| put(id, b"one") == Ok(true)));
     assert_eq!(put(more, b"one"), Err("too_many_tasks".into()));
+}
+
+#[test]
+fn one_giver_does_not_fill_a_desk_and_an_ended_task_makes_room() {
+    let (agent, other) = (Agent::fresh(DomainId([7; 32])), Agent::fresh(DomainId([7; 32])));
+    let desk = Desk::default();
+    let put = |from: &Agent, id: u8| {
+        desk.put(Side::Given, task(from, id, b"one"), Default::default()).map_err(|error| error.code)
+    };
+    let most = u8::try_from(GIVEN_MAX).expect("few");
+    assert!((0..most).all(|id| put(&agent, id) == Ok(true)));
+    assert_eq!(put(&agent, most), Err("too_many_tasks".into()));
+    assert_eq!(put(&other, most), Ok(true));
+    desk.append(Side::Given, TaskId([0; 16]), TaskEventKind::Finished(Default::default())).expect("it ends");
+    assert_eq!(put(&agent, most + 1), Ok(true));
+}
+
+#[test]
+fn a_task_with_as_many_events_as_fit_can_still_end() {
+    let agent = Agent::fresh(DomainId([7; 32]));
+    let desk = Desk::default();
+    desk.put(Side::Taken, task(&agent, 0, b"one"), Default::default()).expect("room");
+    let tell = |kind| desk.append(Side::Taken, TaskId([0; 16]), kind).map_err(|error| error.code);
+    let long = TaskEventKind::Progress(vec![0; TASK_CHUNK_BYTES + 1].into());
+    assert_eq!(tell(long), Err("result_too_large".into()));
+    for index in 0..EVENTS_MAX as u64 {
+        assert_eq!(tell(TaskEventKind::Accepted), Ok(index));
+    }
+    assert_eq!(tell(TaskEventKind::Accepted), Err("too_many_events".into()));
+    assert_eq!(tell(TaskEventKind::Finished(Default::default())), Ok(EVENTS_MAX as u64));
+    assert_eq!(tell(TaskEventKind::Accepted), Err("task_ended".into()));
 }
