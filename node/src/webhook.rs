@@ -45,7 +45,8 @@ impl Resolver for Outside {
 
 fn judge(uri: &Uri, addresses: &[SocketAddr], allowed: &[String]) -> Result<(), Reason> {
     let host = uri.host().unwrap_or_default();
-    let with_port = format!("{host}:{}", uri.port_u16().unwrap_or_default());
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let with_port = format!("{host}:{}", uri.port_u16().unwrap_or(usual));
     if allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(&with_port)) {
         return Ok(());
     }
@@ -182,11 +183,19 @@ mod tests {
 
     #[test]
     fn a_webhook_points_outside_or_where_the_operator_allows() {
-        let listed = ["127.0.0.1:9999".to_owned(), "10.0.0.1".to_owned()];
-        for url in ["http://127.0.0.1:9999/a", "http://10.0.0.1:7/", "https://1.1.1.1/"] {
+        let listed = ["127.0.0.1:9999", "10.0.0.1", "10.0.0.2:80", "10.0.0.3:443"].map(str::to_owned);
+        for url in [
+            "http://127.0.0.1:9999/a",
+            "http://10.0.0.1:7/",
+            "http://10.0.0.2/",
+            "https://10.0.0.3/",
+            "https://1.1.1.1/",
+        ] {
             assert!(check(url, &listed).is_ok(), "{url}");
         }
         for url in [
+            "https://10.0.0.2/",
+            "http://10.0.0.3/",
             "http://127.0.0.1:9998/a",
             "http://localhost/",
             "http://[::1]/",

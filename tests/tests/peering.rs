@@ -111,6 +111,10 @@ fn five_commands_connect_two_fresh_domains_and_leaving_in_mid_transfer_loses_not
     assert_eq!((holds(&acme, "alice"), holds(&globex, "bob")), (800_000, 199_000));
     assert_eq!(refusal(&try_ask(&acme.dir, &pay)), "treaty_revoked");
     assert_eq!(holds(&acme, "alice"), 800_000);
+    // They part with equal books, and nothing goes back any more.
+    let closing = || ask(&acme.dir, &["peer", "show", "globex"])["closing"].clone();
+    let closing = wait_for("both statements", BUSY, || Some(closing()).filter(|closing| closing["fits"] == true));
+    assert_eq!(closing["redeem_until_ms"], Value::Null);
 }
 
 #[test]

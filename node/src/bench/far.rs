@@ -104,16 +104,18 @@ mod tests {
     use super::*;
     use futures::{AsyncReadExt as _, io::Cursor};
 
-    #[tokio::test]
-    async fn bytes_come_whole_and_not_before_their_time() {
-        let begun = comity_runtime::now();
-        let sent: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
-        let mut far = Far::new(Cursor::new(sent.clone()), Duration::from_millis(30));
-        let mut first = [0; 1];
-        far.read_exact(&mut first).await.expect("a byte");
-        assert!(begun.elapsed() >= Duration::from_millis(30));
-        let mut rest = Vec::new();
-        far.read_to_end(&mut rest).await.expect("the rest, and the end");
-        assert_eq!((first[0], &rest[..]), (sent[0], &sent[1..]));
+    #[test]
+    fn bytes_come_whole_and_not_before_their_time() {
+        crate::runtime::tests_world().block_on(async {
+            let begun = comity_runtime::now();
+            let sent: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+            let mut far = Far::new(Cursor::new(sent.clone()), Duration::from_millis(30));
+            let mut first = [0; 1];
+            far.read_exact(&mut first).await.expect("a byte");
+            assert!(begun.elapsed() >= Duration::from_millis(30));
+            let mut rest = Vec::new();
+            far.read_to_end(&mut rest).await.expect("the rest, and the end");
+            assert_eq!((first[0], &rest[..]), (sent[0], &sent[1..]));
+        });
     }
 }

@@ -176,9 +176,15 @@ fn closing(domain: &DomainView, closing: &Value) -> Vec<String> {
             field(closing, "difference")
         )),
         (Some(true), Some(until_ms)) => {
-            let days = until_ms.saturating_sub(comity_runtime::wall_ms()) / DAY_MS;
-            lines.push(format!("closing      both statements fit; paper goes back for {days} more days"));
+            let left_ms = until_ms.saturating_sub(comity_runtime::wall_ms());
+            let rest = if left_ms == 0 {
+                "the time to bring paper back is over".to_owned()
+            } else {
+                format!("paper goes back for {} more days", left_ms / DAY_MS)
+            };
+            lines.push(format!("closing      both statements fit; {rest}"));
         }
+        (Some(true), None) => lines.push("closing      both statements fit".to_owned()),
         _ if lines.is_empty() => {}
         _ => lines.push("closing      the other statement is awaited".to_owned()),
     }

@@ -10,6 +10,7 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     ids::{DomainId, Hash},
     limits::REDEMPTION_MS,
+    treaty::TreatyStanding,
 };
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ pub struct ClosingView {
     pub fits: Option<bool>,
     /// Why they do not fit.
     pub difference: Option<String>,
-    /// Paper goes back until then; our ledger time, ms.
+    /// Paper goes back until then; our ledger time, ms. Null unless the treaty is drained: after a revocation none goes.
     pub redeem_until_ms: Option<u64>,
 }
 
@@ -65,13 +66,14 @@ pub(super) fn view(ledger: &Ledger, treaty: &Treaty) -> Option<ClosingView> {
     let closing = &treaty.closing;
     let ours = closing.ours.as_ref().map(|ours| stated(ledger, &ours.statement));
     let theirs = closing.theirs.as_ref().map(|theirs| stated(ledger, &theirs.statement));
+    let redeems = treaty.drained_ms.filter(|_| treaty.standing() == TreatyStanding::Draining);
     (ours.is_some() || theirs.is_some()).then(|| ClosingView {
         ours,
         theirs,
         told: closing.ours.as_ref().is_some_and(|ours| !ours.untold),
         fits: closing.fits,
         difference: closing.difference().map(|why| words(ledger, &why)),
-        redeem_until_ms: treaty.drained_ms.map(|at| at.saturating_add(REDEMPTION_MS)),
+        redeem_until_ms: redeems.map(|at| at.saturating_add(REDEMPTION_MS)),
     })
 }
 
