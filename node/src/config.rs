@@ -59,6 +59,10 @@ pub struct Config {
     /// Hosts inside this node's network, `host` or `host:port`, to which webhooks may point; others are refused there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhook_hosts: Vec<String>,
+    /// Domains whose gateways this node hears: it takes cards and words of others through them, and sends words to others.
+    /// They read what they pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<DomainId>,
     /// The HTTPS door; without it there is the one for this machine alone (`http`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
@@ -216,6 +220,7 @@ impl Config {
             custody_per_day: CUSTODY_PER_DAY,
             door_names: Vec::new(),
             webhook_hosts: Vec::new(),
+            gateways: Vec::new(),
             https: None,
             bridge: Vec::new(),
             founders: Vec::new(),
@@ -260,6 +265,10 @@ impl Config {
         let is_no_pair = |rule: &BridgeRule| rule.between.0 == rule.between.1;
         if self.bridge.len() > BRIDGES_MAX || self.bridge.iter().any(is_no_pair) {
             let rule = format!("[[bridge]] needs two different domains in each, and at most {BRIDGES_MAX} of them");
+            return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}")));
+        }
+        if self.gateways.len() > BRIDGES_MAX {
+            let rule = format!("gateways may name {BRIDGES_MAX} domains at most");
             return Err(ServiceError::bad_input("bad_config", format!("{CONFIG_FILE}: {rule}")));
         }
         let log = self.log;
@@ -342,6 +351,10 @@ mod tests {
         assert_eq!(Config::parse(&config.to_text()).unwrap(), config);
         assert_eq!(Config::parse(&text(one, one)).unwrap_err().code, "bad_config");
         let many = Config { bridge: vec![BridgeRule { between: (one, other) }; BRIDGES_MAX + 1], ..alone() };
+        assert_eq!(Config::parse(&many.to_text()).unwrap_err().code, "bad_config");
+        let chosen = Config { gateways: vec![one; BRIDGES_MAX], ..config };
+        assert_eq!(Config::parse(&chosen.to_text()).unwrap(), chosen);
+        let many = Config { gateways: vec![one; BRIDGES_MAX + 1], ..chosen };
         assert_eq!(Config::parse(&many.to_text()).unwrap_err().code, "bad_config");
     }
 

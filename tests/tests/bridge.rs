@@ -63,7 +63,9 @@ impl Apart {
         let addresses = free_addresses(3);
         for (node, mesh) in [&mut acme, &mut globex, &mut initech].into_iter().zip(addresses) {
             // Votes wait, so that a transfer can be seen in doubt.
-            reconfigure(node, |config| (config.mesh, config.hold_votes_ms) = (mesh, 1_000));
+            reconfigure(node, |config| {
+                (config.mesh, config.hold_votes_ms, config.gateways) = (mesh, 1_000, vec![hub.domain()]);
+            });
         }
         [&mut hub, &mut acme, &mut globex, &mut initech].into_iter().for_each(start);
         let apart = Apart { acme, globex, initech, hub };
@@ -251,6 +253,11 @@ fn a_gateway_that_forges_provenance_or_words_is_refused_by_name() {
     assert_eq!(refused(rogue.say(&Said::Offer(vec![at_globex]))), "bridge_not_a_peer");
     drop(rogue);
     assert!(!leads(&apart.acme, at_globex), "no gateway leads there any more");
+
+    // A peer does not make itself a gateway.
+    stop(&mut apart.globex);
+    let rogue = Rogue::towards(&apart.acme, &globex, voter());
+    assert_eq!(refused(rogue.say(&Said::Offer(vec![apart.initech.domain()]))), "bridge_not_chosen");
 }
 
 #[test]

@@ -90,12 +90,17 @@ fn is_peer(mesh: &MeshHandle, node: &PublicKey) -> bool {
     matches!(mesh.standing(node), Some(Standing::Peer { .. }))
 }
 
-/// Brought by a gateway of a domain that this one has a treaty with.
+/// Brought by a gateway of a domain that this one has a treaty with and that its operator has chosen: a gateway reads what
+/// it passes, so no peer makes itself one.
 fn by_gateway(node: &Node, caller: &Caller) -> Result<(), BridgeRefused> {
     if !is_peer(node.mesh(), &caller.node) {
         return Err(BridgeRefused::NotAPeer);
     }
-    if node.mesh().is_gateway(&caller.node) { Ok(()) } else { Err(BridgeRefused::NotAGateway) }
+    if !node.mesh().is_gateway(&caller.node) {
+        return Err(BridgeRefused::NotAGateway);
+    }
+    let is_chosen = |domain| node.home().config.gateways.contains(&domain);
+    if caller.domain.is_some_and(is_chosen) { Ok(()) } else { Err(BridgeRefused::NotChosen) }
 }
 
 /// Remembers where a gateway leads, as far as those domains are known here.

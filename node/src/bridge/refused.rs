@@ -19,6 +19,8 @@ pub(crate) enum BridgeRefused {
     NotAPeer,
     /// The certificate of whoever brings it makes it no gateway.
     NotAGateway,
+    /// The operator of this node has not chosen its domain as a gateway.
+    NotChosen,
     /// For another domain, or from this one itself.
     NotForUs,
     /// From a domain that is not known here.
@@ -41,6 +43,7 @@ impl BridgeRefused {
             BridgeRefused::FarSideAway => "bridge_far_side_away",
             BridgeRefused::NotAPeer => "bridge_not_a_peer",
             BridgeRefused::NotAGateway => "bridge_not_a_gateway",
+            BridgeRefused::NotChosen => "bridge_not_chosen",
             BridgeRefused::NotForUs => "bridge_not_for_us",
             BridgeRefused::Stranger => "bridge_stranger",
             BridgeRefused::ForgedPassage => "bridge_forged_passage",
