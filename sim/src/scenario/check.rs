@@ -166,14 +166,14 @@ fn rates(scenario: &Scenario) -> Result<(), Wrong> {
 fn timing(scenario: &Scenario) -> Result<(), Wrong> {
     let (raft, phases) = (scenario.raft, scenario.phases);
     if raft.heartbeat_ms == 0
-        || raft.election_min_ms <= raft.heartbeat_ms
+        || raft.election_min_ms < raft.heartbeat_ms.saturating_mul(2)
         || raft.election_max_ms <= raft.election_min_ms
     {
         let what = format!(
             "heartbeats of {} ms with elections after {} to {} ms",
             raft.heartbeat_ms, raft.election_min_ms, raft.election_max_ms
         );
-        return wrong(path!["raft"], what, "0 < heartbeat_ms < election_min_ms < election_max_ms");
+        return wrong(path!["raft"], what, "0 < heartbeat_ms * 2 <= election_min_ms < election_max_ms");
     }
     let total = [phases.warm_s, phases.chaos_s, phases.quiet_s, phases.core_s, phases.heal_s];
     let total = total.into_iter().fold(0_u64, u64::saturating_add);
