@@ -1,7 +1,7 @@
 //! What a node is told in its data directory's `config.toml`. Unknown keys are refused by name.
 
 use crate::service::error::ServiceError;
-use comity_proto::ids::DomainId;
+use comity_proto::ids::{AgentId, DomainId};
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -52,6 +52,10 @@ pub struct Config {
     /// Minor units that an agent whose key this node keeps may spend in a day (UTC), when it came with the admission token.
     #[serde(default = "custody_default", skip_serializing_if = "is_custody_default")]
     pub custody_per_day: u64,
+    /// The agent of this domain that rules disputes of escrows made through A2A-SE, whose clients cannot name one; without
+    /// it such a dispute goes back to the payer after an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange_arbiter: Option<AgentId>,
     /// Names by which clients call this node's door, `host` or `host:port`, besides its own address and localhost: a
     /// request under another name is refused, because it may be a page in somebody's browser.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -218,6 +222,7 @@ impl Config {
             drift_quarantine: true,
             card_every_s: CARD_EVERY_S,
             custody_per_day: CUSTODY_PER_DAY,
+            exchange_arbiter: None,
             door_names: Vec::new(),
             webhook_hosts: Vec::new(),
             gateways: Vec::new(),

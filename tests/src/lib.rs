@@ -11,6 +11,7 @@ pub mod agent;
 pub mod binary;
 pub mod cli;
 pub mod door;
+pub mod exchange;
 pub mod federation;
 pub mod misread;
 pub mod pair;

@@ -4,7 +4,7 @@
 //! Each lock file in `tests/clients` has a virtual environment of its own below the target folder, made anew when the lock
 //! file changes.
 
-use comity_tests::{binary::comity, pair::Pair, single::Single};
+use comity_tests::{binary::comity, exchange::Exchange, pair::Pair, single::Single};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -115,6 +115,15 @@ fn a2a_1_3_0_over_http_json_does_the_same() {
 fn a2a_1_3_0_does_the_same_with_an_agent_of_another_domain() {
     let pair = Pair::of(Single::configured("acme", HOOKS), Single::named("globex"), "all");
     assert!(a2a("JSONRPC", &pair.acme, &pair.globex).contains("done and paid"));
+}
+
+#[test]
+fn a2a_settlement_1_2_0_lives_whole_escrows_and_its_probes_make_one_escrow() {
+    let exchange = Exchange::open();
+    let mut command = Command::new(python("a2a-se-1"));
+    command.arg(clients().join("a2a_se_life.py"));
+    command.args([&exchange.base, &exchange.node.token("admission.token"), &exchange.arbiter]);
+    assert!(must(&mut command).contains("released"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Doors for protocols of others. Each calls the functions of `service` and holds no rule of its own.
 
 pub mod a2a;
+pub mod a2a_se;
 pub mod mcp;

@@ -3,6 +3,7 @@
 //! Limits come before work: bodies, slow clients and request counts are bounded here, everything else in `service`.
 
 mod a2a;
+mod a2a_se;
 mod audit;
 pub mod auth;
 mod body;

@@ -56,6 +56,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/raft/add", post(add_voter))
         .route("/api/v1/raft/remove", post(remove_replica))
         .merge(super::a2a::all())
+        .merge(super::a2a_se::all())
         .merge(super::audit::all())
         .merge(super::bridge::all())
         .merge(super::custody::all())

@@ -123,6 +123,11 @@ pub fn get(node: &Node, agent: AgentId) -> Result<CardView, ServiceError> {
     Ok(view(node, &entry))
 }
 
+/// All cards, in the order of agents.
+pub fn all(node: &Node) -> Vec<CardView> {
+    node.mesh().agent_cards().iter().map(|entry| view(node, entry)).collect()
+}
+
 /// Agents that offer a capability, of one domain if it is named.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use crate::{
     founding::fresh_key,
     node::Node,
 };
+use bytes::Bytes;
 use comity_ledger::Outcome;
 use comity_proto::{
     amount::format_amount,
@@ -108,7 +109,7 @@ pub struct Plan {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Done {
     /// The ledger's word.
     pub outcome: Outcome,
@@ -116,6 +117,8 @@ pub struct Done {
     pub log_index: u64,
     /// The command's id.
     pub request_id: RequestId,
+    /// The exact bytes that were signed for it.
+    pub signed: Bytes,
 }
 
 /// A new account.
@@ -123,6 +126,8 @@ pub struct Done {
 pub struct Opened {
     /// Its agent.
     pub agent: AgentId,
+    /// What the token may spend.
+    pub limits: Limits,
     /// Shown once; the node keeps a digest.
     pub token: String,
 }
@@ -138,7 +143,7 @@ pub struct Opening {
     pub referred_by: Option<String>,
     /// Code that it hands out.
     pub own_code: Option<String>,
-    /// `None` in both takes the node's own bound for newcomers; the operator may leave both open.
+    /// The operator may leave both open. A newcomer gets the node's own bound for a day, or a lower one that it asks for.
     pub limits: Limits,
 }
 
@@ -249,7 +254,7 @@ pub async fn open(node: &Node, caller: &Bearer, asked: &Asked, opening: &Opening
     match commands::submit(node, batch.envelope, &batch.request_id.to_string()).await {
         Ok(_) => {
             node.tokens().keep(&token, agent);
-            Ok(Opened { agent, token })
+            Ok(Opened { agent, limits, token })
         }
         Err(error) if error.changed == Changed::No => {
             let unused = token.clone();
@@ -266,7 +271,10 @@ pub async fn open(node: &Node, caller: &Bearer, asked: &Asked, opening: &Opening
 fn limits_of(node: &Node, who: Principal, asked: Limits) -> Limits {
     match who {
         Principal::Operator => asked,
-        _ => Limits { per_day: Some(node.home().config.custody_per_day), total: None },
+        _ => {
+            let most = node.home().config.custody_per_day;
+            Limits { per_day: Some(asked.per_day.map_or(most, |asked| asked.min(most))), total: asked.total }
+        }
     }
 }
 
@@ -335,15 +343,15 @@ fn batch_of(agent: AgentId, key: &WishKey, plan: &Plan, now_ms: u64) -> CommandB
 }
 
 async fn finish(node: &Node, key: WishKey, wish: Wish) -> Result<Done, ServiceError> {
-    let request_id = key.request_id();
+    let (request_id, signed) = (key.request_id(), Bytes::from(wish.envelope));
     if let Some(answer) = wish.answer {
         let outcome = Outcome::from_code(answer.outcome).unwrap_or(Outcome::Malformed);
         return match answer.success {
-            true => Ok(Done { outcome, log_index: answer.log_index, request_id }),
+            true => Ok(Done { outcome, log_index: answer.log_index, request_id, signed }),
             false => Err(final_word(commands::of_outcome(outcome))),
         };
     }
-    let submitted = commands::submit(node, wish.envelope.into(), &request_id.to_string()).await;
+    let submitted = commands::submit(node, signed.clone(), &request_id.to_string()).await;
     let Some(answer) = answer_of(&submitted) else { return Err(unfinished(submitted.err(), wish.made_ms)) };
     let settled = on_disk(custody(node)?, move |custody| custody.settle(&key, answer)).await;
     if let Err(error) = settled {
@@ -353,6 +361,7 @@ async fn finish(node: &Node, key: WishKey, wish: Wish) -> Result<Done, ServiceEr
         outcome: Outcome::from_code(answer.outcome).unwrap_or(Outcome::Applied),
         log_index: answer.log_index,
         request_id,
+        signed,
     })
 }
 
@@ -389,6 +398,29 @@ fn unfinished(error: Option<ServiceError>, made_ms: u64) -> ServiceError {
     ServiceError { next, ..error }
 }
 
+/// Signs a command for somebody else to bring into the ledger, once: the same key gives the same bytes again. What it may
+/// cost counts against the token's limit whether it is ever brought or not.
+///
+/// # Errors
+/// As [`act`], but for what the ledger refuses: it is not asked.
+pub async fn authorize(
+    node: &Node,
+    caller: &Bearer,
+    asked: &Asked,
+    plan: impl AsyncFnOnce(AgentId, RequestId) -> Result<Plan, ServiceError>,
+) -> Result<(Bytes, RequestId), ServiceError> {
+    let agent = caller.agent()?;
+    let key = WishKey::of(&caller.token, &asked.key);
+    let wish = match known(node, key, asked).await? {
+        Some(wish) => wish,
+        None => {
+            let plan = plan(agent, key.request_id()).await?;
+            sign(node, caller, asked, plan).await?
+        }
+    };
+    Ok((wish.envelope.into(), key.request_id()))
+}
+
 /// Signs something that is no command, such as a task, once; the same key gives the same bytes again.
 ///
 /// # Errors
@@ -397,8 +429,8 @@ pub async fn sign_document(
     node: &Node,
     caller: &Bearer,
     asked: &Asked,
-    seal: impl FnOnce(AgentId, RequestId, &SecretKey, u64) -> bytes::Bytes + Send + 'static,
-) -> Result<bytes::Bytes, ServiceError> {
+    seal: impl FnOnce(AgentId, RequestId, &SecretKey, u64) -> Bytes + Send + 'static,
+) -> Result<Bytes, ServiceError> {
     caller.agent()?;
     let key = WishKey::of(&caller.token, &asked.key);
     if let Some(wish) = known(node, key, asked).await? {

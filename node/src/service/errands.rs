@@ -3,7 +3,7 @@
 
 use super::{
     books::{self, read},
-    cards,
+    cards, commands,
     custody::{self, Asked, Bearer, Done, Plan},
     domain::{self, DomainView},
     error::ServiceError,
@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 /// Minutes to deliver, to answer a submission and to rule, unless told otherwise.
 const MINUTES: u32 = 60;
+/// When the payer releases, unless the terms say it in other words.
+const ACCEPTED: &str = "the result is accepted by the payer";
 
 /// One errand. The payer is always the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub enum Errand {
     DisputeEscrow(Dispute),
     /// The payee gives everything back.
     RefundEscrow(Refund),
+    /// The arbiter rules.
+    RuleDispute(Rule),
 }
 
 /// No arguments.
@@ -80,6 +84,17 @@ pub struct CreateEscrow {
     pub review_minutes: Option<u32>,
     /// Who rules a dispute; without one there is none.
     pub arbiter: Option<String>,
+    /// When the payer will release, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// The fee comes on top: the payee of a release gets all of `amount`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fee_on_top: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Which escrow, and where it lives.
@@ -128,6 +143,18 @@ pub struct Refund {
     pub home: Option<String>,
 }
 
+/// What the arbiter says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// As in [`Deliver::escrow`].
+    pub escrow: String,
+    /// The payees' share of what is open, basis points.
+    pub payee_bps: u16,
+    /// As in [`Deliver::home`].
+    pub home: Option<String>,
+}
+
 /// What came of an errand, and what it made.
 #[derive(Clone, Debug)]
 pub struct Ran {
@@ -139,8 +166,19 @@ pub struct Ran {
     pub transfer: Option<TransferId>,
 }
 
+impl Ran {
+    /// The terms that were signed, if it was an escrow.
+    pub fn terms(&self) -> Option<EscrowTerms> {
+        let commands = commands::peek(&self.done.signed).ok()?.commands;
+        commands.into_iter().find_map(|command| match command.verb {
+            Verb::LockEscrow { terms, .. } => Some(terms),
+            _ => None,
+        })
+    }
+}
+
 /// The id of the escrow that a request makes: the same on every retry.
-fn escrow_id(request: RequestId) -> EscrowId {
+pub(super) fn escrow_id(request: RequestId) -> EscrowId {
     EscrowId(Hash::of_parts("comity/v1/custody-escrow", &[&request.0]).first_16())
 }
 
@@ -155,18 +193,27 @@ fn transfer_id(request: RequestId) -> TransferId {
 /// the ledger refuses.
 pub async fn run(node: &Node, caller: &Bearer, key: &str, errand: Errand) -> Result<Ran, ServiceError> {
     let arguments = serde_json::to_vec(&errand).unwrap_or_default();
-    let asked = Asked::new(key, "errand", &arguments)?;
-    let makes = (matches!(errand, Errand::CreateEscrow(_)), matches!(errand, Errand::Transfer(_)));
-    let plan = async |agent: AgentId, request: RequestId| plan(node, agent, request, &errand).await;
-    let done = custody::act(node, caller, &asked, plan).await?;
-    Ok(Ran {
-        done,
-        escrow: makes.0.then(|| escrow_id(done.request_id)),
-        transfer: makes.1.then(|| transfer_id(done.request_id)),
-    })
+    run_asked(node, caller, &Asked::new(key, "errand", &arguments)?, &errand).await
 }
 
-async fn plan(node: &Node, agent: AgentId, request: RequestId, errand: &Errand) -> Result<Plan, ServiceError> {
+/// The same for a door whose client asked in words of its own: those must be the same under the same key.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_asked(node: &Node, caller: &Bearer, asked: &Asked, errand: &Errand) -> Result<Ran, ServiceError> {
+    let makes = (matches!(errand, Errand::CreateEscrow(_)), matches!(errand, Errand::Transfer(_)));
+    let plan = async |agent: AgentId, request: RequestId| plan(node, agent, request, errand).await;
+    let done = custody::act(node, caller, asked, plan).await?;
+    let request = done.request_id;
+    Ok(Ran { done, escrow: makes.0.then(|| escrow_id(request)), transfer: makes.1.then(|| transfer_id(request)) })
+}
+
+pub(super) async fn plan(
+    node: &Node,
+    agent: AgentId,
+    request: RequestId,
+    errand: &Errand,
+) -> Result<Plan, ServiceError> {
     let domain = domain::domain(node)?;
     let (verb, home, spends) = match errand {
         Errand::ClaimFaucet(Nothing {}) => (Verb::ClaimFaucet, domain.domain, 0),
@@ -206,6 +253,10 @@ async fn plan(node: &Node, agent: AgentId, request: RequestId, errand: &Errand) 
             let (escrow_id, home) = which(node, &domain, agent, &wanted.escrow, wanted.home.as_deref()).await?;
             (Verb::CancelEscrow { escrow_id }, home, 0)
         }
+        Errand::RuleDispute(wanted) => {
+            let (escrow_id, home) = which(node, &domain, agent, &wanted.escrow, wanted.home.as_deref()).await?;
+            (Verb::RuleEscrow { escrow_id, payee_bps: wanted.payee_bps }, home, 0)
+        }
     };
     Ok(Plan { verb, home, spends })
 }
@@ -226,12 +277,16 @@ async fn terms(
         None => None,
     };
     let minutes = |minutes: Option<u32>| u64::from(minutes.unwrap_or(MINUTES)).saturating_mul(MINUTE_MS);
-    let condition = "the result is accepted by the payer";
+    let condition = wanted.condition.as_deref().unwrap_or(ACCEPTED);
+    let amount = match (amount(domain, &wanted.amount)?, wanted.fee_on_top) {
+        (amount, true) => with_fee(node, amount)?,
+        (amount, false) => amount,
+    };
     Ok(EscrowTerms {
         payer,
         payees: vec![payee],
         asset: native(domain),
-        amount: amount(domain, &wanted.amount)?,
+        amount,
         task_hash: Hash::of(wanted.task.as_bytes()),
         condition: Condition::new(condition).map_err(|_| bad_text("condition", condition))?,
         deliver_by_ms: comity_runtime::wall_ms().saturating_add(minutes(wanted.deliver_minutes)),
@@ -244,6 +299,22 @@ async fn terms(
         referred_by: None,
         milestones: Vec::new(),
     })
+}
+
+/// What is locked so that the payee of a release gets `net`, by the fee in force now. The lock fixes the fee; should
+/// another policy come into force in between, the payee gets that much more or less.
+fn with_fee(node: &Node, net: u64) -> Result<u64, ServiceError> {
+    let bps = node.replica().read_stale(|ledger, _| ledger.policy_in_force().map_or(0, |policy| policy.escrow_fee_bps));
+    gross(net, bps).ok_or_else(|| ServiceError::bad_input("bad_amount", format!("`{net}` and its fee leave 64 bits")))
+}
+
+/// The least amount of which `net` is left when its fee is taken. The fee is floored, so with each unit more either the fee
+/// grows by one or what is left does: there is one for every `net`.
+fn gross(net: u64, fee_bps: u16) -> Option<u64> {
+    let Some(before) = net.checked_sub(1) else { return Some(0) };
+    let left = u128::from(BPS_WHOLE.checked_sub(fee_bps).filter(|left| *left > 0)?);
+    let below = u128::from(before).checked_mul(u128::from(BPS_WHOLE))?.checked_div(left)?;
+    u64::try_from(below.checked_add(1)?).ok()
 }
 
 fn silence(text: &str) -> Result<Silence, ServiceError> {
@@ -316,4 +387,23 @@ fn hash(text: &str) -> Result<Hash, ServiceError> {
 
 fn bad_text(what: &str, text: &str) -> ServiceError {
     ServiceError::bad_input("bad_text", format!("`{text}` is no {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comity_proto::amount::share_of;
+
+    #[test]
+    fn with_its_fee_on_top_an_amount_is_what_the_payee_gets() {
+        for bps in [0, 1, 50, 100, 999, 1_000] {
+            for net in (0..2_000).chain([u64::MAX / 2 - 1]) {
+                let gross = gross(net, bps).unwrap();
+                assert_eq!(gross - share_of(gross, bps).unwrap(), net, "{net} at {bps}");
+                let less = gross.saturating_sub(1);
+                assert!(net == 0 || less - share_of(less, bps).unwrap() < net, "{gross} is the least for {net}");
+            }
+        }
+        assert_eq!(gross(u64::MAX, 1), None);
+    }
 }

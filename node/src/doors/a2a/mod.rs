@@ -21,7 +21,7 @@ mod rpc;
 mod send;
 mod stream;
 mod task;
-mod time;
+pub(super) mod time;
 mod wrong;
 
 pub use card::Rendered;

@@ -3,7 +3,7 @@
 const DAY_MS: u64 = 86_400_000;
 
 /// `2026-11-22T04:05:06.789Z`.
-pub(super) fn text(ms: u64) -> String {
+pub(in crate::doors) fn text(ms: u64) -> String {
     let (days, rest) = (ms / DAY_MS, ms % DAY_MS);
     let (year, month, day) = date(days);
     let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
@@ -11,7 +11,7 @@ pub(super) fn text(ms: u64) -> String {
 }
 
 /// The same back; whole and broken seconds, UTC only.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(in crate::doors) fn parse(text: &str) -> Option<u64> {
     let text = text.strip_suffix(['Z', 'z'])?;
     let (day, clock) = text.split_once(['T', 't'])?;
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
