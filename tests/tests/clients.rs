@@ -126,6 +126,26 @@ fn a2a_settlement_1_2_0_lives_whole_escrows_and_its_probes_make_one_escrow() {
     assert!(must(&mut command).contains("released"));
 }
 
+/// Runs a script of x402's client and middleware against a fresh node.
+fn x402(script: &str) -> String {
+    let node = Single::up();
+    let mut command = Command::new(python("x402-2"));
+    command.arg(clients().join(script)).args([&format!("http://{}", node.http), &node.token("admission.token")]);
+    must(&mut command)
+}
+
+#[test]
+fn x402_2_25_0_pays_locks_releases_and_gives_back_and_a_repeated_lock_is_a_lock() {
+    let said = x402("x402_life.py");
+    assert!(said.contains("paid, locked once, released once, given back"), "{said}");
+}
+
+#[test]
+fn the_x402_example_of_the_readme_runs() {
+    let said = x402("examples/x402_paid.py");
+    assert!(said.contains("two generals agreed for 250000 minor units, escrow released"), "{said}");
+}
+
 #[test]
 fn the_a2a_example_of_the_readme_runs() {
     let node = Single::up();

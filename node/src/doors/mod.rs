@@ -3,3 +3,4 @@
 pub mod a2a;
 pub mod a2a_se;
 pub mod mcp;
+pub mod x402;

@@ -24,6 +24,7 @@ mod stopping;
 mod tasks;
 mod tls;
 mod verdicts;
+mod x402;
 
 use crate::{
     node::Node,

@@ -69,6 +69,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .merge(super::federation::all())
         .merge(super::licences::all())
         .merge(super::tasks::all())
+        .merge(super::x402::all())
 }
 
 async fn status(State(node): App, _: Caller) -> Json<domain::StatusView> {

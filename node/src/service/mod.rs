@@ -18,6 +18,7 @@ pub mod introductions;
 pub mod keyring;
 pub mod keys;
 pub mod licences;
+pub mod payments;
 pub mod peers;
 pub mod principal;
 pub mod records;
