@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: figures of other machines, simulated disks, operations without an answer.
 
+mod a2a_se;
 mod apart;
 mod card;
 mod contest;

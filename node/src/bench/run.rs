@@ -35,6 +35,9 @@ pub enum BenchCommand {
     Isolation(IsolationFlags),
     /// How long after an operator's word every node of both domains heeds it.
     Revocation(RevocationFlags),
+    /// Escrows created and released through the agent-settlement door, over HTTP.
+    #[command(name = "a2a-se")]
+    A2aSe(A2aSeFlags),
 }
 
 /// How to measure.
@@ -92,6 +95,23 @@ pub struct IsolationFlags {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub rounds: u64,
     /// Disks go into new directories below this one, removed at the end. It must not be in memory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How to measure the agent-settlement door.
+#[derive(Args, Clone, Debug)]
+pub struct A2aSeFlags {
+    /// Counted seconds of each run.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub seconds: u64,
+    /// Runs; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub rounds: u64,
+    /// Connections at once, each with its own account.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub connections: u16,
+    /// The node's disk goes into a new directory below this one, removed at the end. It must not be in memory.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -162,6 +182,7 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
         BenchCommand::Card(flags) => return card(flags, json).await,
         BenchCommand::Isolation(flags) => return isolation(flags, json).await,
         BenchCommand::Revocation(flags) => return revocation(flags, json).await,
+        BenchCommand::A2aSe(flags) => return a2a_se(flags, json).await,
         BenchCommand::Escrow(_) | BenchCommand::Transfer(_) | BenchCommand::Settle(_) => {}
     }
     let measured = async {
@@ -172,7 +193,8 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
             BenchCommand::Idle(_)
             | BenchCommand::Card(_)
             | BenchCommand::Isolation(_)
-            | BenchCommand::Revocation(_) => Ok((Vec::new(), None)),
+            | BenchCommand::Revocation(_)
+            | BenchCommand::A2aSe(_) => Ok((Vec::new(), None)),
         }
     };
     let (comparisons, far) = tokio::select! {
@@ -219,6 +241,26 @@ async fn revocation(flags: &RevocationFlags, json: bool) -> Result<(), BenchErro
         println!("{}", measured.document());
     } else {
         println!("{}", measured.sentence());
+    }
+    Ok(())
+}
+
+async fn a2a_se(flags: &A2aSeFlags, json: bool) -> Result<(), BenchError> {
+    let clients = usize::from(flags.connections);
+    let load = Load { clients, warm_up: Duration::from_secs(2), window: Duration::from_secs(flags.seconds) };
+    let exchange = super::a2a_se::Exchange::start(&place(flags.dir.as_ref()), clients).await?;
+    let target = &exchange;
+    let take = Box::new(move || async move { drive(target, load).await }.boxed());
+    let ours = Contender { side: "comity".to_owned(), clients, take };
+    let contest = Contest { case: "create and release, A2A-SE".to_owned(), ours: Some(ours), reference: None };
+    let held = contest.hold(flags.rounds as usize, &progress).await;
+    drop(contest);
+    exchange.stop();
+    let comparisons = [held?];
+    if json {
+        report::objects(&comparisons).into_iter().for_each(|object| println!("{object}"));
+    } else {
+        print!("{}", report::table(&comparisons));
     }
     Ok(())
 }

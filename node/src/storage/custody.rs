@@ -8,8 +8,8 @@ use comity_proto::ids::AgentId;
 use comity_replica::redb_disk::RedbDisk;
 use comity_runtime::disk::Disk;
 use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, TableDefinition,
-    WriteTransaction,
+    Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _,
+    TableDefinition, WriteTransaction,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{io, path::Path, sync::Arc};
@@ -199,12 +199,14 @@ impl CustodyDisk {
         Ok(Reserved::New(wish))
     }
 
-    /// Keeps an answer, once.
+    /// Keeps an answer, once. It is on the disk with the next reservation, not before: should a power cut take it, the ledger
+    /// still has it for whoever asks again, and what a refusal gives back stays counted until then.
     ///
     /// # Errors
     /// The database's.
     pub fn settle(&self, key: &WishKey, answer: Answer) -> io::Result<()> {
-        let writing = self.writing()?;
+        let mut writing = self.writing()?;
+        writing.set_durability(Durability::None).map_err(other)?;
         {
             let mut wishes = writing.open_table(WISHES).map_err(other)?;
             let known: Option<Wish> = find(&wishes, &place(key))?;
