@@ -87,12 +87,17 @@ impl DomainKeys {
         certificate.seal(&self.root)
     }
 
-    /// The envelope of a roster; the voters are put in order.
+    /// The envelope of a roster of voters with one key each; they are put in order.
     pub fn roster(&self, epoch: u64, voters: &[PublicKey]) -> Bytes {
         let mut voters = voters.to_vec();
         voters.sort();
         voters.dedup();
-        Roster { domain: self.domain(), epoch, voters }.seal(&self.root)
+        self.roster_of(epoch, (voters, Vec::new()))
+    }
+
+    /// The envelope of a roster of these keys, in order, and whose each is.
+    pub fn roster_of(&self, epoch: u64, (voters, seats): (Vec<PublicKey>, Vec<u8>)) -> Bytes {
+        Roster { domain: self.domain(), epoch, voters, seats }.seal(&self.root)
     }
 
     /// The envelope that begins the domain's log.
@@ -133,7 +138,12 @@ impl KnownDomain<'_> {
     fn part(&self, other: &KnownDomain<'_>, cap: u64) -> Result<TreatyParty, Reject> {
         let asset = AssetId { issuer: other.keys.domain(), code: AssetCode::new(ASSET_CODE)? };
         let (key, nickname) = (self.keys.root.public(), Nickname::new(self.nickname)?);
-        Ok(TreatyParty { key, nickname, caps: vec![ExposureCap { asset, cap }], policy: self.policy })
+        Ok(TreatyParty {
+            key,
+            nickname,
+            caps: vec![ExposureCap { asset, cap, majority_above: None }],
+            policy: self.policy,
+        })
     }
 
     /// How its operator lets the agents of `peer` and its own see and hire each other.

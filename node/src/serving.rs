@@ -5,7 +5,7 @@ use crate::{
     mesh::{Caller, Class, Refusal},
     node::Node,
     service::relay,
-    settle::inbound,
+    settle::{inbound, words},
     tasks::{serve, spread},
     witness,
 };
@@ -97,7 +97,10 @@ impl Node {
         match Question::decode(&body) {
             Ok(Question::IsHere(agent)) if caller.own => Ok(Answer::IsHere(self.desk().is_here(agent)).encode()),
             Ok(Question::Given { request, note }) if caller.own => Ok(spread::take(self, &request, note).encode()),
-            Ok(Question::IsHere(_) | Question::Given { .. }) => Err(Refusal("asked inside one domain only".to_owned())),
+            Ok(Question::Word(to, transfer)) if caller.own => words::answer(self, to, transfer).await,
+            Ok(Question::IsHere(_) | Question::Given { .. } | Question::Word(..)) => {
+                Err(Refusal("asked inside one domain only".to_owned()))
+            }
             Ok(Question::Commands(envelope)) => {
                 if let Some(peer) = caller.domain.filter(|_| !caller.own) {
                     let events = relay::commands_in(&envelope);

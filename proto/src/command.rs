@@ -227,6 +227,8 @@ pub enum Verb {
         ends_at_ms: u64,
         /// Nobody but this domain, if named.
         invitee: Option<DomainId>,
+        /// Above it a decision needs a majority of its origin's voters, minor units.
+        majority_above: Option<u64>,
     },
     /// Operator: signs the next version of a treaty first.
     ProposeTreaty {

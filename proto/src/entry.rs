@@ -40,6 +40,8 @@ pub enum EntryItem {
     TreatyReceipt(Bytes),
     /// Envelope of a [`crate::key_step::KeyStep`] of this domain.
     Key(Bytes),
+    /// A document of two batches ([`crate::settlement::two_batches`]) in which another domain decided one transfer in two ways.
+    Contradiction(Bytes),
 }
 
 impl EntryItem {
@@ -52,7 +54,8 @@ impl EntryItem {
             | EntryItem::Roster(bytes)
             | EntryItem::Treaty(bytes)
             | EntryItem::TreatyReceipt(bytes)
-            | EntryItem::Key(bytes) => Some(bytes),
+            | EntryItem::Key(bytes)
+            | EntryItem::Contradiction(bytes) => Some(bytes),
             EntryItem::Pulse => None,
         }
     }
@@ -102,6 +105,7 @@ fn to_wire(item: &EntryItem) -> wire::EntryItem {
         EntryItem::Treaty(bytes) => Item::Treaty(bytes.clone()),
         EntryItem::TreatyReceipt(bytes) => Item::TreatyReceipt(bytes.clone()),
         EntryItem::Key(bytes) => Item::Key(bytes.clone()),
+        EntryItem::Contradiction(bytes) => Item::Contradiction(bytes.clone()),
     };
     wire::EntryItem { item: Some(item) }
 }
@@ -118,5 +122,6 @@ fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
         Item::Treaty(bytes) => envelope(bytes).map(EntryItem::Treaty),
         Item::TreatyReceipt(bytes) => envelope(bytes).map(EntryItem::TreatyReceipt),
         Item::Key(bytes) => envelope(bytes).map(EntryItem::Key),
+        Item::Contradiction(bytes) => envelope(bytes).map(EntryItem::Contradiction),
     }
 }

@@ -77,11 +77,13 @@ pub enum Context {
     Passage,
     /// A key that acts for a domain is prepared, activated, retired or revoked.
     KeyStep,
+    /// One voter says how a transfer ended.
+    DecisionWord,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 27] = [
+    pub const ALL: [Context; 28] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -109,6 +111,7 @@ impl Context {
         Context::Licence,
         Context::Passage,
         Context::KeyStep,
+        Context::DecisionWord,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -141,6 +144,7 @@ impl Context {
             Context::Licence => "comity/v1/licence",
             Context::Passage => "comity/v1/passage",
             Context::KeyStep => "comity/v1/key-step",
+            Context::DecisionWord => "comity/v1/decision-word",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     policy::Policy,
     text::{Endpoint, Nickname},
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 
 /// A node belongs to a domain. Context [`crate::envelope::Context::NodeCertificate`]; signed by the domain's root key.
@@ -50,6 +50,29 @@ pub struct Roster {
     pub epoch: u64,
     /// 1 to [`crate::limits::ROSTER_MAX`] node keys, ascending, each once.
     pub voters: Vec<PublicKey>,
+    /// Whose each of these keys is, while a voter has more than one: the position of the first key of the same voter. Empty
+    /// where each is another voter's.
+    pub seats: Vec<u8>,
+}
+
+/// The seats of a roster, from whoever holds each of its keys, in their order.
+pub fn seats_of<T: PartialEq>(holders: &[T]) -> Vec<u8> {
+    let first = |holder: &T| holders.iter().position(|other| other == holder).unwrap_or_default();
+    let seats = || holders.iter().map(first);
+    if seats().enumerate().all(|(at, seat)| at == seat) {
+        return Vec::new();
+    }
+    seats().map(|seat| u8::try_from(seat).unwrap_or(u8::MAX)).collect()
+}
+
+/// For each voter of a roster all keys that it may sign with.
+pub fn keys_by_seat(voters: &[PublicKey], seats: &[u8]) -> BTreeMap<usize, Vec<PublicKey>> {
+    let mut all: BTreeMap<usize, Vec<PublicKey>> = BTreeMap::new();
+    for (at, key) in voters.iter().enumerate() {
+        let seat = seats.get(at).map_or(at, |seat| usize::from(*seat));
+        all.entry(seat).or_default().push(*key);
+    }
+    all
 }
 
 /// Node certificates that a domain takes back before their end. Context [`crate::envelope::Context::Revocations`]; signed

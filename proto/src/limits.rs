@@ -174,6 +174,8 @@ pub const TREATY_BYTES_MAX: usize = 12 * 1_024;
 pub const NOTICE_BYTES_MAX: usize = 1_024;
 /// Payload of a verdict about a transfer: four ids and a reason.
 pub const VERDICT_BYTES_MAX: usize = 1_024;
+/// Payload of one voter's word about a decision: two ids of domains, one of a transfer, a digest and two numbers.
+pub const DECISION_WORD_BYTES_MAX: usize = 192;
 /// Payload of an invitation: carried by hand, so it must fit a message.
 pub const INVITATION_BYTES_MAX: usize = 2 * 1_024;
 /// Nodes that an invitation names.
@@ -274,6 +276,8 @@ pub const QUESTION_BYTES_MAX: usize = TASK_BYTES_MAX + IDENTITY_BYTES_MAX + TASK
 pub const RECEIPT_BYTES_MAX: usize = 2 * 1_024;
 /// A document about checkpoints: two rosters, two checkpoints, and the longest consistency proof.
 pub const AUDIT_DOCUMENT_BYTES_MAX: usize = 5 * 1_024;
+/// A proof against a domain: two histories, or two settlement batches of full length without evidence in them.
+pub const ACCUSATION_BYTES_MAX: usize = 256 * 1_024;
 /// Payload of a cosignature: a roster, two ids, a root and two numbers.
 pub const COSIGNATURE_BYTES_MAX: usize = 1_024 + ROSTER_BYTES_MAX;
 /// An answer between nodes: at most a document about checkpoints, or a receipt in its envelope.
@@ -304,7 +308,7 @@ const _: () = {
         "a full page of shared transfers fits"
     );
     assert!(2 * ASSETS_PER_DOMAIN_MAX * 160 + 256 <= CLOSING_BYTES_MAX, "a statement with every asset of both fits");
-    assert!(ROSTER_MAX * (32 + 2) + 64 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
+    assert!(ROSTER_MAX * (32 + 2 + 1) + 66 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
     assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");
     assert!(CERTIFICATE_BYTES_MAX + REASON_BYTES_MAX + 128 <= KEY_STEP_BYTES_MAX, "a step with a certificate fits");
     assert!(ROSTER_MAX % 2 == 1, "an even number of voters tolerates no more than one fewer");
@@ -343,7 +347,7 @@ const _: () = {
         "the longest domain card fits"
     );
     assert!(
-        2 * (EXPOSURE_CAPS_MAX * 72 + NICKNAME_BYTES_MAX + 128) + 64 <= TREATY_BYTES_MAX,
+        2 * (EXPOSURE_CAPS_MAX * 84 + NICKNAME_BYTES_MAX + 128) + 64 <= TREATY_BYTES_MAX,
         "the longest treaty fits"
     );
     assert!(
@@ -355,6 +359,9 @@ const _: () = {
     assert!(TREATY_PUSH_BYTES_MAX < COMMAND_BATCH_BYTES_MAX, "a push fits where a command batch does");
     assert!(RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16 <= ANSWER_BYTES_MAX, "a receipt fits into an answer");
     assert!(2 * ROSTER_BYTES_MAX + 65 * 32 + 512 <= AUDIT_DOCUMENT_BYTES_MAX, "the longest extension fits");
+    assert!(AUDIT_DOCUMENT_BYTES_MAX < ACCUSATION_BYTES_MAX, "two histories are an accusation");
+    assert!(2 * PREPARE_BATCH_BYTES_MAX < ACCUSATION_BYTES_MAX, "two full batches are one, too");
+    assert!(ACCUSATION_BYTES_MAX + 16 < QUESTION_BYTES_MAX, "an accusation fits into a question");
     assert!(QUESTION_BYTES_MAX < FRAME_BYTES_MAX, "a question fits into a frame");
     assert!(ENVELOPE_BYTES_MAX + 16 <= QUESTION_BYTES_MAX, "a command envelope fits into a question");
     assert!(COMMANDS_PER_BATCH_MAX * 3 + ROSTER_BYTES_MAX + 128 <= RECEIPT_BYTES_MAX, "the longest receipt fits");

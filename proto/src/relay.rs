@@ -3,7 +3,7 @@
 //! A question and its answer are not signed, because the connection is; a receipt is, because it is shown to others.
 
 use crate::{
-    ids::{AgentId, DomainId, Hash},
+    ids::{AgentId, DomainId, Hash, TransferId},
     reject::Reject,
 };
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ pub enum Question {
     Cosigned(Bytes),
     /// A checkpoint document of any domain.
     Seen(Bytes),
-    /// An equivocation document.
+    /// An equivocation document, or one of two decisions.
     Accusation(Bytes),
     /// The SPIFFE bundle of your domain.
     Bundle,
@@ -36,6 +36,12 @@ pub enum Question {
         /// What the door wants to remember of it; may be empty.
         note: Bytes,
     },
+    /// Envelope of the settlement batch in which the origin of a transfer across told the asker how it ends: were you told the
+    /// same?
+    Told(Bytes),
+    /// How did this transfer of our domain end? The answer is an envelope of a [`crate::settlement::DecisionWord`] to that
+    /// participant. Inside one domain only.
+    Word(DomainId, TransferId),
 }
 
 /// The answer to one question.

@@ -58,6 +58,8 @@ pub enum SettlementMessage {
     Closing(Closing),
     /// The answer to that.
     ClosingAnswer(ClosingAnswer),
+    /// Envelope of a [`DecisionWord`]: goes before the decision that it is about.
+    Word(Bytes),
 }
 
 /// The origin has moved the amount into `in_flight/<transfer>` and asks for a vote.
@@ -221,6 +223,56 @@ pub struct ClosingAnswer {
     pub statement: Hash,
     /// Outcome code: kept, or why it is refused.
     pub outcome: u16,
+}
+
+/// One voter of an origin says how a transfer ended, as its own copy of the ledger holds it. Context
+/// [`crate::envelope::Context::DecisionWord`]. Above an amount of the treaty a decision counts with words of a majority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionWord {
+    /// Whose transfer it is.
+    pub origin: DomainId,
+    /// Which participant is told.
+    pub to: DomainId,
+    /// Of the origin's ledger.
+    pub incarnation: u64,
+    /// Of the roster in force there.
+    pub roster_epoch: u64,
+    /// Its id at the origin.
+    pub transfer: TransferId,
+    /// Digest of the prepare decided on.
+    pub content: Hash,
+    /// Commit or abort.
+    pub commit: bool,
+}
+
+/// What a document of two batches begins with, in which one domain decided one transfer in two ways.
+pub const TWO_DECISIONS_NAME: [u8; 14] = *b"comity-decided";
+/// The version of it that this program speaks.
+pub const TWO_DECISIONS_VERSION: u16 = 1;
+
+/// The two batches in such a document; nothing in them is judged.
+///
+/// # Errors
+/// `not_canonical` for anything but name, version, and two batches with their lengths.
+pub fn two_batches(document: &Bytes) -> Result<[Bytes; 2], Reject> {
+    let mut head = TWO_DECISIONS_NAME.to_vec();
+    head.extend(TWO_DECISIONS_VERSION.to_be_bytes());
+    if !document.starts_with(&head) {
+        return Err(Reject::NotCanonical);
+    }
+    let mut at = head.len();
+    let mut batch = || {
+        let from = at.checked_add(4)?;
+        let length = u32::from_be_bytes(document.get(at..from)?.try_into().ok()?);
+        let to = from.checked_add(usize::try_from(length).ok()?)?;
+        document.get(from..to)?;
+        at = to;
+        Some(document.slice(from..to))
+    };
+    match (batch(), batch()) {
+        (Some(first), Some(second)) if at == document.len() => Ok([first, second]),
+        _ => Err(Reject::NotCanonical),
+    }
 }
 
 /// How the text of a verdict begins.

@@ -36,6 +36,9 @@ pub struct ExposureCap {
     pub asset: AssetId,
     /// Minor units, wrapped supply plus pending.
     pub cap: u64,
+    /// Above it, in either direction, a decision counts only with signatures of a majority of its origin's voters; minor
+    /// units. `None`: that of any one of them is enough.
+    pub majority_above: Option<u64>,
 }
 
 /// One of the two domains, and what it grants the other.
@@ -160,6 +163,8 @@ pub struct Invitation {
     pub ends_at_ms: u64,
     /// Nobody but this domain may use it, if named.
     pub invitee: Option<DomainId>,
+    /// As in the [`ExposureCap`] that follows from it.
+    pub majority_above: Option<u64>,
     /// Nodes that answer; at least one.
     pub doors: Vec<Door>,
 }

@@ -143,7 +143,7 @@ impl Bench {
     fn new() -> Bench {
         let root = SecretKey::from_seed(&[1; 32]);
         let home = DomainId::of_key(&root.public());
-        let roster = Roster { domain: home, epoch: 1, voters: vec![root.public()] }.seal(&root);
+        let roster = Roster { domain: home, epoch: 1, voters: vec![root.public()], seats: vec![] }.seal(&root);
         let code = AssetCode::new("USD").expect("a code");
         let genesis = Genesis {
             domain: home,

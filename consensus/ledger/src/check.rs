@@ -4,7 +4,12 @@
 //! that a bad leader invented is `bad_signature` on all of them. What needs state, such as which key is active, is left
 //! to `apply`.
 
-use crate::{keys::CheckedStep, outcome::Outcome, settlement::CheckedBatch, treaty::CheckedPush};
+use crate::{
+    keys::CheckedStep,
+    outcome::Outcome,
+    settlement::{CheckedBatch, CheckedContradiction},
+    treaty::CheckedPush,
+};
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
@@ -34,6 +39,7 @@ pub(crate) enum Checked {
     Treaty(Box<CheckedPush>),
     TreatyReceipt(Box<Verified<Receipt>>),
     Key(Box<CheckedStep>),
+    Contradiction(Box<CheckedContradiction>),
 }
 
 /// A genesis whose roster is signed by the same root key.
@@ -71,6 +77,9 @@ pub fn check(item: &EntryItem) -> CheckedItem {
             Receipt::open(bytes).map(|receipt| Checked::TreatyReceipt(Box::new(receipt)))
         }
         EntryItem::Key(bytes) => CheckedStep::open(bytes).map(|step| Checked::Key(Box::new(step))),
+        EntryItem::Contradiction(bytes) => {
+            CheckedContradiction::open(bytes).map(|proof| Checked::Contradiction(Box::new(proof)))
+        }
     };
     CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
 }

@@ -10,7 +10,7 @@
 //! | what peers are told | each step | the roster |
 //!
 //! A node keeps its place among the voters, which its first key names; the roster lists all keys that a voter may sign
-//! with now. What happened to a key stays in the event log.
+//! with now, and whose each is. What happened to a key stays in the event log.
 
 use crate::{
     apply::{Answer, Out},
@@ -18,11 +18,15 @@ use crate::{
     outcome::Outcome,
     state::{Domain, Ledger},
 };
-use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use bytes::Bytes;
 use comity_proto::{
     envelope::{Signed as _, Verified},
-    identity::NodeCertificate,
+    identity::{NodeCertificate, seats_of},
     ids::{DomainId, PublicKey},
     key_step::{KeyChange, KeyStep},
     limits as l,
@@ -147,16 +151,18 @@ impl Domain {
         self.nodes.get(place)
     }
 
-    /// Every key that a voter may sign with now, given the places of the voters: what the roster is to list, in order.
-    pub fn voter_keys(&self, places: impl IntoIterator<Item = PublicKey>) -> Vec<PublicKey> {
-        let mut keys = BTreeSet::new();
+    /// Every key that a voter may sign with now, given the places of the voters, and whose each is: what the roster is to
+    /// list, in order.
+    pub fn voter_keys(&self, places: impl IntoIterator<Item = PublicKey>) -> (Vec<PublicKey>, Vec<u8>) {
+        let mut holders = BTreeMap::new();
         for place in places {
             match self.nodes.get(&place) {
-                Some(record) => keys.extend(record.keys()),
-                None => drop(keys.insert(place)),
+                Some(record) => holders.extend(record.keys().map(|key| (key, place))),
+                None => drop(holders.insert(place, place)),
             }
         }
-        keys.into_iter().collect()
+        let (keys, places): (Vec<_>, Vec<_>) = holders.into_iter().unzip();
+        (keys, seats_of(&places))
     }
 
     /// The place whose key this is.

@@ -238,6 +238,12 @@ outcomes! {
     KeyNotInRoster = 85, "key_not_in_roster", retry true, Operator, changed false;
     /// More keys at once than a roster may name, or a longer overlap than a key may have.
     LimitExceededKeys = 86, "limit_exceeded_keys", retry false, Operator, changed false;
+    /// The treaty asks for more voters to sign a decision above this amount.
+    MajorityMissing = 87, "majority_missing", retry true, Peer, changed false;
+    /// A voter's word about a decision is of a roster older than the highest one seen.
+    OldRoster = 88, "old_roster", retry true, Peer, changed false;
+    /// One voter is counted twice for a decision.
+    SignerTwice = 89, "signer_twice", retry true, Peer, changed false;
 }
 
 impl Outcome {

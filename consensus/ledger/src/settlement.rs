@@ -21,6 +21,8 @@
 //! | [`check`] | what is judged from the bytes alone |
 //! | [`record`], [`dues`] | what is remembered |
 //! | `origin`, `participant` | the two parts |
+//! | `accuse` | two signed ends of one transfer, brought as a proof |
+//! | `majority` | decisions above an amount, signed by most voters of their origin |
 //! | [`across`] | two participants: what passes between issuer and recipient's domain |
 //! | `resolve` | an operator ends a transfer by the other side's signed word |
 //! | `payout` | shares that an escrow owes to agents of other domains |
@@ -31,10 +33,12 @@
 //!
 //! Absent on purpose: sending, retry timing, and any comparison of two domains' clocks.
 
+mod accuse;
 pub mod across;
 mod adopt;
 pub mod check;
 pub mod dues;
+mod majority;
 mod origin;
 pub mod owed;
 mod participant;
@@ -53,6 +57,7 @@ use crate::{
     outcome::Outcome,
     state::Ledger,
 };
+pub use accuse::CheckedContradiction;
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 pub use check::CheckedBatch;
@@ -161,6 +166,8 @@ impl Ledger {
                 SettlementMessage::Books(books) => self.on_books(now_ms, batch, books, effects),
                 SettlementMessage::Closing(closing) => self.on_closing(batch, closing, effects),
                 SettlementMessage::ClosingAnswer(answer) => self.on_closing_answer(batch, answer, effects),
+                // Counts with the decision that it is about.
+                SettlementMessage::Word(_) => Outcome::Exists,
             });
         }
         let max = outcomes.len().saturating_mul(2).saturating_add(FORGOTTEN_PER_STEP_MIN);
@@ -206,7 +213,7 @@ impl Ledger {
         let peer = self.settlement.peers.entry(roster.domain).or_default();
         if roster.epoch > peer.roster_epoch || peer.voters.is_empty() {
             peer.roster_epoch = roster.epoch;
-            peer.voters = roster.voters.clone();
+            (peer.voters, peer.seats) = (roster.voters.clone(), roster.seats.clone());
         }
     }
 

@@ -108,8 +108,10 @@ pub struct Domain {
     pub roster: Bytes,
     /// Its epoch.
     pub roster_epoch: u64,
-    /// The voters it lists.
+    /// The keys of voters that it lists.
     pub voters: Vec<PublicKey>,
+    /// Whose each of them is, where a voter has more than one.
+    pub seats: Vec<u8>,
 }
 
 /// An asset known here.

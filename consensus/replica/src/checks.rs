@@ -99,6 +99,7 @@ fn digest(item: &EntryItem) -> Hash {
         EntryItem::Treaty(_) => "comity/v1/verdict/treaty",
         EntryItem::TreatyReceipt(_) => "comity/v1/verdict/treaty-receipt",
         EntryItem::Key(_) => "comity/v1/verdict/key",
+        EntryItem::Contradiction(_) => "comity/v1/verdict/contradiction",
     };
     Hash::of_parts(kind, &[item.envelope().map_or(&[][..], |bytes| bytes)])
 }

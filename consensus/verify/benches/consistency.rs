@@ -49,7 +49,7 @@ fn log() -> (CompactRange, Nodes) {
 fn main() {
     let key = SecretKey::from_seed(&[7; 32]);
     let domain = DomainId::of_key(&key.public());
-    let roster = Roster { domain, epoch: 1, voters: vec![key.public()] }.seal(&key);
+    let roster = Roster { domain, epoch: 1, voters: vec![key.public()], seats: vec![] }.seal(&key);
     let chain = Chain { domain, root_key: key.public(), roster };
     let (range, nodes) = log();
     let at = |size, root| Checkpoint { domain, size, root, stamp_ms: size, log_index: size }.seal(&key);

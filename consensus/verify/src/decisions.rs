@@ -15,13 +15,13 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, PublicKey, TransferId},
     limits::{ENVELOPE_OVERHEAD_BYTES, SETTLEMENT_BATCH_BYTES_MAX},
-    settlement::{Decision, SettlementBatch, SettlementMessage},
+    settlement::{Decision, SettlementBatch, SettlementMessage, TWO_DECISIONS_NAME, TWO_DECISIONS_VERSION},
 };
 use std::io::Read;
 
 /// What such a file begins with.
-pub const NAME: [u8; 14] = *b"comity-decided";
-const VERSION: u16 = 1;
+pub const NAME: [u8; 14] = TWO_DECISIONS_NAME;
+const VERSION: u16 = TWO_DECISIONS_VERSION;
 const BATCH_BYTES_MAX: usize = SETTLEMENT_BATCH_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES;
 
 /// A domain said both, of one transfer. Made only by [`judge`].
@@ -147,7 +147,7 @@ mod tests {
     /// A batch of the domain of key 1, signed by the key `signer`, with a roster of key 2 by the key `root`.
     fn batch(root: u8, signer: u8, transfer: u8, commit: Option<bool>) -> Bytes {
         let from = DomainId::of_key(&key(1).public());
-        let roster = Roster { domain: from, epoch: 1, voters: vec![key(2).public()] }.seal(&key(root));
+        let roster = Roster { domain: from, epoch: 1, voters: vec![key(2).public()], seats: vec![] }.seal(&key(root));
         let transfer = TransferId([transfer; 16]);
         let content = Hash([4; 32]);
         let message = match commit {

@@ -252,7 +252,8 @@ fn what_nobody_or_somebody_else_signed_is_named() {
         assert_eq!((wrong.place, wrong.rule), (place, rule), "{wrong}");
     }
     let root = root_key("alpha");
-    let next = Roster { domain: domain_of("alpha"), epoch: 2, voters: vec![key_of("second voter").public()] };
+    let next =
+        Roster { domain: domain_of("alpha"), epoch: 2, voters: vec![key_of("second voter").public()], seats: vec![] };
     let mut changed = head("alpha", checkpoint_over("alpha", &[]).seal(&root));
     changed.chain.roster = next.seal(&root);
     let wrong = changed.judge().expect_err("a voter of the last roster only");

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), ServiceError> {
     let domain = context.domain()?;
     match command {
-        PeerCommand::Invite { cap, hours, invitee } => {
-            let body = json!({ "cap": domain.amount(cap)?.to_string(), "hours": hours, "invitee": invitee });
+        PeerCommand::Invite { cap, majority_above, hours, invitee } => {
+            let (cap, above) = (domain.amount(cap)?.to_string(), minor(&domain, majority_above.as_deref())?);
+            let body = json!({ "cap": cap, "majority_above": above, "hours": hours, "invitee": invitee });
             let answer: Value = context.client.post("/api/v1/peers/invite", &body)?;
             let text = |answer: &Value| {
                 format!(
@@ -24,9 +25,9 @@ pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), Servi
             };
             context.output.show(&answer, text);
         }
-        PeerCommand::Accept { token, cap, export } => {
-            let cap = domain.amount(cap)?.to_string();
-            let body = json!({ "token": token, "cap": cap, "export": export.direction() });
+        PeerCommand::Accept { token, cap, majority_above, export } => {
+            let (cap, above) = (domain.amount(cap)?.to_string(), minor(&domain, majority_above.as_deref())?);
+            let body = json!({ "token": token, "cap": cap, "majority_above": above, "export": export.direction() });
             one(context, &domain, &context.client.post("/api/v1/peers/accept", &body)?);
         }
         PeerCommand::Approve { peer, export } => {
@@ -34,7 +35,7 @@ pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), Servi
             one(context, &domain, &context.client.post(&path, &json!({ "export": export.direction() }))?);
         }
         PeerCommand::Refresh { peer, cap } => {
-            let cap = cap.as_ref().map(|cap| domain.amount(cap)).transpose()?.map(|cap| cap.to_string());
+            let cap = minor(&domain, cap.as_deref())?;
             let path = format!("/api/v1/peers/{}/refresh", named(context, peer)?);
             one(context, &domain, &context.client.post(&path, &json!({ "cap": cap }))?);
         }
@@ -49,6 +50,11 @@ pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), Servi
         PeerCommand::List => list(context, &domain)?,
     }
     Ok(())
+}
+
+/// An amount, if one is given, as it stands in JSON.
+fn minor(domain: &DomainView, amount: Option<&str>) -> Result<Option<String>, ServiceError> {
+    Ok(amount.map(|amount| domain.amount(amount)).transpose()?.map(|minor| minor.to_string()))
 }
 
 fn change(context: &Context, domain: &DomainView, name: &str, args: &PeerChange) -> Result<(), ServiceError> {
@@ -126,9 +132,10 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
                 domain.show(&text("cap")),
                 domain.show(&text("their_cap"))
             ),
-            format!("we           {}", side("ours")),
-            format!("they         {}", side("theirs")),
         ];
+        lines.extend(majority(domain, answer));
+        lines.push(format!("we           {}", side("ours")));
+        lines.push(format!("they         {}", side("theirs")));
         lines.extend(licensed("we grant", &answer["licence_granted"]));
         if !answer["licence_granted"].is_null() {
             lines.push(format!("used         {} this minute at this node, {} refused", text("used"), text("refused")));
@@ -149,6 +156,17 @@ fn licensed(whose: &str, licence: &Value) -> Option<String> {
     let bearer = if licence["bearer"] == true { ", bearer" } else { "" };
     let said = format!("{whose:<11}  {}, {}{bearer}: {quotas} (epoch {})", text("tier"), text("status"), text("epoch"));
     (!licence.is_null()).then_some(said)
+}
+
+/// Above how much one voter is not enough to say how a transfer ends.
+fn majority(domain: &DomainView, answer: &Value) -> Option<String> {
+    let above = |name| match field(answer, name).as_str() {
+        "-" => "never".to_owned(),
+        amount => format!("above {}", domain.show(amount)),
+    };
+    let (theirs, ours) = (above("majority_above"), above("their_majority_above"));
+    let named = !answer["majority_above"].is_null() || !answer["their_majority_above"].is_null();
+    named.then(|| format!("decisions    most voters sign: {theirs} of their asset, {ours} of ours"))
 }
 
 /// What both sides stated at the end, and whether it fits.

@@ -56,6 +56,8 @@ async fn show(State(node): App, Caller(who): Caller, Path(peer): Path<String>) -
 #[serde(deny_unknown_fields)]
 struct Invite {
     cap: String,
+    /// Above it a decision needs a majority of its origin's voters; absent: any one is enough.
+    majority_above: Option<String>,
     hours: u32,
     invitee: Option<String>,
 }
@@ -63,7 +65,8 @@ struct Invite {
 async fn invite(State(node): App, Caller(who): Caller, Body(body): Body<Invite>) -> Answer<InvitationView> {
     who.require_operator()?;
     let invitee = body.invitee.as_deref().map(domain).transpose()?;
-    peers::invite(&node, minor(&body.cap)?, body.hours, invitee).await.map(Json)
+    let above = body.majority_above.as_deref().map(minor).transpose()?;
+    peers::invite(&node, minor(&body.cap)?, above, body.hours, invitee).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -71,6 +74,8 @@ async fn invite(State(node): App, Caller(who): Caller, Body(body): Body<Invite>)
 struct Accept {
     token: String,
     cap: String,
+    /// As in [`Invite`].
+    majority_above: Option<String>,
     /// Direction in which all agents are admitted along with the treaty; absent is none.
     export: Option<String>,
 }
@@ -78,7 +83,8 @@ struct Accept {
 async fn accept(State(node): App, Caller(who): Caller, Body(body): Body<Accept>) -> Answer<PeerView> {
     who.require_operator()?;
     let export = body.export.as_deref().map(direction).transpose()?;
-    peers::accept(&node, &body.token, minor(&body.cap)?, export).await.map(Json)
+    let above = body.majority_above.as_deref().map(minor).transpose()?;
+    peers::accept(&node, &body.token, (minor(&body.cap)?, above), export).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -69,13 +69,14 @@ async fn keep_roster(node: &Node, status: &RaftStatus) {
     let places = || status.voters.iter().map(|member| member.info.key);
     let listed = node.replica().read_stale(|ledger, _| {
         let domain = ledger.domain()?;
-        Some((domain.roster_epoch, domain.voters.clone(), domain.voter_keys(places())))
+        let listed = (domain.voters.clone(), domain.seats.clone());
+        Some((domain.roster_epoch, listed, domain.voter_keys(places())))
     });
-    let Some((epoch, listed, voters)) = listed else { return };
-    if voters.is_empty() || voters == listed {
+    let Some((epoch, listed, now)) = listed else { return };
+    if now.0.is_empty() || now == listed {
         return;
     }
-    let roster = keys.roster(epoch.saturating_add(1), &voters);
+    let roster = keys.roster_of(epoch.saturating_add(1), now);
     if let Err(error) = node.replica().submit(EntryItem::Roster(roster)).await {
         tracing::debug!(%error, "the roster was not applied; it is tried again");
     }

@@ -75,6 +75,7 @@ fn unfounded() -> ServiceError {
 pub async fn invite(
     node: &Node,
     cap: u64,
+    majority_above: Option<u64>,
     hours: u32,
     invitee: Option<DomainId>,
 ) -> Result<InvitationView, ServiceError> {
@@ -96,9 +97,9 @@ pub async fn invite(
     };
     let doors = status.voters.iter().filter_map(door).take(DOORS_MAX).collect();
     let (nickname, policy) = (part.nickname, part.policy);
-    let invitation = Invitation { secret, nickname, asset, cap, policy, ends_at_ms, invitee, doors };
+    let invitation = Invitation { secret, nickname, asset, cap, majority_above, policy, ends_at_ms, invitee, doors };
     let secret_hash = invitation.secret_hash();
-    ask(node, Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee }).await?;
+    ask(node, Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee, majority_above }).await?;
     let token = Invitation::text(&invitation.seal(root));
     Ok(InvitationView { token, domain: node.domain(), cap: Minor(cap), ends_at_ms, invitee })
 }
@@ -108,7 +109,12 @@ pub async fn invite(
 ///
 /// # Errors
 /// `bad_invitation` for a text that was edited or cut, `invitation_expired`, and what either ledger refuses.
-pub async fn accept(node: &Node, token: &str, cap: u64, export: Option<Direction>) -> Result<PeerView, ServiceError> {
+pub async fn accept(
+    node: &Node,
+    token: &str,
+    (cap, majority_above): (u64, Option<u64>),
+    export: Option<Direction>,
+) -> Result<PeerView, ServiceError> {
     let root = &keys(node)?.root;
     let invitation = Invitation::parse(token).map_err(|reject| {
         let next = "copy the whole text again, or ask the other operator for a fresh one: comity peer invite";
@@ -119,7 +125,7 @@ pub async fn accept(node: &Node, token: &str, cap: u64, export: Option<Direction
         return Err(by_peer(Outcome::InvitationExpired));
     }
     let peer = DomainId::of_key(invitation.key());
-    let document = first_document(node, &invitation, cap).await?;
+    let document = first_document(node, &invitation, (cap, majority_above)).await?;
     let envelope = document.seal(root);
     ask(node, Verb::ProposeTreaty { document: envelope, invitation: invitation.envelope_bytes().clone() }).await?;
     if let Some(direction) = export {
@@ -135,15 +141,15 @@ pub async fn accept(node: &Node, token: &str, cap: u64, export: Option<Direction
 async fn first_document(
     node: &Node,
     invitation: &Verified<Invitation>,
-    cap: u64,
+    (cap, majority_above): (u64, Option<u64>),
 ) -> Result<TreatyDocument, ServiceError> {
     let (said, key) = (invitation.get(), *invitation.key());
     let peer = DomainId::of_key(&key);
     let document = read(node, |ledger| {
         let native = ledger.asset(ledger.native_asset())?.id;
         let accepted = AssetId { issuer: peer, code: said.asset };
-        let mine = part(ledger, vec![ExposureCap { asset: accepted, cap }])?;
-        let caps = vec![ExposureCap { asset: native, cap: said.cap }];
+        let mine = part(ledger, vec![ExposureCap { asset: accepted, cap, majority_above }])?;
+        let caps = vec![ExposureCap { asset: native, cap: said.cap, majority_above: said.majority_above }];
         let theirs = TreatyParty { key, nickname: said.nickname.clone(), caps, policy: said.policy };
         let before = ledger.treaty(&peer).and_then(Treaty::before);
         (mine.key != theirs.key).then(|| TreatyDocument::between(mine, theirs, before))
@@ -322,6 +328,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
     let home = ledger.domain().map(|own| own.id).unwrap_or(treaty.peer);
     let sides = document.and_then(|document| document.sides(&home));
     let cap = |part: &TreatyParty| part.caps.iter().map(|cap| cap.cap).fold(0_u64, u64::saturating_add);
+    let above = |part: &TreatyParty| part.caps.iter().find_map(|cap| cap.majority_above);
     let held = treaty.caps().iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0_u64, u64::saturating_add);
     let side = |word: &comity_ledger::treaty::Word| SideView {
         standing: match word.standing {
@@ -348,6 +355,8 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         held: Minor(held),
         cap: Minor(sides.map_or(0, |(mine, _)| cap(mine))),
         their_cap: Minor(sides.map_or(0, |(_, theirs)| cap(theirs))),
+        majority_above: sides.and_then(|(mine, _)| above(mine)).map(Minor),
+        their_majority_above: sides.and_then(|(_, theirs)| above(theirs)).map(Minor),
         version: treaty.agreed.as_ref().map_or(0, |agreed| agreed.version),
         proposed_version: treaty.proposed.as_ref().map(|proposed| proposed.version),
         proposed_by: treaty.proposed.as_ref().map(|proposed| if proposed.by_us { "us" } else { "them" }),

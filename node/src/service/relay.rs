@@ -176,7 +176,7 @@ mod tests {
     fn receipt(outcomes: Vec<u16>) -> Receipt {
         let root = key(1);
         let domain = DomainId::of_key(&root.public());
-        let roster = Roster { domain, epoch: 1, voters: vec![key(2).public()] }.seal(&root);
+        let roster = Roster { domain, epoch: 1, voters: vec![key(2).public()], seats: vec![] }.seal(&root);
         let batch = Hash::of(b"a batch");
         Receipt { domain, batch, incarnation: 1, log_index: 5, stamp_ms: 7, outcomes, roster }
     }

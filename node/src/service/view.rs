@@ -182,6 +182,10 @@ pub struct PeerView {
     pub cap: Minor,
     /// How much of ours it accepts, by the newest document.
     pub their_cap: Minor,
+    /// Above how much of its paper a decision needs a majority of its origin's voters; null: any one is enough.
+    pub majority_above: Option<Minor>,
+    /// The same of ours.
+    pub their_majority_above: Option<Minor>,
     /// Of the document in force; 0 without one.
     pub version: u64,
     /// Of a document that one side has signed.

@@ -10,7 +10,7 @@ use comity_ledger::Outcome;
 use comity_proto::{
     entry::EntryItem,
     envelope::{Envelope, Signed as _},
-    limits::SETTLEMENT_BATCH_MAX,
+    limits::{ROSTER_MAX, SETTLEMENT_BATCH_MAX},
     planted::{Plant, planted},
     settlement::{SettlementBatch, SettlementMessage},
 };
@@ -51,9 +51,9 @@ pub(crate) async fn take(
     if planted(Plant::LeakTask) {
         (0..8).for_each(|_| drop(comity_runtime::spawn(std::future::pending::<()>())));
     }
-    let taken = comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope))).await;
+    let taken = comity_runtime::timeout(PATIENCE, replica.submit(EntryItem::Settlement(envelope.clone()))).await;
     if let Ok(taken) = &taken
-        && budgets.wasted(speaker, wasted_words(taken), comity_runtime::now())
+        && budgets.wasted(speaker, wasted_words(taken, &envelope), comity_runtime::now())
     {
         let (partner, through) = speaker;
         tracing::warn!(
@@ -70,16 +70,26 @@ pub(crate) async fn take(
 }
 
 /// Words that changed nothing; what is no batch at all counts as a full one.
-fn wasted_words(taken: &Result<SubmitReply, SubmitError>) -> u64 {
+fn wasted_words(taken: &Result<SubmitReply, SubmitError>, envelope: &Bytes) -> u64 {
     match taken {
         Ok(reply) => {
-            let wasted = reply.outcomes.iter().filter(|outcome| **outcome != Outcome::Applied).count();
-            let least = if wasted == reply.outcomes.len() { WASTED_BATCH } else { 0 };
-            least.max(wasted as u64)
+            let applied = reply.outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count();
+            match reply.outcomes.len().saturating_sub(applied) as u64 {
+                wasted if applied == 0 => wasted.max(WASTED_BATCH),
+                0 => 0,
+                wasted => wasted.saturating_sub(words_with(envelope, applied)),
+            }
         }
         Err(SubmitError::Refused(_)) => SETTLEMENT_BATCH_MAX as u64,
         Err(_) => 0,
     }
+}
+
+/// Words of voters that go with so many decisions: they change nothing themselves, and are no waste.
+fn words_with(envelope: &Bytes, decisions: usize) -> u64 {
+    let is_word = |message: &&SettlementMessage| matches!(message, SettlementMessage::Word(_));
+    let words = unverified(envelope).map_or(0, |all| all.iter().filter(is_word).count());
+    words.min(decisions.saturating_mul(ROSTER_MAX)) as u64
 }
 
 /// What a batch begins is counted against the licence of whoever brings it. A batch is signed whole, so what else is in it
@@ -110,4 +120,36 @@ fn unverified(envelope: &Bytes) -> Option<Vec<SettlementMessage>> {
     let batch = Envelope::parse(envelope, SettlementBatch::PAYLOAD_BYTES_MAX, SettlementBatch::LIMIT)
         .and_then(|envelope| SettlementBatch::decode(envelope.unverified_payload()));
     batch.ok().map(|batch| batch.messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comity_proto::{
+        ids::{DomainId, TransferId},
+        keys::SecretKey,
+        settlement::Acknowledge,
+    };
+
+    #[test]
+    fn words_that_go_with_a_decision_are_no_waste_and_others_are() {
+        let one = || SettlementMessage::Acknowledge(Acknowledge { transfer: TransferId([1; 16]), commit: true });
+        let said = |words: usize| {
+            let (from, to) = (DomainId([1; 32]), DomainId([2; 32]));
+            let messages = std::iter::repeat_n(SettlementMessage::Word(Bytes::new()), words).chain([one(), one()]);
+            let batch =
+                SettlementBatch { from, to, incarnation: 1, roster: Bytes::new(), messages: messages.collect() };
+            batch.seal(&SecretKey::from_seed(&[7; 32]))
+        };
+        let wasted = |words: usize, last: [Outcome; 2]| {
+            let outcomes = std::iter::repeat_n(Outcome::Exists, words).chain(last).collect();
+            wasted_words(&Ok(SubmitReply { log_index: 1, stamp_ms: 1, outcomes }), &said(words))
+        };
+        let (applied, exists) = (Outcome::Applied, Outcome::Exists);
+        assert_eq!(wasted(3, [applied, applied]), 0);
+        assert_eq!(wasted(3, [applied, exists]), 1, "what is said again changes nothing");
+        assert_eq!(wasted(20, [applied, exists]), 21 - ROSTER_MAX as u64, "more words than voters");
+        assert_eq!(wasted(3, [exists, exists]), WASTED_BATCH, "words about nothing new");
+        assert_eq!(wasted(0, [exists, exists]), WASTED_BATCH);
+    }
 }

@@ -9,3 +9,4 @@ mod lanes;
 pub mod outbox;
 mod retry;
 pub mod speech;
+pub(crate) mod words;

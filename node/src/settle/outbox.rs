@@ -6,6 +6,7 @@
 use super::{
     lanes::{Carry, Lanes},
     speech::{self, LOOK, Said, Speech, WAITING},
+    words,
 };
 use crate::{
     bridge::{Cargo, Ways},
@@ -17,6 +18,7 @@ use comity_proto::{
     envelope::Signed as _,
     ids::{DomainId, PublicKey},
     keys::SecretKey,
+    limits::SETTLEMENT_BATCH_MAX,
     planted::{Plant, planted},
     settlement::{SettlementBatch, SettlementMessage},
 };
@@ -143,7 +145,14 @@ impl Carry for Outbox {
     async fn carry(&self, peer: DomainId, owed: Vec<OwedMessage>, deadline: Duration) -> bool {
         let mut messages = Vec::with_capacity(owed.len());
         for message in owed {
-            messages.extend(self.message(&peer, message).await);
+            let words = words::collect((&self.replica, &self.mesh, &self.key), peer, &message).await;
+            let Some(words) = words else { continue };
+            // What does not fit is still owed.
+            if messages.len() + words.len() >= SETTLEMENT_BATCH_MAX {
+                break;
+            }
+            let message = self.message(&peer, message).await;
+            messages.extend(words.into_iter().chain(message));
         }
         if messages.is_empty() {
             return false;

@@ -1,6 +1,6 @@
 //! What a node answers to other witnesses.
 
-use super::ask;
+use super::{ask, compare};
 use crate::{
     mesh::{Caller, Refusal},
     node::Node,
@@ -26,10 +26,13 @@ pub(crate) async fn answer(node: &Node, caller: Caller, question: Question) -> R
         },
         Question::Cosigned(envelope) => take_cosignature(node, caller.domain, envelope).await,
         Question::Seen(document) => ask::consider(node, document).await.map(Answer::Taken).map_err(broken),
+        Question::Told(envelope) => compare::told(node, envelope).await.map(Answer::Taken).map_err(broken),
         Question::Accusation(document) => ask::accuse(node, document).await.map(Answer::Taken).map_err(broken),
-        Question::IsHere(_) | Question::Commands(_) | Question::Bundle | Question::Given { .. } => {
-            Err(Refusal("not about checkpoints".to_owned()))
-        }
+        Question::IsHere(_)
+        | Question::Commands(_)
+        | Question::Word(..)
+        | Question::Bundle
+        | Question::Given { .. } => Err(Refusal("not about checkpoints".to_owned())),
     }
 }
 

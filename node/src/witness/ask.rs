@@ -1,6 +1,9 @@
 //! Asking peers, keeping what they show, and telling others.
 
-use super::judge::{self, Shown};
+use super::{
+    compare,
+    judge::{self, Shown},
+};
 use crate::{
     mesh::class::Class,
     node::Node,
@@ -28,11 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Watches all peers until the node ends.
 pub(crate) async fn run(node: Arc<Node>, every: Duration) {
-    let mut told = BTreeSet::new();
+    let (mut told, mut stood) = (BTreeSet::new(), BTreeSet::new());
     loop {
         runtime::sleep(every).await;
         if let Err(error) = accuse_liars(&node, &mut told).await {
             tracing::warn!(%error, "a proof against a peer could not be kept");
+        }
+        compare::compare(&node, &mut stood).await;
+        if let Err(error) = compare::suspend(&node).await {
+            tracing::warn!(%error, "the proofs that are kept could not be read");
         }
         // Side by side: a peer that is slow to answer delays no other.
         let watched = peers(&node).into_iter().map(async |(peer, root_key)| {
@@ -52,7 +59,7 @@ fn peers(node: &Node) -> Vec<(DomainId, PublicKey)> {
     })
 }
 
-async fn put_question(node: &Node, to: PublicKey, question: &Question) -> Option<Answer> {
+pub(super) async fn put_question(node: &Node, to: PublicKey, question: &Question) -> Option<Answer> {
     match node.mesh().request(to, Class::Tasks, question.encode(), PATIENCE).await {
         Ok(bytes) => Answer::decode(&bytes).inspect_err(|reject| tracing::debug!(%to, %reject, "no answer")).ok(),
         Err(error) => {

@@ -104,7 +104,7 @@ mod tests {
         events.iter().for_each(|event| drop(tree.append(leaf_hash(&[*event]))));
         let checkpoint =
             Checkpoint { domain: domain(), size: tree.size(), root: tree.root(), stamp_ms: 1, log_index: 1 };
-        let roster = Roster { domain: domain(), epoch, voters: vec![key().public()] }.seal(&key());
+        let roster = Roster { domain: domain(), epoch, voters: vec![key().public()], seats: vec![] }.seal(&key());
         let chain = Chain { domain: domain(), root_key: key().public(), roster };
         Head { kind, chain, checkpoint: checkpoint.seal(&key()) }
     }

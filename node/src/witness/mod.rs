@@ -11,11 +11,12 @@
 //!
 //! Each node is a witness of its own, with its own memory and its own key: two nodes of a domain need not agree on anything
 //! before one of them signs. A cosignature says that a history was only added to, never that what it says is true.
-//! Two signed decisions of a peer about one transfer, which suspend its treaty by rule where they were heard, are told to
-//! everybody by the same way. Absent: an accusation changes no treaty elsewhere; that is for the operator, who is told.
+//! Two signed decisions of a peer about one transfer are told to everybody by the same way, and suspend its treaty by rule
+//! wherever they are kept. Absent: two histories change no treaty; that is for the operator, who is told.
 
 mod answer;
 mod ask;
+mod compare;
 mod judge;
 
 pub(crate) use answer::answer;

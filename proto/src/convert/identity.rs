@@ -4,7 +4,7 @@ use super::{narrow, need, put};
 use crate::{
     amount::AssetCode,
     envelope::{Context, Signed},
-    identity::{Genesis, JoinRequest, KeyAttestation, NodeCertificate, Revocations, Roles, Roster},
+    identity::{Genesis, JoinRequest, KeyAttestation, NodeCertificate, Revocations, Roles, Roster, seats_of},
     ids::{AgentId, DomainId, Hash, PublicKey},
     limits as l,
     reject::{Reject, within},
@@ -73,6 +73,7 @@ impl Signed for Roster {
             domain: put(&self.domain.0),
             epoch: self.epoch,
             voters: self.voters.iter().map(|key| put(&key.0)).collect(),
+            seats: self.seats.iter().map(|seat| u32::from(*seat)).collect(),
         };
         wire.encode_to_vec().into()
     }
@@ -86,12 +87,17 @@ impl Signed for Roster {
             domain: DomainId(array(&wire.domain, "domain")?),
             epoch: wire.epoch,
             voters: wire.voters.iter().map(key).collect::<Result<_, _>>()?,
+            seats: wire.seats.iter().map(|seat| narrow(*seat, "seats")).collect::<Result<_, _>>()?,
         };
         if roster.voters.is_empty() {
             return Err(Reject::Missing { field: "voters" });
         }
         if !roster.voters.is_sorted_by(|a, b| a < b) {
             return Err(Reject::OutOfRange { field: "voters" });
+        }
+        let seats = &roster.seats;
+        if !seats.is_empty() && (seats.len() != roster.voters.len() || seats_of(seats) != *seats) {
+            return Err(Reject::OutOfRange { field: "seats" });
         }
         Ok(roster)
     }

@@ -4,7 +4,7 @@ use super::{narrow, put};
 use crate::{
     envelope::{Context, Signed},
     identity::Roster,
-    ids::{AgentId, DomainId, Hash, PublicKey},
+    ids::{AgentId, DomainId, Hash, PublicKey, TransferId},
     limits as l,
     reject::{Reject, within},
     relay::{Answer, Cosignature, NotNow, Question, RELAY_VERSION, Receipt},
@@ -28,6 +28,10 @@ impl Question {
             Question::Given { request, note } => {
                 WireQuestion::Given(wire::Given { request: request.clone(), note: note.clone() })
             }
+            Question::Told(envelope) => WireQuestion::Told(envelope.clone()),
+            Question::Word(to, transfer) => {
+                WireQuestion::Word(wire::AskWord { to: put(&to.0), transfer: put(&transfer.0) })
+            }
         };
         wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
     }
@@ -48,8 +52,18 @@ impl Question {
                 Ok(Question::Cosigned(envelope))
             }
             WireQuestion::Seen(document) => audit_document(document).map(Question::Seen),
-            WireQuestion::Accusation(document) => audit_document(document).map(Question::Accusation),
+            WireQuestion::Accusation(document) => {
+                within(document.len(), l::ACCUSATION_BYTES_MAX, "accusation_bytes")?;
+                Ok(Question::Accusation(document))
+            }
             WireQuestion::Bundle(true) => Ok(Question::Bundle),
+            WireQuestion::Told(envelope) => {
+                within(envelope.len(), l::ENVELOPE_BYTES_MAX, "envelope_bytes")?;
+                Ok(Question::Told(envelope))
+            }
+            WireQuestion::Word(wire::AskWord { to, transfer }) => {
+                Ok(Question::Word(DomainId(array(&to, "to")?), TransferId(array(&transfer, "transfer")?)))
+            }
             WireQuestion::Bundle(false) => Err(Reject::WrongKind { field: "bundle" }),
             WireQuestion::Given(wire::Given { request, note }) => {
                 within(note.len(), l::TASK_NOTE_BYTES_MAX, "task_note_bytes")?;

@@ -11,8 +11,8 @@ use crate::{
     reject::{Reject, within},
     scan,
     settlement::{
-        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, Query, SettlementBatch,
-        SettlementMessage, SettlementRefusal, Source, TransferVerdict, Vote,
+        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, DecisionWord, Prepare, Query,
+        SettlementBatch, SettlementMessage, SettlementRefusal, Source, TransferVerdict, Vote,
     },
     strict::{self, array},
     text::Reason,
@@ -65,6 +65,39 @@ impl Signed for SettlementBatch {
             }
         }
         Ok(batch)
+    }
+}
+
+impl Signed for DecisionWord {
+    const CONTEXT: Context = Context::DecisionWord;
+    const PAYLOAD_BYTES_MAX: usize = l::DECISION_WORD_BYTES_MAX;
+    const LIMIT: &'static str = "decision_word_bytes";
+
+    fn encode(&self) -> Bytes {
+        let word = wire::DecisionWord {
+            origin: put(&self.origin.0),
+            to: put(&self.to.0),
+            incarnation: self.incarnation,
+            roster_epoch: self.roster_epoch,
+            transfer: put(&self.transfer.0),
+            content: put(&self.content.0),
+            commit: self.commit,
+        };
+        word.encode_to_vec().into()
+    }
+
+    fn decode(payload: &Bytes) -> Result<DecisionWord, Reject> {
+        within(payload.len(), Self::PAYLOAD_BYTES_MAX, Self::LIMIT)?;
+        let word: wire::DecisionWord = strict::decode(payload)?;
+        Ok(DecisionWord {
+            origin: DomainId(array(&word.origin, "origin")?),
+            to: DomainId(array(&word.to, "to")?),
+            incarnation: word.incarnation,
+            roster_epoch: word.roster_epoch,
+            transfer: transfer(&word.transfer)?,
+            content: Hash(array(&word.content, "content")?),
+            commit: word.commit,
+        })
     }
 }
 
@@ -227,6 +260,7 @@ impl From<&SettlementMessage> for Wire {
                 statement: put(&answer.statement.0),
                 outcome: answer.outcome.into(),
             }),
+            SettlementMessage::Word(word) => Wire::Word(word.clone()),
         }
     }
 }
@@ -291,6 +325,11 @@ impl TryFrom<Wire> for SettlementMessage {
                 statement: Hash(array(&answer.statement, "statement")?),
                 outcome: narrow(answer.outcome, "outcome")?,
             }),
+            Wire::Word(word) => {
+                let most = l::DECISION_WORD_BYTES_MAX.saturating_add(l::ENVELOPE_OVERHEAD_BYTES);
+                within(word.len(), most, "decision_word_bytes")?;
+                SettlementMessage::Word(word)
+            }
         })
     }
 }

@@ -66,7 +66,11 @@ impl Signed for TreatyDocument {
 
 impl From<&TreatyParty> for wire::TreatyParty {
     fn from(party: &TreatyParty) -> wire::TreatyParty {
-        let cap = |cap: &ExposureCap| wire::ExposureCap { asset: Some((&cap.asset).into()), cap: cap.cap };
+        let cap = |cap: &ExposureCap| wire::ExposureCap {
+            asset: Some((&cap.asset).into()),
+            cap: cap.cap,
+            majority_above: cap.majority_above,
+        };
         wire::TreatyParty {
             key: put(&party.key.0),
             nickname: party.nickname.as_str().into(),
@@ -79,7 +83,9 @@ impl From<&TreatyParty> for wire::TreatyParty {
 impl TryFrom<wire::TreatyParty> for TreatyParty {
     type Error = Reject;
     fn try_from(party: wire::TreatyParty) -> Result<TreatyParty, Reject> {
-        let cap = |cap: wire::ExposureCap| Ok(ExposureCap { asset: asset(cap.asset)?, cap: cap.cap });
+        let cap = |cap: wire::ExposureCap| {
+            Ok(ExposureCap { asset: asset(cap.asset)?, cap: cap.cap, majority_above: cap.majority_above })
+        };
         Ok(TreatyParty {
             key: PublicKey(array(&party.key, "party_key")?),
             nickname: Nickname::new(&party.nickname)?,
@@ -162,6 +168,7 @@ impl Signed for Invitation {
             ends_at_ms: self.ends_at_ms,
             invitee: self.invitee.as_ref().map(|domain| put(&domain.0)),
             doors: self.doors.iter().map(door).collect(),
+            majority_above: self.majority_above,
         };
         wire.encode_to_vec().into()
     }
@@ -184,6 +191,7 @@ impl Signed for Invitation {
             policy: Hash(array(&wire.policy, "policy")?),
             ends_at_ms: wire.ends_at_ms,
             invitee: wire.invitee.map(|id| array(&id, "invitee").map(DomainId)).transpose()?,
+            majority_above: wire.majority_above,
             doors: wire.doors.into_iter().map(door).collect::<Result<_, Reject>>()?,
         })
     }
@@ -249,12 +257,15 @@ const NOTICE_ENVELOPE: usize = l::NOTICE_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
 /// Writes a verb about treaties and what they let in; another one is written as an empty notice, which every reader refuses.
 pub(super) fn treaty_verb(verb: &Verb) -> WireVerb {
     match verb {
-        Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee } => WireVerb::InvitePeer(wire::InvitePeer {
-            secret_hash: put(&secret_hash.0),
-            cap: *cap,
-            ends_at_ms: *ends_at_ms,
-            invitee: invitee.as_ref().map(|domain| put(&domain.0)),
-        }),
+        Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee, majority_above } => {
+            WireVerb::InvitePeer(wire::InvitePeer {
+                secret_hash: put(&secret_hash.0),
+                cap: *cap,
+                ends_at_ms: *ends_at_ms,
+                invitee: invitee.as_ref().map(|domain| put(&domain.0)),
+                majority_above: *majority_above,
+            })
+        }
         Verb::ProposeTreaty { document, invitation } => {
             let (document, invitation) = (document.clone(), invitation.clone());
             WireVerb::ProposeTreaty(wire::ProposeTreaty { document, invitation })
@@ -275,12 +286,15 @@ pub(super) fn treaty_verb(verb: &Verb) -> WireVerb {
 /// Reads a verb about treaties.
 pub(super) fn read_treaty(verb: WireVerb) -> Result<Verb, Reject> {
     Ok(match verb {
-        WireVerb::InvitePeer(wire::InvitePeer { secret_hash, cap, ends_at_ms, invitee }) => Verb::InvitePeer {
-            secret_hash: Hash(array(&secret_hash, "secret_hash")?),
-            cap,
-            ends_at_ms,
-            invitee: invitee.map(|id| array(&id, "invitee").map(DomainId)).transpose()?,
-        },
+        WireVerb::InvitePeer(wire::InvitePeer { secret_hash, cap, ends_at_ms, invitee, majority_above }) => {
+            Verb::InvitePeer {
+                secret_hash: Hash(array(&secret_hash, "secret_hash")?),
+                cap,
+                ends_at_ms,
+                invitee: invitee.map(|id| array(&id, "invitee").map(DomainId)).transpose()?,
+                majority_above,
+            }
+        }
         WireVerb::ProposeTreaty(wire::ProposeTreaty { document, invitation }) => {
             within(document.len(), TREATY_ENVELOPE, "treaty_bytes")?;
             within(invitation.len(), INVITATION_ENVELOPE, "invitation_bytes")?;

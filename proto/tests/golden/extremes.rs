@@ -32,7 +32,7 @@ fn longest_prepare() -> Prepare {
 fn longest_roster() -> Bytes {
     let mut voters: Vec<_> = (0..l::ROSTER_MAX).map(|n| s::key(n as u8)).collect();
     voters.sort();
-    Roster { domain: s::domain(s::ALPHA), epoch: u64::MAX, voters }.seal(&s::secret(s::ALPHA))
+    Roster { domain: s::domain(s::ALPHA), epoch: u64::MAX, voters, seats: vec![] }.seal(&s::secret(s::ALPHA))
 }
 
 #[test]

@@ -51,8 +51,7 @@ pub(crate) fn all() -> Vec<Kind> {
         relay::cosignature(),
     ];
     all.extend(crate::treaties::all());
-    all.push(crate::verdicts::kind());
-    all.push(crate::key_steps::kind());
+    all.extend([crate::verdicts::kind(), crate::verdicts::word_kind(), crate::key_steps::kind()]);
     all
 }
 
@@ -219,6 +218,7 @@ fn settlement() -> Kind {
         ("referral-sweep", s::sweep(), node()),
         ("books", crate::books::batch(), node()),
         ("closings", s::closings(), node()),
+        ("word", s::settlement(vec![SettlementMessage::Word(crate::verdicts::word().seal(&node()))]), node()),
     ];
     let sealed = |messages| s::settlement(messages).seal(&node());
     let raw = |message: &[u8]| {
@@ -285,7 +285,12 @@ fn roster() -> Kind {
     let (low, high) = (sorted[0], sorted[1]);
     sorted.extend((20..26).map(s::key));
     sorted.sort();
-    signed("roster", vec![("two-voters", s::roster(), root())], (1, "domain")).refusing(vec![
+    let seated = |seats| Roster { seats, ..s::roster() };
+    let valid = vec![("two-voters", s::roster(), root()), ("two-keys-of-one", seated(vec![0, 0]), root())];
+    signed("roster", valid, (1, "domain")).refusing(vec![
+        ("seats-too-few", seated(vec![0]).seal(&root()), "out_of_range", Some("seats")),
+        ("seats-out-of-order", seated(vec![1, 1]).seal(&root()), "out_of_range", Some("seats")),
+        ("seats-needless", seated(vec![0, 1]).seal(&root()), "out_of_range", Some("seats")),
         ("no-voters", sealed(vec![]), "missing_field", Some("voters")),
         ("too-many-voters", sealed(sorted), "too_large", Some("roster")),
         ("voters-out-of-order", sealed(vec![high, low]), "out_of_range", Some("voters")),
@@ -375,7 +380,7 @@ fn domain_card() -> Kind {
         ("by-a-voter", s::domain_card(), secret(s::NODE)),
         ("retired", retired, root()),
     ];
-    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE_2)] };
+    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE_2)], seats: vec![] };
     let borrowed = DomainCard { roster: theirs.seal(&secret(s::BETA)), ..s::domain_card() };
     let other_key = DomainCard { key: s::key(s::BETA), ..s::domain_card() };
     let silent = DomainCard { document: Bytes::new(), ..s::domain_card() };
@@ -417,9 +422,10 @@ fn entry() -> Kind {
 
 fn entry_item() -> Kind {
     let again = |bytes: &Bytes| Ok(EntryItem::decode(bytes)?.encode());
-    let items = ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt", "key"]
-        .into_iter()
-        .zip(s::entry().items);
+    let items =
+        ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt", "key", "contradiction"]
+            .into_iter()
+            .zip(s::entry().items);
     let valid = items.map(|(name, item)| (name, item.encode())).collect();
     bare("entry_item", again, valid, l::ENVELOPE_BYTES_MAX + 17).refusing(vec![(
         "of-no-kind",

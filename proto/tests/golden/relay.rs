@@ -30,10 +30,17 @@ pub(crate) fn question() -> Kind {
         ("accusation", Question::Accusation(document(40)).encode()),
         ("bundle", Question::Bundle.encode()),
         ("given", given(Bytes::from_static(b"{}")).encode()),
+        ("word", Question::Word(s::domain(s::BETA), comity_proto::ids::TransferId([0x77; 16])).encode()),
+        ("told", Question::Told(s::answers().seal(&secret(s::NODE))).encode()),
     ];
     bare("question", again, valid, l::QUESTION_BYTES_MAX + 1).refusing(vec![
-        ("seen-too-long", Question::Seen(too_long.clone()).encode(), "too_large", Some("audit_document_bytes")),
-        ("accusation-too-long", Question::Accusation(too_long).encode(), "too_large", Some("audit_document_bytes")),
+        ("seen-too-long", Question::Seen(too_long).encode(), "too_large", Some("audit_document_bytes")),
+        (
+            "accusation-too-long",
+            Question::Accusation(document(l::ACCUSATION_BYTES_MAX + 1)).encode(),
+            "too_large",
+            Some("accusation_bytes"),
+        ),
         ("of-no-kind", Bytes::from_static(&[8, 1]), "wrong_kind", Some("question")),
         ("note-too-long", given(document(l::TASK_NOTE_BYTES_MAX + 1)).encode(), "too_large", Some("task_note_bytes")),
         ("bundle-not-asked-for", Bytes::from_static(&[8, 1, 0x40, 0]), "wrong_kind", Some("bundle")),
@@ -73,7 +80,7 @@ pub(crate) fn receipt() -> Kind {
     let longest = Receipt { outcomes: vec![u16::MAX; l::COMMANDS_PER_BATCH_MAX], ..s::receipt() };
     let crowded = Receipt { outcomes: vec![2; l::COMMANDS_PER_BATCH_MAX + 1], ..s::receipt() };
     let silent = Receipt { outcomes: vec![], ..s::receipt() };
-    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)] };
+    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)], seats: vec![] };
     let borrowed = Receipt { roster: theirs.seal(&secret(s::BETA)), ..s::receipt() };
     let self_made = Receipt { roster: s::roster().seal(&node()), ..s::receipt() };
     let payload = s::receipt().encode();
@@ -91,7 +98,7 @@ pub(crate) fn receipt() -> Kind {
 
 pub(crate) fn cosignature() -> Kind {
     let node = || secret(s::NODE);
-    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)] };
+    let theirs = Roster { domain: s::domain(s::BETA), epoch: 1, voters: vec![s::key(s::NODE)], seats: vec![] };
     let borrowed = Cosignature { roster: theirs.seal(&secret(s::BETA)), ..s::cosignature() };
     signed("cosignature", vec![("cosignature", s::cosignature(), node())], (1, "witness")).refusing(vec![
         ("by-no-voter", s::cosignature().seal(&secret(s::PAYER)), "wrong_signer", None),

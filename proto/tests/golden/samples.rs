@@ -83,7 +83,7 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn roster() -> Roster {
     let mut voters = vec![key(NODE), key(NODE_2)];
     voters.sort();
-    Roster { domain: domain(ALPHA), epoch: 1, voters }
+    Roster { domain: domain(ALPHA), epoch: 1, voters, seats: vec![] }
 }
 
 pub(crate) fn roster_envelope() -> Bytes {
@@ -482,6 +482,7 @@ pub(crate) fn entry() -> Entry {
             EntryItem::Treaty(crate::treaties::push()),
             EntryItem::TreatyReceipt(receipt().seal(&secret(NODE))),
             EntryItem::Key(crate::key_steps::operators().seal(&secret(ALPHA))),
+            EntryItem::Contradiction(Bytes::from_static(b"two batches")),
         ],
     }
 }

@@ -22,7 +22,11 @@ pub(crate) fn all() -> Vec<Kind> {
 
 fn cap(issuer: u8, code: &str) -> ExposureCap {
     let code = code.parse().expect("a code");
-    ExposureCap { asset: AssetId { issuer: s::domain(issuer), code }, cap: 1_000_000_000 }
+    ExposureCap {
+        asset: AssetId { issuer: s::domain(issuer), code },
+        cap: 1_000_000_000,
+        majority_above: (code.as_str() == "USD").then_some(5_000_000),
+    }
 }
 
 fn party(own: u8, other: u8, name: &str) -> TreatyParty {
@@ -64,6 +68,7 @@ fn invitation() -> Invitation {
         policy: s::policy().digest(),
         ends_at_ms: s::NOW + 86_400_000,
         invitee: None,
+        majority_above: Some(5_000_000),
         doors: vec![door(s::NODE, "/ip4/192.0.2.7/tcp/7401"), door(s::NODE_2, "/dns4/alpha.example/tcp/7401")],
     }
 }
@@ -97,7 +102,13 @@ pub(crate) fn verbs() -> Vec<Verb> {
     let invitee = Some(s::domain(s::BETA));
     let secret_hash = invitation().secret_hash();
     vec![
-        Verb::InvitePeer { secret_hash, cap: 1_000_000_000, ends_at_ms: s::NOW + 86_400_000, invitee },
+        Verb::InvitePeer {
+            secret_hash,
+            cap: 1_000_000_000,
+            ends_at_ms: s::NOW + 86_400_000,
+            invitee,
+            majority_above: None,
+        },
         Verb::ProposeTreaty { document: next().seal(&root()), invitation: Bytes::new() },
         Verb::ApproveTreaty {
             document: document().seal(&root()),

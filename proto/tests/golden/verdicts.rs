@@ -9,7 +9,7 @@ use comity_proto::{
     envelope::{Context, Signed as _, seal},
     ids::{Hash, TransferId},
     reject::Reject,
-    settlement::{TransferVerdict, VERDICT_PREFIX},
+    settlement::{DecisionWord, TransferVerdict, VERDICT_PREFIX},
 };
 
 fn verdict() -> TransferVerdict {
@@ -40,6 +40,31 @@ pub(crate) fn kind() -> Kind {
             ("reason-with-a-bell", raw(with(&payload, 6, |_| Some(vec![7]))), "bad_text", Some("reason")),
         ],
     )
+}
+
+pub(crate) fn word() -> DecisionWord {
+    DecisionWord {
+        origin: s::domain(s::ALPHA),
+        to: s::domain(s::BETA),
+        incarnation: 1,
+        roster_epoch: 1,
+        transfer: TransferId([0x77; 16]),
+        content: Hash([0x33; 32]),
+        commit: true,
+    }
+}
+
+pub(crate) fn word_kind() -> Kind {
+    let node = || s::secret(s::NODE);
+    let abort = DecisionWord { commit: false, ..word() };
+    let payload = word().encode();
+    let raw = |bytes: Vec<u8>| seal(Context::DecisionWord, bytes.into(), &node());
+    signed("decision_word", vec![("commit", word(), node()), ("abort", abort, node())], (1, "origin")).refusing(vec![(
+        "half-a-content",
+        raw(with(&payload, 6, |_| Some(vec![1; 16]))),
+        "wrong_length",
+        Some("content"),
+    )])
 }
 
 #[test]

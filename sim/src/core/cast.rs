@@ -74,7 +74,7 @@ impl Cast {
             let voters: Vec<SecretKey> = (0..*count).map(|number| key("voter", domain, number)).collect();
             let mut listed: Vec<_> = voters.iter().map(SecretKey::public).collect();
             listed.sort();
-            let roster = Roster { domain: id, epoch: 1, voters: listed };
+            let roster = Roster { domain: id, epoch: 1, voters: listed, seats: vec![] };
             let agents = (0..agents).map(|number| {
                 let key = key("agent", domain, number);
                 Agent { id: AgentId::of_key(&key.public()), key }
@@ -117,7 +117,7 @@ impl Cast {
         let part = |own: usize, other: usize| TreatyParty {
             key: self.domains[own].root.public(),
             nickname: nickname("domain", own),
-            caps: vec![ExposureCap { asset: self.asset(other), cap: CAP }],
+            caps: vec![ExposureCap { asset: self.asset(other), cap: CAP, majority_above: None }],
             policy: self.policy.digest(),
         };
         let document = TreatyDocument::between(part(domain, peer), part(peer, domain), None);

@@ -80,6 +80,7 @@ fn asked(item: EntryItem) -> (Asked, usize) {
         | EntryItem::Roster(_)
         | EntryItem::Treaty(_)
         | EntryItem::TreatyReceipt(_)
-        | EntryItem::Key(_) => (Asked::Other, 1),
+        | EntryItem::Key(_)
+        | EntryItem::Contradiction(_) => (Asked::Other, 1),
     }
 }

@@ -177,8 +177,9 @@ impl Ledger {
             Verb::Burn { code, amount } => self.burn(&code, amount, out),
             Verb::FundFaucet { amount } => self.fund_faucet(amount, out),
             Verb::SetPolicy { effective_at_ms, policy } => self.set_policy(effective_at_ms, policy, out),
-            Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee } => {
-                self.invite_peer(secret_hash, Invited { cap, ends_at_ms, invitee, used_by: None }, out)
+            Verb::InvitePeer { secret_hash, cap, ends_at_ms, invitee, majority_above } => {
+                let invited = Invited { cap, ends_at_ms, invitee, majority_above, used_by: None };
+                self.invite_peer(secret_hash, invited, out)
             }
             Verb::ProposeTreaty { document, invitation } => self.propose_treaty(document, invitation, out),
             Verb::ApproveTreaty { document, countersigned, roster } => {

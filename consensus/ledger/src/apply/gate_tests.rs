@@ -34,6 +34,7 @@ fn ledger() -> Ledger {
         roster: bytes::Bytes::new(),
         roster_epoch: 1,
         voters: vec![],
+        seats: vec![],
     });
     let policy = Policy {
         version: 1,
@@ -152,7 +153,15 @@ fn a_peer_has_so_many_transfers_open_and_no_more() {
     let peer = DomainId([5; 32]);
     let mut treaty = Treaty::unsigned(peer, PublicKey([5; 32]), Nickname::new("beta").unwrap(), 0);
     let (ours, theirs) = (bytes::Bytes::new(), bytes::Bytes::new());
-    treaty.agreed = Some(Agreed { version: 1, digest: Hash([0; 32]), caps: vec![], ours, theirs, untold: false });
+    treaty.agreed = Some(Agreed {
+        version: 1,
+        digest: Hash([0; 32]),
+        caps: vec![],
+        majorities: vec![],
+        ours,
+        theirs,
+        untold: false,
+    });
     ledger.head.treaties.insert(peer, treaty);
     let open = &mut ledger.settlement.peers.entry(peer).or_default().queues.outgoing_open;
     for n in 0..l::OPEN_TRANSFERS_PER_PEER_MAX as u128 {

@@ -35,6 +35,7 @@ impl Ledger {
             roster: genesis.roster,
             roster_epoch: roster.epoch,
             voters: roster.voters,
+            seats: roster.seats,
         });
         self.head.policies = vec![(0, genesis.policy)];
         let domain = genesis.domain;
@@ -47,7 +48,7 @@ impl Ledger {
     /// The next roster, signed by the root key; epochs only rise.
     pub(super) fn set_roster(&mut self, roster: &Verified<Roster>, out: &mut Out) -> Answer {
         let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
-        let Roster { domain: id, epoch, voters } = roster.get();
+        let Roster { domain: id, epoch, voters, seats } = roster.get();
         if *id != domain.id {
             return Err(Outcome::WrongDomain);
         }
@@ -55,7 +56,7 @@ impl Ledger {
             return Err(Outcome::BadSignature);
         }
         if *epoch == domain.roster_epoch {
-            let same = *voters == domain.voters;
+            let same = (voters, seats) == (&domain.voters, &domain.seats);
             return if same { Ok(Outcome::Exists) } else { Err(Outcome::ExistsWithDifferentContent) };
         }
         if *epoch < domain.roster_epoch {
@@ -63,7 +64,7 @@ impl Ledger {
         }
         domain.roster = roster.envelope_bytes().clone();
         domain.roster_epoch = *epoch;
-        domain.voters = voters.clone();
+        (domain.voters, domain.seats) = (voters.clone(), seats.clone());
         self.emit(out, EventKind::RosterChanged { epoch: *epoch }, Vec::new());
         Ok(Outcome::Applied)
     }

@@ -117,6 +117,7 @@ impl Ledger {
             Checked::Treaty(push) => vec![self.take_push(&push, out)],
             Checked::TreatyReceipt(receipt) => vec![either(self.take_receipt(&receipt, out))],
             Checked::Key(step) => vec![either(self.change_key(&step, out))],
+            Checked::Contradiction(proof) => vec![either(self.accuse(&proof, out))],
         }
     }
 

@@ -10,7 +10,7 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, Hash, PublicKey, TransferId},
     reject::Reject,
-    settlement::{Decision, Prepare, SettlementBatch, SettlementMessage, TransferVerdict},
+    settlement::{Decision, DecisionWord, Prepare, SettlementBatch, SettlementMessage, TransferVerdict},
 };
 
 /// A settlement batch whose signature, roster and embedded prepares were checked. Private inside: [`CheckedBatch::open`]
@@ -24,6 +24,7 @@ pub struct CheckedBatch {
     roster: Roster,
     queried: BTreeMap<TransferId, Prepare>,
     proofs: BTreeMap<Hash, Vec<SettlementMessage>>,
+    words: Vec<(PublicKey, DecisionWord)>,
 }
 
 impl CheckedBatch {
@@ -35,9 +36,10 @@ impl CheckedBatch {
         let said = verified.get();
         let queried = said.messages.iter().filter_map(queried).collect();
         let proofs = said.messages.iter().flat_map(evidence).filter_map(|bytes| proof(bytes, &said.to)).collect();
+        let words = said.messages.iter().filter_map(word).collect::<Result<_, Reject>>()?;
         let (digest, key) = (verified.digest(), *verified.key());
         let (batch, envelope) = (verified.into_inner(), envelope.clone());
-        Ok(CheckedBatch { batch, key, envelope, digest, roster, queried, proofs })
+        Ok(CheckedBatch { batch, key, envelope, digest, roster, queried, proofs, words })
     }
 
     /// What was said.
@@ -70,6 +72,11 @@ impl CheckedBatch {
         self.queried.get(transfer)
     }
 
+    /// What single voters of the sender sign about decisions in this batch; whether they are voters is judged with state.
+    pub fn words(&self) -> &[(PublicKey, DecisionWord)] {
+        &self.words
+    }
+
     /// What the receiver itself once said, by the digest of the signed bytes that a page of shared transfers brings back.
     pub fn own_words(&self, digest: &Hash) -> &[SettlementMessage] {
         self.proofs.get(digest).map_or(&[], Vec::as_slice)
@@ -100,6 +107,7 @@ impl CheckedBatch {
             roster: roster.clone(),
             queried,
             proofs: BTreeMap::new(),
+            words: Vec::new(),
         })
     }
 
@@ -108,8 +116,8 @@ impl CheckedBatch {
     pub(crate) fn unsigned(batch: SettlementBatch, roster: Roster, key: PublicKey, asked: &[Prepare]) -> CheckedBatch {
         let queried = asked.iter().map(|prepare| (prepare.transfer, prepare.clone())).collect();
         let envelope = Bytes::from(alloc::format!("{batch:?}"));
-        let (digest, proofs) = (Hash::of(&envelope), BTreeMap::new());
-        CheckedBatch { digest, batch, key, envelope, roster, queried, proofs }
+        let (digest, proofs, words) = (Hash::of(&envelope), BTreeMap::new(), Vec::new());
+        CheckedBatch { digest, batch, key, envelope, roster, queried, proofs, words }
     }
 
     /// With words that the receiver is believed to have signed.
@@ -128,6 +136,11 @@ fn roster_of(batch: &SettlementBatch) -> Result<Verified<Roster>, Reject> {
 pub(crate) fn open_roster(envelope: &Bytes, domain: &DomainId) -> Option<Verified<Roster>> {
     let roster = Roster::open(envelope).ok()?;
     (roster.get().domain == *domain && DomainId::of_key(roster.key()) == *domain).then_some(roster)
+}
+
+fn word(message: &SettlementMessage) -> Option<Result<(PublicKey, DecisionWord), Reject>> {
+    let SettlementMessage::Word(envelope) = message else { return None };
+    Some(DecisionWord::open(envelope).map(|word| (*word.key(), *word.get())))
 }
 
 fn evidence(message: &SettlementMessage) -> &[Bytes] {

@@ -203,6 +203,11 @@ impl Ledger {
         }
         match record.state {
             IncomingState::Voted { fee } => {
+                if let Some(Err(refusal)) =
+                    record.prepare.as_ref().map(|prepare| self.check_majority(batch, decision, prepare))
+                {
+                    return refusal;
+                }
                 effects.keep(batch);
                 let commit = decision.commit;
                 let waits = record.prepare.as_ref().is_some_and(|prepare| self.waits_for_backing(prepare));
@@ -337,6 +342,7 @@ impl Ledger {
         let Some(state) = self.settlement.peers.get_mut(&peer) else { return };
         if state.equivocation.is_none() && !planted(Plant::TwoWordsTaken) {
             state.equivocation = Some(Equivocation { transfer, first, second });
+            state.proved = Some(transfer);
             effects.event(EventKind::PeerEquivocated { peer, transfer, first, second }, &[]);
         }
     }

@@ -130,6 +130,7 @@ impl Ledger {
         domain.roster = Bytes::clone(roster.envelope_bytes());
         domain.roster_epoch = roster.get().epoch;
         domain.voters.clone_from(&roster.get().voters);
+        domain.seats.clone_from(&roster.get().seats);
         // Its only voter begins with the key that it has now.
         domain.nodes.clear();
         self.head.reconcile = BTreeMap::new();

@@ -201,6 +201,8 @@ pub struct PeerState {
     pub roster_epoch: u64,
     /// Its voters: only they may sign settlement messages.
     pub voters: Vec<PublicKey>,
+    /// Whose each of these keys is, where a voter has more than one.
+    pub seats: Vec<u8>,
     /// Our own finished transfers to this peer with `decide_by` at or below this may be forgotten. Never falls.
     pub outgoing_watermark_ms: u64,
     /// The same for transfers from this peer, in **its** ledger time. Never falls.
@@ -209,6 +211,8 @@ pub struct PeerState {
     pub incoming_highest_ms: u64,
     /// First proof that this peer contradicted itself. New prepares are refused while it stands.
     pub equivocation: Option<Equivocation>,
+    /// The transfer of the last such proof: once an operator has resumed the treaty, it suspends no more.
+    pub proved: Option<TransferId>,
     /// Open and finished records by `decide_by`, for forgetting. Derived.
     #[serde(skip)]
     pub queues: PeerQueues,

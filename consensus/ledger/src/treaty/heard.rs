@@ -21,7 +21,7 @@ use comity_proto::{
     reject::Reject,
     relay::Receipt,
     text::Endpoint,
-    treaty::{Invitation, TreatyDocument, TreatyNotice, TreatyPush, TreatyStanding},
+    treaty::{ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyPush, TreatyStanding},
 };
 
 /// A push whose signatures were checked. Private inside: [`CheckedPush::open`] is its only source.
@@ -142,7 +142,9 @@ impl Ledger {
         match invitation {
             Some(invitation) => {
                 let invited = self.invitation(invitation, peer)?;
-                let as_said = mine.caps.len() == 1 && mine.caps.iter().all(|cap| cap.cap == invited.cap);
+                let as_said =
+                    |cap: &ExposureCap| cap.cap == invited.cap && cap.majority_above == invited.majority_above;
+                let as_said = mine.caps.len() == 1 && mine.caps.iter().all(as_said);
                 if !as_said {
                     return Err(Outcome::TermsChanged);
                 }
@@ -270,7 +272,7 @@ impl Ledger {
         match self.settlement.peers.get(&roster.domain) {
             Some(peer) if roster.epoch < peer.roster_epoch => return Err(Outcome::TooOld),
             Some(peer) if roster.epoch == peer.roster_epoch => {
-                let same = roster.voters == peer.voters;
+                let same = (&roster.voters, &roster.seats) == (&peer.voters, &peer.seats);
                 return if same { Ok(Outcome::Exists) } else { Err(Outcome::ExistsWithDifferentContent) };
             }
             _ => {}

@@ -5,6 +5,7 @@ use crate::{outcome::Outcome, settlement::record::Equivocation, state::Ledger};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use comity_proto::{
+    amount::AssetId,
     ids::{DomainId, Hash, PublicKey},
     licence::Licence,
     limits::REDEMPTION_MS,
@@ -59,6 +60,8 @@ pub struct Agreed {
     pub digest: Hash,
     /// How much of the peer's paper this domain accepts.
     pub caps: Vec<ExposureCap>,
+    /// Above how much of an asset of either side a decision needs a majority of its origin's voters.
+    pub majorities: Vec<(AssetId, u64)>,
     /// Envelope of it by this domain.
     pub ours: Bytes,
     /// Envelope of it by the peer.
@@ -143,6 +146,8 @@ pub struct Invited {
     pub ends_at_ms: u64,
     /// Nobody but this domain, if named.
     pub invitee: Option<DomainId>,
+    /// Above how much of that asset a decision needs a majority.
+    pub majority_above: Option<u64>,
     /// Who used it, for which document.
     pub used_by: Option<(DomainId, Hash)>,
 }

@@ -163,7 +163,10 @@ impl Ledger {
             return;
         };
         treaty.nickname = other.nickname.clone();
-        treaty.agreed = Some(Agreed { version, digest, caps: mine.caps.clone(), ours, theirs, untold });
+        let majorities = [mine, other].into_iter().flat_map(|part| &part.caps);
+        let majorities = majorities.filter_map(|cap| Some((cap.asset, cap.majority_above?))).collect();
+        let caps = mine.caps.clone();
+        treaty.agreed = Some(Agreed { version, digest, caps, majorities, ours, theirs, untold });
         treaty.proposed = treaty.proposed.take().filter(|proposed| proposed.version > version);
         (treaty.drained_ms, treaty.closing) = (None, Closing::default());
         self.emit(out, EventKind::TreatyAgreed { peer, version, digest }, Vec::new());
@@ -257,6 +260,6 @@ fn check_invitation(invited: &Verified<Invitation>, domain: &Domain, theirs: &Tr
     let same = theirs.nickname == said.nickname
         && theirs.policy == said.policy
         && theirs.caps.len() == 1
-        && theirs.caps.iter().all(|cap| cap.cap == said.cap);
+        && theirs.caps.iter().all(|cap| cap.cap == said.cap && cap.majority_above == said.majority_above);
     if same { Ok(()) } else { Err(Outcome::TermsChanged) }
 }

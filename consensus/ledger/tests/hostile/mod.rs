@@ -1,5 +1,7 @@
 //! What a peer that breaks the protocol is told: real batches, honestly signed or not.
 
+mod majority;
+
 use crate::support::{World, agent_of, domain_of, id_of, key_of, pair, roster_of, usd};
 use comity_ledger::{Outcome, settlement::content_of};
 use comity_proto::{
@@ -76,6 +78,7 @@ pub(crate) fn outcomes() -> BTreeSet<Outcome> {
     assert_eq!(restored.outcomes, [[Outcome::UnknownTransfer]]);
     assert_eq!(said(&mut alpha, acknowledge("t")), Outcome::OldIncarnation);
     alpha.given.insert(false_closing());
+    alpha.given.extend(majority::outcomes());
     alpha.given
 }
 

@@ -72,7 +72,7 @@ impl Stage {
                 let mut voters: Vec<PublicKey> = keys.iter().map(of).collect();
                 voters.sort();
                 let epoch = self.worlds[self.here].ledger.domain().map_or(0, |domain| domain.roster_epoch) + 1;
-                let roster = Roster { domain: domain_of(&name), epoch, voters };
+                let roster = Roster { domain: domain_of(&name), epoch, voters, seats: vec![] };
                 Some(self.apply(EntryItem::Roster(roster.seal(&root_of(&name)))))
             }
             ["operator", "signs", "with", key] => {

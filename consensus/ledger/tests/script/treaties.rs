@@ -26,14 +26,15 @@ impl Stage {
             ["invites", id, ..] => {
                 let invitation = self.invitation(&name, cap, words);
                 self.invitations.insert((*id).to_owned(), (name, invitation.clone()));
-                let Invitation { cap, ends_at_ms, invitee, .. } = invitation;
-                Verb::InvitePeer { secret_hash: hash_of_secret(id), cap, ends_at_ms, invitee }
+                let Invitation { cap, ends_at_ms, invitee, majority_above, .. } = invitation;
+                Verb::InvitePeer { secret_hash: hash_of_secret(id), cap, ends_at_ms, invitee, majority_above }
             }
             ["accepts", id, rest @ ..] => {
                 let (host, invitation) = self.invitation_named(id);
                 let mut document = document_with(&self.worlds[self.here], &host, cap);
                 for part in document.parties.iter_mut().filter(|part| part.domain() == domain_of(&host)) {
                     part.caps[0].cap = invitation.cap + u64::from(rest.contains(&"edited"));
+                    part.caps[0].majority_above = invitation.majority_above;
                     part.policy = invitation.policy;
                 }
                 let signer = if rest.contains(&"forged") { key_of("forger") } else { root_of(&name) };
@@ -117,6 +118,7 @@ impl Stage {
             policy: world.ledger.policies()[0].1.digest(),
             ends_at_ms,
             invitee: word_after(words, "for").map(domain_of),
+            majority_above: word_after(words, "majority-above").map(|text| self.amount(text)),
             doors: vec![Door { node: key_of(name).public(), address: "/ip4/192.0.2.1/tcp/1".parse().expect("one") }],
         }
     }

@@ -72,7 +72,7 @@ pub fn policy() -> Policy {
 
 pub fn roster_of(domain: &str) -> Bytes {
     let root = key_of(&format!("domain {domain}"));
-    Roster { domain: domain_of(domain), epoch: 1, voters: vec![root.public()] }.seal(&root)
+    Roster { domain: domain_of(domain), epoch: 1, voters: vec![root.public()], seats: vec![] }.seal(&root)
 }
 
 pub fn root_of(domain: &str) -> SecretKey {
@@ -81,7 +81,12 @@ pub fn root_of(domain: &str) -> SecretKey {
 
 fn part(own: &str, other: &str, cap: u64, policy: Hash) -> TreatyParty {
     let nickname = Nickname::new(own).expect("a nickname");
-    TreatyParty { key: root_of(own).public(), nickname, caps: vec![ExposureCap { asset: usd(other), cap }], policy }
+    TreatyParty {
+        key: root_of(own).public(),
+        nickname,
+        caps: vec![ExposureCap { asset: usd(other), cap, majority_above: None }],
+        policy,
+    }
 }
 
 /// The next version of the treaty between this domain and another one, with one cap for both.

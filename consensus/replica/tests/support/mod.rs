@@ -182,7 +182,7 @@ impl Domain {
     fn genesis(&self, voters: usize) -> Bytes {
         let mut keys: Vec<PublicKey> = self.nodes[..voters].iter().map(|node| node.info.key).collect();
         keys.sort();
-        let roster = Roster { domain: self.id(), epoch: 1, voters: keys }.seal(&self.root);
+        let roster = Roster { domain: self.id(), epoch: 1, voters: keys, seats: vec![] }.seal(&self.root);
         let genesis = Genesis {
             domain: self.id(),
             domain_key: self.root.public(),

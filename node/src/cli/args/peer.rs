@@ -11,6 +11,9 @@ pub enum PeerCommand {
         /// How much of its asset to accept, such as 1000.00.
         #[arg(long)]
         cap: String,
+        /// Above this amount of its asset a decision counts only when most voters of its origin have signed it.
+        #[arg(long, value_name = "AMOUNT")]
+        majority_above: Option<String>,
         /// How long it can be used.
         #[arg(long, default_value_t = 24)]
         hours: u32,
@@ -25,6 +28,9 @@ pub enum PeerCommand {
         /// How much of its asset to accept, such as 1000.00.
         #[arg(long)]
         cap: String,
+        /// Above this amount of its asset a decision counts only when most voters of its origin have signed it.
+        #[arg(long, value_name = "AMOUNT")]
+        majority_above: Option<String>,
         /// Who may see and hire whom, besides: see `comity export`.
         #[arg(long, value_enum, default_value = "none")]
         export: Admit,

@@ -67,7 +67,7 @@ impl Domain {
     pub(super) fn roster(&self, epoch: u64, voters: &[&SecretKey]) -> Bytes {
         let mut voters: Vec<_> = voters.iter().map(|voter| voter.public()).collect();
         voters.sort();
-        Roster { domain: self.id, epoch, voters }.seal(&self.root)
+        Roster { domain: self.id, epoch, voters, seats: vec![] }.seal(&self.root)
     }
 
     pub(super) fn identity(&self, node: &SecretKey) -> Identity {

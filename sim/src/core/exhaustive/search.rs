@@ -283,6 +283,7 @@ impl Search {
                 SettlementMessage::BooksAsk(_) => "question about the books".to_owned(),
                 SettlementMessage::Books(_) => "page of the books".to_owned(),
                 SettlementMessage::Closing(_) => "closing statement".to_owned(),
+                SettlementMessage::Word(_) => "word about a decision".to_owned(),
                 SettlementMessage::ClosingAnswer(_) => "answer to a closing statement".to_owned(),
             };
             format!("{kind} of domain {}", message.from)

@@ -1,5 +1,6 @@
 //! Settlement between real ledgers: rules one by one, every order of one transfer, and many at random.
 
+mod accuse;
 mod across;
 mod checker;
 mod closing;

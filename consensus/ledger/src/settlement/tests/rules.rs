@@ -257,7 +257,7 @@ fn only_a_voter_of_the_highest_roster_seen_counts() {
             roster: Bytes::new(),
             messages: vec![message.1.clone()],
         };
-        CheckedBatch::unsigned(batch, Roster { domain: domain(0), epoch, voters }, key, &[])
+        CheckedBatch::unsigned(batch, Roster { domain: domain(0), epoch, voters, seats: vec![] }, key, &[])
     };
     let (old, new, stranger) = (world.homes[0].voter, secret(50).public(), secret(51).public());
     let message = said(&prepare(5));
@@ -274,7 +274,7 @@ fn only_a_voter_of_the_highest_roster_seen_counts() {
     assert_eq!(deliver_batch(&mut world, 1, fallen), [Outcome::OldIncarnation]);
     // What is signed apart from a batch is judged by the same roster.
     let speaks = |incarnation, epoch, voter: comity_proto::ids::PublicKey| {
-        let roster = Roster { domain: domain(0), epoch, voters: vec![voter] };
+        let roster = Roster { domain: domain(0), epoch, voters: vec![voter], seats: vec![] };
         world.homes[1].ledger.speaks_for(incarnation, &roster, &voter)
     };
     assert!(speaks(3, 2, new) && speaks(3, 3, stranger), "a higher roster than the one seen counts");
@@ -416,7 +416,7 @@ fn a_no_closes_at_once_and_the_money_is_back() {
 #[test]
 fn a_batch_is_opened_only_with_a_roster_of_its_sender_and_a_query_only_with_words_of_its_origin() {
     let (root, node) = (secret(1), secret(11));
-    let roster = Roster { domain: domain(0), epoch: 1, voters: vec![node.public()] };
+    let roster = Roster { domain: domain(0), epoch: 1, voters: vec![node.public()], seats: vec![] };
     let batch = |roster: Bytes, message| SettlementBatch {
         from: domain(0),
         to: domain(1),
@@ -433,7 +433,7 @@ fn a_batch_is_opened_only_with_a_roster_of_its_sender_and_a_query_only_with_word
     assert!(CheckedBatch::open(&batch(other.seal(&secret(2)), message.clone()).seal(&node)).is_err(), "another's");
 
     let ask = |prepare: Bytes| {
-        let peer = Roster { domain: domain(1), epoch: 1, voters: vec![secret(12).public()] };
+        let peer = Roster { domain: domain(1), epoch: 1, voters: vec![secret(12).public()], seats: vec![] };
         let query = SettlementMessage::Query(Query { transfer: ID, prepare });
         let batch = SettlementBatch { from: domain(1), to: domain(0), ..batch(peer.seal(&secret(2)), query) };
         CheckedBatch::open(&batch.seal(&secret(12))).expect("the batch itself is good")

@@ -41,7 +41,7 @@ fn document(a: usize, b: usize) -> TreatyDocument {
     let part = |side: usize, other: usize| TreatyParty {
         key: root(side).public(),
         nickname: Nickname::new("peer").expect("a nickname"),
-        caps: vec![ExposureCap { asset: usd(other), cap: CAP }],
+        caps: vec![ExposureCap { asset: usd(other), cap: CAP, majority_above: None }],
         policy: policy().digest(),
     };
     TreatyDocument::between(part(a, b), part(b, a), None)

@@ -109,7 +109,7 @@ impl Home {
     pub(super) fn new(side: Side) -> Home {
         let n = u8::try_from(side).expect("two sides");
         let (root, voter) = (secret(1 + n), secret(11 + n).public());
-        let roster = Roster { domain: domain(side), epoch: 1, voters: vec![voter] };
+        let roster = Roster { domain: domain(side), epoch: 1, voters: vec![voter], seats: vec![] };
         let ledger = Ledger::empty();
         let (evidence, kept) = (BTreeMap::new(), BTreeMap::new());
         let mut home = Home { ledger, root, voter, roster, index: 0, now_ms: START_MS, requests: 0, evidence, kept };
@@ -185,7 +185,7 @@ fn document() -> TreatyDocument {
     let part = |side: Side| TreatyParty {
         key: root(side).public(),
         nickname: Nickname::new("peer").expect("a nickname"),
-        caps: vec![ExposureCap { asset: usd(1 - side), cap: CAP }],
+        caps: vec![ExposureCap { asset: usd(1 - side), cap: CAP, majority_above: None }],
         policy: policy().digest(),
     };
     TreatyDocument::between(part(0), part(1), None)
