@@ -92,6 +92,33 @@ fn a_card_is_served_verified_polled_edited_and_heard_by_a_peer() {
 }
 
 #[test]
+fn the_keys_are_there_from_the_first_answer_on_and_need_no_card() {
+    let mut node = Single::nothing();
+    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
+    ask(&node.dir, &["init", "--domain", "acme", "--http", &http, "--mesh", &mesh]);
+    let config = node.dir.join("config.toml");
+    let said = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, said.replace("card_every_s = 600", "card_every_s = 0")).expect("a configuration");
+    node.start(&[]);
+    let url = format!("http://{http}/.well-known/registry-jwks.json");
+    wait_for("any answer", PATIENCE, || match ureq::get(&url).call() {
+        Err(error) if !matches!(error, ureq::Error::StatusCode(_)) => None,
+        answered => Some(answered.expect("keys in the first answer")),
+    });
+    let first = fetch(&node, "registry-jwks.json", None);
+    let keys = json(&first.body);
+    let named: Vec<&Value> = keys["keys"].as_array().expect("keys").iter().map(|key| &key["kid"]).collect();
+    let card = json(&fetch(&node, "agent-card.json", None).body);
+    let protected = text(&card["signatures"][0], "protected");
+    let header = json(&data_encoding::BASE64URL_NOPAD.decode(protected.as_bytes()).expect("base64url"));
+    assert!(named.len() == 2 && named.contains(&&header["kid"]), "{keys}");
+    // The ledger's voters are those of the roster: nothing changes under a client that has polled before.
+    node.wait_until_founded();
+    assert_eq!(fetch(&node, "registry-jwks.json", Some(&first.etag)).status, 304);
+    assert_eq!(fetch(&node, "registry-card.json", None).status, 503, "no card is made");
+}
+
+#[test]
 fn words_of_the_operator_survive_a_restart_and_wrong_ones_change_nothing() {
     let mut node = Single::up();
     first_card(&node);

@@ -36,15 +36,17 @@ pub(super) fn all() -> Router<Arc<Node>> {
 }
 
 async fn card(State(node): App, headers: HeaderMap) -> Response {
-    served(node.shown().card(), &headers)
+    match node.shown().card() {
+        Some(card) => served(&card, &headers),
+        None => not_made_yet().into_response(),
+    }
 }
 
 async fn keys(State(node): App, headers: HeaderMap) -> Response {
-    served(node.shown().keys(), &headers)
+    served(&node.shown().keys(&node), &headers)
 }
 
-fn served(rendered: Option<Arc<Rendered>>, headers: &HeaderMap) -> Response {
-    let Some(rendered) = rendered else { return not_made_yet().into_response() };
+pub(super) fn served(rendered: &Rendered, headers: &HeaderMap) -> Response {
     let mut response = match knows(headers, &rendered.etag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => {

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use comity_proto::{
     card::DomainCard,
     envelope::Signed as _,
+    identity::Roster,
     ids::{DomainId, Hash, PublicKey},
     limits::DAY_MS,
 };
@@ -84,9 +85,19 @@ impl Shown {
         card.map(|card| card.served.clone())
     }
 
-    /// The keys that sign for the domain, as a JWK set.
-    pub fn keys(&self) -> Option<Arc<Rendered>> {
-        self.state.lock().keys.as_ref().map(|(_, served)| served.clone())
+    /// The keys that sign for the domain, as a JWK set. They need no card: whoever reads an agent's card verifies it with
+    /// them from a node's first moment on.
+    pub(crate) fn keys(&self, node: &Node) -> Arc<Rendered> {
+        let keys = signers(node);
+        let mut state = self.state.lock();
+        match &state.keys {
+            Some((shown, served)) if *shown == keys => served.clone(),
+            _ => {
+                let served = Arc::new(key_set(&keys));
+                state.keys = Some((keys, served.clone()));
+                served
+            }
+        }
     }
 
     /// The operator's words as they count now.
@@ -131,7 +142,6 @@ impl Shown {
     /// Reads what is known, and signs the next card if it is due here.
     async fn step(&self, node: &Node) {
         let _making = self.making.lock().await;
-        self.read_keys(node);
         hear_revocations(node, &node.domain()).await;
         if let Some(newer) = self.read_card(node)
             && let Err(error) = self.keep(node, newer).await
@@ -143,19 +153,6 @@ impl Shown {
             Some(Err(error)) => tracing::warn!(%error, "the domain card was not published"),
         }
         self.read_card(node);
-    }
-
-    fn read_keys(&self, node: &Node) {
-        let keys = node.replica().read_stale(|ledger, _| {
-            let domain = ledger.domain()?;
-            Some(std::iter::once(domain.key).chain(domain.voters.iter().copied()).collect::<Vec<_>>())
-        });
-        let Some(keys) = keys else { return };
-        let mut state = self.state.lock();
-        if state.keys.as_ref().is_none_or(|(shown, _)| *shown != keys) {
-            let served = Arc::new(key_set(&keys));
-            state.keys = Some((keys, served));
-        }
     }
 
     /// Takes over the newest card. Answers the operator's words in it where they are newer than ours.
@@ -264,7 +261,22 @@ fn words_of(document: &Value) -> Profile {
     }
 }
 
-/// Root key first, then voters: all that may sign for the domain.
+/// Root key first, then voters: all that may sign for the domain. Until the ledger names voters, they are those of the
+/// roster with which this node was started.
+fn signers(node: &Node) -> Vec<PublicKey> {
+    let in_force = node.replica().read_stale(|ledger, _| {
+        let domain = ledger.domain()?;
+        Some((domain.key, domain.voters.to_vec()))
+    });
+    let at_start = || {
+        let roster = Roster::open(&node.home().roster).ok();
+        (node.home().domain_key, roster.map(|roster| roster.get().voters.clone()).unwrap_or_default())
+    };
+    let (root, voters): (PublicKey, Vec<PublicKey>) = in_force.unwrap_or_else(at_start);
+    std::iter::once(root).chain(voters).collect()
+}
+
+/// As others read them.
 fn key_set(keys: &[PublicKey]) -> Rendered {
     let jwk = |key: &PublicKey| {
         json!({
