@@ -2,7 +2,7 @@
 
 usage: a2a_life.py BINDING URL ADMISSION_TOKEN WORKER_URL WORKER_ADMISSION_TOKEN
 
-BINDING is `JSONRPC` or `HTTP+JSON`. The payer speaks to URL, the worker asks for work at WORKER_URL.
+BINDING is `JSONRPC`, `HTTP+JSON` or `GRPC`. The payer speaks to URL, the worker asks for work at WORKER_URL.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 
+import grpc.aio
 import httpx
 import jwt
 from a2a.client import A2ACardResolver, ClientConfig, create_client
@@ -45,6 +46,23 @@ async def errand(http, url, verb, key, **arguments):
 async def registered(url, admission, name):
     async with door(admission) as http:
         return await post(http, url, "custody", {"nickname": name}, name)
+
+
+def channel(token):
+    """Channels that show the token with every call."""
+    def shown(details):
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), ("authorization", f"Bearer {token}"))
+        return details._replace(metadata=metadata)
+
+    class Unary(grpc.aio.UnaryUnaryClientInterceptor):
+        async def intercept_unary_unary(self, go_on, details, request):
+            return await go_on(shown(details), request)
+
+    class Stream(grpc.aio.UnaryStreamClientInterceptor):
+        async def intercept_unary_stream(self, go_on, details, request):
+            return await go_on(shown(details), request)
+
+    return lambda url: grpc.aio.insecure_channel(url, interceptors=[Unary(), Stream()])
 
 
 class Worker:
@@ -110,9 +128,9 @@ async def refused(error):
     raise AssertionError(f"{error.__name__} was expected")
 
 
-async def card_of(http, agent):
+async def card_of(http, agent, config):
     """The card, found through the node's own agent and verified under the keys of the node's domain."""
-    finder = await create_client(f"{URL}/a2a/node", ClientConfig(httpx_client=http, supported_protocol_bindings=[BINDING]))
+    finder = await create_client(f"{URL}/a2a/node", ClientConfig(**config))
     base = None
     for _ in range(100):
         found = [event async for event in finder.send_message(SendMessageRequest(message=said("text.count", "find")))]
@@ -122,13 +140,7 @@ async def card_of(http, agent):
             break
         await asyncio.sleep(0.1)
     assert base == f"{URL}/a2a/{agent}", agents
-    # A domain that has just begun signs the card of itself, and with it this list, within seconds.
-    for _ in range(100):
-        listed = await http.get(f"{URL}/.well-known/registry-jwks.json")
-        if listed.status_code == 200:
-            break
-        await asyncio.sleep(0.1)
-    keys = {key["kid"]: key for key in listed.json()["keys"]}
+    keys = {key["kid"]: key for key in (await http.get(f"{URL}/.well-known/registry-jwks.json")).json()["keys"]}
     verify = create_signature_verifier(lambda kid, _: jwt.PyJWK(keys[kid]), ["EdDSA"])
     card = await A2ACardResolver(http, base).get_agent_card(signature_verifier=verify)
     own = await A2ACardResolver(http, URL).get_agent_card(signature_verifier=verify)
@@ -250,8 +262,9 @@ async def main():
         card = {"name": "counter", "capabilities": ["text.count"], "price": "0.50", "public": True}
         await post(own, WORKER_URL, "custody/card", card)
         worker = Worker(own)
-        found, verify = await card_of(http, agent)
-        config = dict(httpx_client=http, supported_protocol_bindings=[BINDING])
+        config = dict(httpx_client=http, supported_protocol_bindings=[BINDING],
+                      grpc_channel_factory=channel(payer["token"]))
+        found, verify = await card_of(http, agent, config)
         client = await create_client(found, ClientConfig(**config))
         plain = await create_client(found, ClientConfig(streaming=False, **config))
         extended = await client.get_extended_agent_card(GetExtendedAgentCardRequest(), signature_verifier=verify)

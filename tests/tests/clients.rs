@@ -112,9 +112,16 @@ fn a2a_1_3_0_over_http_json_does_the_same() {
 }
 
 #[test]
+fn a2a_1_3_0_over_grpc_does_the_same() {
+    let node = Single::configured("acme", HOOKS);
+    assert!(a2a("GRPC", &node, &node).contains("done and paid"));
+}
+
+#[test]
 fn a2a_1_3_0_does_the_same_with_an_agent_of_another_domain() {
     let pair = Pair::of(Single::configured("acme", HOOKS), Single::named("globex"), "all");
     assert!(a2a("JSONRPC", &pair.acme, &pair.globex).contains("done and paid"));
+    assert!(a2a("GRPC", &pair.acme, &pair.globex).contains("done and paid"));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn card(node: &Node, name: &str, parts: &Parts) -> Result<Response, Wrong> {
 }
 
 /// Who asks, before anything else is looked at.
-fn caller(node: &Node, headers: &HeaderMap) -> Result<Bearer, Wrong> {
+pub(super) fn caller(node: &Node, headers: &HeaderMap) -> Result<Bearer, Wrong> {
     own_page(node, headers)?;
     Ok(auth::identify(node, headers)?)
 }

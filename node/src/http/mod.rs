@@ -12,6 +12,7 @@ mod custody;
 mod drift;
 mod exports;
 mod federation;
+mod grpc;
 mod licences;
 mod mcp;
 mod own;
@@ -77,6 +78,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .layer(middleware::from_fn(bounded))
         .layer(middleware::from_fn_with_state(node.clone(), stopping::answered))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(own::host_of_address))
         .with_state(node)
 }
 

@@ -9,8 +9,10 @@ use crate::{
 };
 use axum::{
     body::{Body, to_bytes},
-    extract::ConnectInfo,
-    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+    extract::{ConnectInfo, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use bytes::Bytes;
 
@@ -22,6 +24,15 @@ pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Opti
 pub(super) fn media_type(headers: &HeaderMap) -> &str {
     let kind = header_text(headers, &header::CONTENT_TYPE).unwrap_or_default();
     kind.split(';').next().map(str::trim).unwrap_or_default()
+}
+
+/// HTTP/2 names the host in the address of a request, and HTTP/1.1 may: then that one counts (RFC 9112, 3.2.2).
+pub(super) async fn host_of_address(mut request: Request, next: Next) -> Response {
+    let named = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = named {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    next.run(request).await
 }
 
 /// Names by which this door may be called: any port of this machine, its own address, and what the operator adds.

@@ -67,6 +67,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .merge(super::restore::all())
         .merge(super::exports::all())
         .merge(super::federation::all())
+        .merge(super::grpc::all())
         .merge(super::licences::all())
         .merge(super::tasks::all())
         .merge(super::x402::all())

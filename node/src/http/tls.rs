@@ -86,7 +86,7 @@ fn config(node: Arc<Node>) -> Result<ServerConfig, Error> {
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(asked)
         .with_cert_resolver(Arc::new(Current(node)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // A ticket would bring a client back under a certificate that has ended.
     config.send_tls13_tickets = 0;
     Ok(config)

@@ -74,6 +74,17 @@ pub fn parse_with_fractions(bytes: &[u8], depth_max: usize) -> Result<Value, Bad
     read(bytes, depth_max, true)
 }
 
+/// The same rules for a value that did not come as text.
+///
+/// # Errors
+/// See [`BadJson`].
+pub fn checked(value: Value, depth_max: usize) -> Result<Value, BadJson> {
+    let wrong = RefCell::new(None);
+    let strict = Strict { depth: 0, depth_max, fractions: true, wrong: &wrong };
+    let read: Result<Value, serde_json::Error> = strict.deserialize(value);
+    read.map_err(|error| wrong.into_inner().unwrap_or_else(|| BadJson::NotJson(error.to_string())))
+}
+
 fn read(bytes: &[u8], depth_max: usize, fractions: bool) -> Result<Value, BadJson> {
     let wrong = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -207,6 +218,9 @@ mod tests {
             assert!(parse_with_fractions(number.as_bytes(), 1).is_err(), "{number}");
         }
         assert_eq!(parse_within(b"0.5", 1).unwrap_err().code(), "bad_number");
+        let value = serde_json::json!([0.5, { "a": 9_007_199_254_740_993.0 }]);
+        assert_eq!(checked(value.clone(), 2).unwrap_err().code(), "bad_number");
+        assert_eq!(checked(value, 1).unwrap_err().code(), "too_deep");
     }
 
     /// The vectors of RFC 8785's author, in the folder that `COMITY_VECTORS` names, else beside the workspace; without

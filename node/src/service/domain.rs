@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that this program does not have yet: told, never passed over.
-pub const NOT_BUILT: &[&str] = &["another root key", "trust scores", "scrubbing", "A2A over gRPC"];
+pub const NOT_BUILT: &[&str] = &["another root key", "trust scores", "scrubbing"];
 
 /// How long a session request is accepted after it was signed.
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;

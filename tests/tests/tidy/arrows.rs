@@ -108,6 +108,10 @@ const ALLOWED: &[Allowed] = &[
             "sha2",
             "data-encoding",
             "prost",
+            // A2A over gRPC: its schema, its messages as JSON, its frames.
+            "protox",
+            "prost-reflect",
+            "tonic",
             "postcard",
             "thiserror",
             "toml",
@@ -167,8 +171,10 @@ const ALLOWED: &[Allowed] = &[
             "serde_json",
             "tokio",
             "ureq",
-            // A client of the HTTPS door that is not the product's.
+            // Clients of the doors that are not the product's: of HTTPS, and of gRPC frame by frame.
             "rustls",
+            "h2",
+            "bytes",
             "ed25519-dalek",
             "proptest",
             "clap",

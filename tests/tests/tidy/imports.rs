@@ -68,7 +68,7 @@ const BANS: &[Ban] = &[
     Ban {
         folder: "node/src",
         except: &["node/src/http"],
-        paths: &["axum", "hyper", "tower"],
+        paths: &["axum", "hyper", "tower", "tonic"],
         reason: "only the HTTP door knows HTTP types",
     },
     Ban {

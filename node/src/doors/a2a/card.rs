@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 pub(super) const NODE: &str = "node";
 /// The version of the protocol that is spoken here.
 pub(super) const VERSION: &str = "1.0";
+/// Place of gRPC among the interfaces.
+const GRPC: usize = 2;
 /// The scope that a bearer token is asked for: an empty list would not survive an SDK.
 const SCOPE: &str = "a2a";
 
@@ -55,6 +57,7 @@ pub(super) fn of_agent(base: &str, card: &CardView, extended: bool) -> Value {
     let name = if card.name.is_empty() { card.agent.to_string() } else { card.name.clone() };
     let organization = if card.home_name.is_empty() { card.home.to_string() } else { card.home_name.clone() };
     let mut document = whole(&url, params, Value::from(skills));
+    document["supportedInterfaces"][GRPC]["tenant"] = json!(card.agent);
     document["name"] = name.into();
     document["description"] = description.into();
     document["version"] = card.sequence.to_string().into();
@@ -81,14 +84,18 @@ pub(super) fn of_node(node: &Node, base: &str) -> Value {
 }
 
 fn whole(url: &str, params: Value, skills: Value) -> Value {
-    let interface = |binding: &str| json!({ "url": url, "protocolBinding": binding, "protocolVersion": VERSION });
+    let interface =
+        |url: &str, binding: &str| json!({ "url": url, "protocolBinding": binding, "protocolVersion": VERSION });
+    // A gRPC channel goes to a host and port, the same as of the other bindings.
+    let without_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = without_scheme.split('/').next().unwrap_or_default();
     let extension = json!({
         "uri": EXTENSION, "params": params,
         "description": "Work is paid from an escrow: metadata under this URI names it, and the result brings a signed \
                         payment request.",
     });
     json!({
-        "supportedInterfaces": [interface("JSONRPC"), interface("HTTP+JSON")],
+        "supportedInterfaces": [interface(url, "JSONRPC"), interface(url, "HTTP+JSON"), interface(host, "GRPC")],
         "capabilities": {
             "streaming": true, "pushNotifications": true, "extendedAgentCard": true, "extensions": [extension],
         },
@@ -160,5 +167,7 @@ mod tests {
         card.capabilities = vec!["text.statistics".to_owned()];
         let made = of_agent("http://x", &card, false);
         assert!(plain(&made) && made["skills"][0]["tags"] == json!(["text", "statistics"]), "{made:#}");
+        let grpc = &made["supportedInterfaces"][GRPC];
+        assert_eq!((&grpc["protocolBinding"], &grpc["url"], &grpc["tenant"]), (&json!("GRPC"), &json!("x"), &json!(card.agent)));
     }
 }

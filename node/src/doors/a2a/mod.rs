@@ -1,15 +1,15 @@
 //! The A2A protocol, version 1.0: any agent that this node knows, here or in another domain, as an ordinary A2A server.
 //!
 //! ```text
-//! client -- JSON-RPC or HTTP+JSON --> http --> rpc | rest --> operation --> service::work --> mesh --> the agent's home
-//!        <-- answer or events ------------------------------- task (a view of the mesh's events) <--
+//! client -- JSON-RPC, HTTP+JSON, gRPC --> http --> rpc | rest | wire --> operation --> service::work --> mesh --> the agent's home
+//!        <-- answer or events ------------------------------------------- task (a view of the mesh's events) <--
 //! ```
 //! The door is a gateway: a task here is the mesh's own task under the same id, so it crosses domains as every other one
 //! does, and any node of the caller's domain can answer for it. A message's id is an idempotency key: the same message
 //! again is the same task.
 //!
-//! Deliberately absent: gRPC, the 0.3 form of the protocol, tenants, a second message in a task (the mesh has none), and an
-//! agent's own A2A endpoint behind the gateway (agents ask for work).
+//! Deliberately absent: the 0.3 form of the protocol, tenants (but for gRPC, where one names the agent), a second message in
+//! a task (the mesh has none), and an agent's own A2A endpoint behind the gateway (agents ask for work).
 
 mod card;
 mod directory;
@@ -22,6 +22,7 @@ mod send;
 mod stream;
 mod task;
 pub(super) mod time;
+mod wire;
 mod wrong;
 
 pub use card::Rendered;
@@ -29,6 +30,7 @@ pub use push::Pushes;
 pub use rest::{Operation, read as read_path};
 pub use rpc::{Call, answer, read as read_call};
 pub use stream::{Events, Next};
+pub use wire::{Method, Refusal};
 pub use wrong::Wrong;
 
 use crate::{
@@ -86,6 +88,15 @@ impl Target {
         }
         let agent: AgentId = name.parse().map_err(|_| ServiceError::not_found("card", name))?;
         Ok(Target::Agent(Box::new(cards::get(node, agent)?)))
+    }
+
+    /// By the tenant of a gRPC call: without one the node itself is meant.
+    ///
+    /// # Errors
+    /// `unknown_card`.
+    pub fn of_call(node: &Node, params: &Value) -> Result<Target, Wrong> {
+        let tenant = params["tenant"].as_str().filter(|tenant| !tenant.is_empty());
+        Target::named(node, tenant.unwrap_or(card::NODE))
     }
 
     fn agent(&self) -> Option<AgentId> {
