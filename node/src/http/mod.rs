@@ -4,6 +4,7 @@
 
 mod a2a;
 mod a2a_se;
+mod ard;
 mod audit;
 pub mod auth;
 mod body;

@@ -57,6 +57,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
         .route("/api/v1/raft/remove", post(remove_replica))
         .merge(super::a2a::all())
         .merge(super::a2a_se::all())
+        .merge(super::ard::all())
         .merge(super::audit::all())
         .merge(super::bridge::all())
         .merge(super::custody::all())

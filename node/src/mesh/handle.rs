@@ -270,6 +270,14 @@ impl MeshHandle {
         self.agent_card(agent).is_some_and(|entry| reach.shows(entry.card.get(), &Standing::Unjudged))
     }
 
+    /// What `of` makes of each such card, in the order of agents. Called under the directory's lock: it should be quick.
+    pub(crate) fn of_cards_for_everybody<T>(&self, of: impl FnMut(&CardEntry<AgentCard>) -> T) -> Vec<T> {
+        let reach = Reach::of(self.shared());
+        let directory = self.shared().directory.lock();
+        let shown = directory.agents.iter().filter(|entry| reach.shows(entry.card.get(), &Standing::Unjudged));
+        shown.map(of).collect()
+    }
+
     /// Agents that offer a capability, fresh cards first; see [`Found`] for an empty answer.
     pub fn search(&self, capability: &str) -> Found {
         let hits = self.shared().directory.lock().search(capability, runtime::wall_ms());

@@ -146,6 +146,19 @@ pub fn discover(node: &Node, capability: &str, domain: Option<DomainId>) -> Resu
     Ok(Discovered { status, detail, agents })
 }
 
+/// What `of` makes of each card that is neither retired nor expired: of those that go to everybody, or of all. In the order
+/// of agents.
+pub fn ranked<T>(node: &Node, all: bool, mut of: impl FnMut(&AgentCard) -> Option<T>) -> Vec<(T, AgentId)> {
+    let now_ms = comity_runtime::wall_ms();
+    let of = |entry: &CardEntry<AgentCard>| {
+        let card = entry.card.get();
+        let counts = !card.retired && !entry.is_stale(now_ms);
+        if counts { of(card).map(|made| (made, card.agent)) } else { None }
+    };
+    let found = if all { node.mesh().of_agent_cards(of) } else { node.mesh().of_cards_for_everybody(of) };
+    found.into_iter().flatten().collect()
+}
+
 fn view(node: &Node, entry: &CardEntry<AgentCard>) -> CardView {
     let card = entry.card.get();
     let now_ms = comity_runtime::wall_ms();
