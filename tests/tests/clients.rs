@@ -154,6 +154,14 @@ fn the_x402_example_of_the_readme_runs() {
 }
 
 #[test]
+fn joserfc_1_8_0_and_rfc8785_0_1_4_verify_the_cards_of_a_node() {
+    let node = Single::named("acme");
+    let mut command = Command::new(python("a2a-1"));
+    command.arg(clients().join("cards_verify.py")).arg(format!("http://{}", node.http));
+    assert!(must(&mut command).contains("both signatures good"));
+}
+
+#[test]
 fn the_a2a_example_of_the_readme_runs() {
     let node = Single::up();
     let mut command = Command::new(python("a2a-1"));
