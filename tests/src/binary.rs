@@ -28,6 +28,9 @@ fn build() -> PathBuf {
     // Both packages are named so that their dependencies get the same features as for this test: nothing is built twice.
     cargo.args(["build", "--quiet", "-p", "comity-node", "-p", "comity-tests", "--bin", "comity", "--target-dir"]);
     cargo.arg(&target);
+    if cfg!(feature = "conformance") {
+        cargo.args(["--features", "comity-tests/conformance"]);
+    }
     // A test is told its own package in these, and a build script that reads them (ring's) would take that for a change:
     // everything above it would be built again, now and by whoever builds next.
     for (name, _) in std::env::vars_os() {

@@ -21,6 +21,8 @@ pub(super) const VERSION: &str = "1.0";
 const GRPC: usize = 2;
 /// The scope that a bearer token is asked for: an empty list would not survive an SDK.
 const SCOPE: &str = "a2a";
+/// Media types of messages; a message of another one is refused, because nobody would know it behind the mesh.
+pub(super) const INPUT_MODES: [&str; 3] = ["text/plain", "application/json", "application/octet-stream"];
 
 /// A card, ready to be served.
 #[derive(Clone, Debug)]
@@ -101,7 +103,7 @@ fn whole(url: &str, params: Value, skills: Value) -> Value {
         },
         "securitySchemes": { "bearer": { "httpAuthSecurityScheme": { "scheme": "Bearer" } } },
         "securityRequirements": [{ "schemes": { "bearer": { "list": [SCOPE] } } }],
-        "defaultInputModes": ["text/plain", "application/json", "application/octet-stream"],
+        "defaultInputModes": INPUT_MODES,
         "defaultOutputModes": ["text/plain", "application/octet-stream"],
         "skills": skills,
     })
@@ -168,6 +170,9 @@ mod tests {
         let made = of_agent("http://x", &card, false);
         assert!(plain(&made) && made["skills"][0]["tags"] == json!(["text", "statistics"]), "{made:#}");
         let grpc = &made["supportedInterfaces"][GRPC];
-        assert_eq!((&grpc["protocolBinding"], &grpc["url"], &grpc["tenant"]), (&json!("GRPC"), &json!("x"), &json!(card.agent)));
+        assert_eq!(
+            (&grpc["protocolBinding"], &grpc["url"], &grpc["tenant"]),
+            (&json!("GRPC"), &json!("x"), &json!(card.agent))
+        );
     }
 }

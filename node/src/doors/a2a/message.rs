@@ -5,6 +5,7 @@
 
 use super::{
     EXTENSION,
+    card::INPUT_MODES,
     wrong::{What, Wrong},
 };
 use crate::registry::json;
@@ -128,6 +129,13 @@ fn body_of(parts: &[Value]) -> Result<Body, Wrong> {
 
 fn check(part: &Value) -> Result<(), Wrong> {
     let Some(part) = part.as_object() else { return Err(bad("a part is no object")) };
+    if let Some(kind) = part.get("mediaType").and_then(Value::as_str).filter(|kind| !kind.is_empty()) {
+        let plain = kind.split(';').next().unwrap_or_default().trim();
+        if !INPUT_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(plain)) {
+            let text = format!("no part of the media type {kind} is taken here; {} are", INPUT_MODES.join(", "));
+            return Err(Wrong::new(What::ContentTypeNotSupported, text));
+        }
+    }
     let contents: Vec<&str> = CONTENTS.into_iter().filter(|name| part.contains_key(*name)).collect();
     let &[content] = &contents[..] else { return Err(bad("a part has exactly one of text, raw, url and data")) };
     match content {
@@ -236,6 +244,9 @@ mod tests {
         ] {
             assert_eq!(said(parts.clone()).err().map(|wrong| wrong.what), Some(What::InvalidParams), "{parts}");
         }
+        let image = said(json!([{ "raw": "/+8=", "mediaType": "image/png" }]));
+        assert_eq!(image.err().map(|wrong| wrong.what), Some(What::ContentTypeNotSupported));
+        assert!(said(json!([{ "data": 1, "mediaType": "Application/JSON; charset=utf-8" }])).is_ok());
         let good = json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "a" }] });
         for (name, value) in [("messageId", json!("")), ("role", json!("ROLE_AGENT")), ("contextId", json!(7))] {
             let mut message = good.clone();

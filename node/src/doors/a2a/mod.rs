@@ -13,6 +13,11 @@
 
 mod card;
 mod directory;
+#[cfg(feature = "conformance")]
+mod kit;
+#[cfg(not(feature = "conformance"))]
+#[path = "no_kit.rs"]
+mod kit;
 mod list;
 mod message;
 mod push;
@@ -26,6 +31,7 @@ mod wire;
 mod wrong;
 
 pub use card::Rendered;
+pub use kit::guest;
 pub use push::Pushes;
 pub use rest::{Operation, read as read_path};
 pub use rpc::{Call, answer, read as read_call};
@@ -49,6 +55,8 @@ use std::sync::Arc;
 use task::Shown;
 use wrong::What;
 
+/// Whose card stands at the root of a node, and who is meant by a call that names nobody.
+pub const FRONT: &str = kit::FRONT;
 /// URI of what this door adds to the protocol: under it, a message's metadata says how work is paid, and a result's what is
 /// asked for.
 pub const EXTENSION: &str = "urn:comity:a2a:payment:1";
@@ -83,6 +91,9 @@ impl Target {
     /// # Errors
     /// `unknown_card`.
     pub fn named(node: &Node, name: &str) -> Result<Target, Wrong> {
+        if let Some(card) = kit::card(node, name) {
+            return Ok(Target::Agent(Box::new(card)));
+        }
         if name == card::NODE {
             return Ok(Target::Node);
         }
@@ -90,13 +101,13 @@ impl Target {
         Ok(Target::Agent(Box::new(cards::get(node, agent)?)))
     }
 
-    /// By the tenant of a gRPC call: without one the node itself is meant.
+    /// By the tenant of a gRPC call.
     ///
     /// # Errors
     /// `unknown_card`.
     pub fn of_call(node: &Node, params: &Value) -> Result<Target, Wrong> {
         let tenant = params["tenant"].as_str().filter(|tenant| !tenant.is_empty());
-        Target::named(node, tenant.unwrap_or(card::NODE))
+        Target::named(node, tenant.unwrap_or(FRONT))
     }
 
     fn agent(&self) -> Option<AgentId> {
@@ -133,11 +144,10 @@ pub fn check_version(named: Option<&str>) -> Result<(), Wrong> {
 /// # Errors
 /// `bad_token`, `unknown_card`.
 pub fn card(node: &Node, name: &str, base: &str, caller: Option<&Bearer>) -> Result<Rendered, Wrong> {
+    let shown = |card: &CardView| caller.is_some() || node.mesh().goes_to_everybody(&card.agent) || kit::employs(card);
     let made = match (Target::named(node, name), caller) {
         (Ok(Target::Node), _) => card::of_node(node, base),
-        (Ok(Target::Agent(card)), caller) if caller.is_some() || node.mesh().goes_to_everybody(&card.agent) => {
-            card::of_agent(base, &card, false)
-        }
+        (Ok(Target::Agent(card)), _) if shown(&card) => card::of_agent(base, &card, false),
         (Err(wrong), Some(_)) => return Err(wrong),
         _ => return Err(crate::service::principal::bad_token("the card, if there is one, is not public").into()),
     };

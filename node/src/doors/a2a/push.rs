@@ -1,7 +1,7 @@
 //! Push notifications: a task's events posted to an address that its giver names, in order, each until it is taken.
 //!
-//! A wish lives on the node that was asked, in memory, and ends with it. An event may arrive twice, never out of order;
-//! a receiver that takes nothing for half a minute is given up.
+//! A wish lives on the node that was asked, in memory, and ends with it. Once fulfilled it can be looked at, until it is deleted
+//! or makes room. An event may arrive twice, never out of order; a receiver that takes nothing for half a minute is given up.
 
 use super::{
     Own, send,
@@ -47,6 +47,8 @@ pub(super) struct Wish {
     headers: Vec<(String, String)>,
     /// Tells a wish from the one that it replaced.
     edition: u64,
+    /// All is told: it can still be looked at, until it is deleted or makes room.
+    done: bool,
 }
 
 /// All wishes of a node.
@@ -73,9 +75,24 @@ impl Pushes {
         wishes.get(&(task, wish.id.clone())).is_some_and(|known| known.edition == wish.edition)
     }
 
-    /// Forgets a wish; what replaced it stays.
-    fn forget(&self, task: TaskId, wish: &Wish) {
-        self.wishes.lock().retain(|(of, _), known| *of != task || known.edition != wish.edition);
+    /// After the last word: a wish that was fulfilled stays for who asks, one that was not is forgotten. What replaced it
+    /// stays as it is.
+    fn settle(&self, task: TaskId, wish: &Wish, fulfilled: bool) {
+        let mut wishes = self.wishes.lock();
+        let key = (task, wish.id.clone());
+        match wishes.get_mut(&key).filter(|known| known.edition == wish.edition) {
+            Some(known) if fulfilled => known.done = true,
+            Some(_) => drop(wishes.remove(&key)),
+            None => {}
+        }
+    }
+
+    /// Whether one more is kept: what is done makes room first.
+    fn has_room(wishes: &mut BTreeMap<(TaskId, String), Wish>) -> bool {
+        if wishes.len() >= IN_ALL {
+            wishes.retain(|_, wish| !wish.done);
+        }
+        wishes.len() < IN_ALL
     }
 }
 
@@ -112,7 +129,7 @@ pub(super) async fn check(node: &Arc<Node>, config: &Value) -> Result<Wish, Wron
     let judged = comity_runtime::run_blocking(move || webhook::check(&named, &allowed)).await;
     judged
         .map_err(|_| ServiceError::new(Kind::Unavailable, "stopping", "the node is stopping", "ask again later"))??;
-    Ok(Wish { id, url, told, headers, edition: 0 })
+    Ok(Wish { id, url, told, headers, edition: 0, done: false })
 }
 
 fn fresh_id() -> String {
@@ -123,7 +140,7 @@ fn fresh_id() -> String {
 
 /// Whether this node keeps one more wish now.
 pub(super) fn room(own: &Own<'_>) -> Result<(), Wrong> {
-    if own.node.a2a().pushes.wishes.lock().len() < IN_ALL { Ok(()) } else { Err(too_many()) }
+    if Pushes::has_room(&mut own.node.a2a().pushes.wishes.lock()) { Ok(()) } else { Err(too_many()) }
 }
 
 fn too_many() -> Wrong {
@@ -148,7 +165,7 @@ pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, first: First) -> Res
     let wish = Wish { edition: u64::from_le_bytes(edition), ..wish };
     let others = pushes.of_task(task).iter().filter(|known| known.id != wish.id).count();
     let mut wishes = pushes.wishes.lock();
-    if others >= PER_TASK || wishes.len() >= IN_ALL {
+    if others >= PER_TASK || !Pushes::has_room(&mut wishes) {
         return Err(too_many());
     }
     wishes.insert((task, wish.id.clone()), wish.clone());
@@ -156,11 +173,11 @@ pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, first: First) -> Res
     let told = shown(task, &wish);
     let (node, who) = (own.node.clone(), own.who());
     comity_runtime::spawn(async move {
-        match first {
+        let fulfilled = match first {
             First::After(after) => follow(&node, who, task, &wish, after).await,
-            First::End(body) => drop(delivered(&node, &wish, task, body).await),
-        }
-        node.a2a().pushes.forget(task, &wish);
+            First::End(body) => delivered(&node, &wish, task, body).await,
+        };
+        node.a2a().pushes.settle(task, &wish, fulfilled);
     });
     Ok(told)
 }
@@ -171,24 +188,25 @@ fn shown(task: TaskId, wish: &Wish) -> Value {
     told
 }
 
-/// Posts what happens to a task, in order, until its end, or until the receiver takes nothing any more.
-async fn follow(node: &Arc<Node>, who: Principal, task: TaskId, wish: &Wish, mut after: usize) {
+/// Posts what happens to a task, in order, until its end; not to the end where the receiver takes nothing any more.
+async fn follow(node: &Arc<Node>, who: Principal, task: TaskId, wish: &Wish, mut after: usize) -> bool {
     let pushes = &node.a2a().pushes;
     while pushes.stands(task, wish) {
-        let Ok((news, ended)) = work::events(node, who, task, after as u64, LOOK).await else { return };
-        let Ok(view) = work::view(node, who, task).await else { return };
+        let Ok((news, ended)) = work::events(node, who, task, after as u64, LOOK).await else { return false };
+        let Ok(view) = work::view(node, who, task).await else { return false };
         let told = after + news.len();
         for event in (after..told).filter_map(|index| update(node, &view, index)) {
             // Whoever missed one event is told no later one: what came would have a gap.
             if !pushes.stands(task, wish) || !delivered(node, wish, task, event.to_string()).await {
-                return;
+                return false;
             }
         }
         after = told;
         if ended {
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Posts one event until it is taken, a few times, as long as the wish stands.

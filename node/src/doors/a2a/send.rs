@@ -1,7 +1,7 @@
 //! Sending a message: the work that it asks for becomes a task of the mesh, once.
 
 use super::{
-    Own, flag,
+    Own, flag, kit,
     message::{self, Said},
     number, push,
     stream::Events,
@@ -34,9 +34,12 @@ const WAIT: Duration = Duration::from_secs(25);
 
 /// Sends, and waits for the end unless told not to.
 pub(super) async fn blocking(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Value, Wrong> {
+    if let Some(answer) = kit::answer(card, &params["message"])? {
+        return Ok(answer);
+    }
     let sent = send(own, card, params).await?;
     if !flag(&params["configuration"]["returnImmediately"]) {
-        until_ended(own, sent.task).await?;
+        until_ended(own, &sent).await?;
     }
     let view = own.view(&sent.task.to_string().into()).await?;
     Ok(json!({ "task": task::task(own.node, &view, Shown { history: sent.history, artifacts: true }) }))
@@ -44,6 +47,9 @@ pub(super) async fn blocking(own: &Own<'_>, card: &CardView, params: &Value) -> 
 
 /// Sends, and tells everything that happens from the beginning.
 pub(super) async fn streaming(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Events, Wrong> {
+    if let Some(answer) = kit::answer(card, &params["message"])? {
+        return Ok(Events::only(answer));
+    }
     let sent = send(own, card, params).await?;
     let view = own.view(&sent.task.to_string().into()).await?;
     Events::of(own, view, sent.history)
@@ -51,6 +57,8 @@ pub(super) async fn streaming(own: &Own<'_>, card: &CardView, params: &Value) ->
 
 struct Sent {
     task: TaskId,
+    /// Events that it had before this message.
+    before: u64,
     history: Option<u64>,
 }
 
@@ -58,7 +66,7 @@ async fn send(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Sent, Wr
     let said = Said::read(&params["message"])?;
     let configuration = &params["configuration"];
     let history = number(&configuration["historyLength"], "historyLength")?;
-    if let Some(task) = said.task {
+    if let Some(task) = said.task.filter(|_| !kit::employs(card)) {
         return Err(no_more(own, &said, task).await?);
     }
     let mut push = configuration["taskPushNotificationConfig"].clone();
@@ -77,18 +85,19 @@ async fn send(own: &Own<'_>, card: &CardView, params: &Value) -> Result<Sent, Wr
         Value::Null => &params["metadata"][super::EXTENSION],
         payment => payment,
     };
-    let task = match payment["envelope"].as_str() {
-        Some(envelope) => signed(own, card, &said, envelope).await?,
-        None => order(own, card, &said, payment).await?,
+    let (task, before) = match payment["envelope"].as_str() {
+        _ if kit::employs(card) => kit::take(own, &said, note(own, &said)?).await?,
+        Some(envelope) => (signed(own, card, &said, envelope).await?, 0),
+        None => (order(own, card, &said, payment).await?, 0),
     };
     if let Some(push) = push {
         push::keep(own, task, push, push::First::After(0))?;
     }
-    Ok(Sent { task, history })
+    Ok(Sent { task, before, history })
 }
 
 /// Why a task takes no second message.
-async fn no_more(own: &Own<'_>, said: &Said, task: TaskId) -> Result<Wrong, Wrong> {
+pub(super) async fn no_more(own: &Own<'_>, said: &Said, task: TaskId) -> Result<Wrong, Wrong> {
     let view = own.view(&task.to_string().into()).await?;
     let context = message::context(&task::note(&view), task);
     if said.context.as_ref().is_some_and(|said| *said != context) {
@@ -142,13 +151,13 @@ fn note(own: &Own<'_>, said: &Said) -> Result<Bytes, Wrong> {
     said.note(&said.context.clone().unwrap_or_else(fresh))
 }
 
-async fn until_ended(own: &Own<'_>, task: TaskId) -> Result<(), Wrong> {
-    let (begun, mut after) = (comity_runtime::now(), 0);
+async fn until_ended(own: &Own<'_>, sent: &Sent) -> Result<(), Wrong> {
+    let (begun, mut after) = (comity_runtime::now(), sent.before);
     loop {
         let left = WAIT.saturating_sub(begun.elapsed());
-        let (events, ended) = work::events(own.node, own.who(), task, after, left).await?;
+        let (events, ended) = work::events(own.node, own.who(), sent.task, after, left).await?;
         after += events.len() as u64;
-        if ended || left.is_zero() {
+        if ended || left.is_zero() || kit::waits(&events) {
             return Ok(());
         }
     }

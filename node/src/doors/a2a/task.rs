@@ -1,7 +1,7 @@
 //! A task as the protocol shows it: made anew from the mesh's events each time, nothing is kept twice.
 
 use super::{
-    EXTENSION,
+    EXTENSION, kit,
     message::{self, content},
     time,
 };
@@ -47,7 +47,8 @@ pub(super) const STATES: [&str; 8] = [
 pub(super) fn state(events: &[TaskEvent]) -> &'static str {
     match events.last().map(|event| &event.kind) {
         None => SUBMITTED,
-        Some(TaskEventKind::Accepted | TaskEventKind::Progress(_) | TaskEventKind::Result(_)) => WORKING,
+        Some(TaskEventKind::Progress(words)) => kit::asks(words).unwrap_or(WORKING),
+        Some(TaskEventKind::Accepted | TaskEventKind::Result(_)) => WORKING,
         Some(TaskEventKind::Finished(_)) => COMPLETED,
         Some(TaskEventKind::Failed(reason)) => match reason.to_string().as_str() {
             CANCELED => CANCELED_STATE,
@@ -80,7 +81,10 @@ pub(super) fn task(node: &Node, view: &View, shown: Shown) -> Value {
         "status": status(&view.events, view.changed_ms, &note),
     });
     if shown.history != Some(0) {
-        task["history"] = json!([message::first(&note, id, &request.body)]);
+        let mut said = vec![message::first(&note, id, &request.body)];
+        said.extend(kit::said_after(id));
+        let shown = shown.history.and_then(|shown| usize::try_from(shown).ok()).unwrap_or(said.len());
+        task["history"] = said.split_off(said.len().saturating_sub(shown)).into();
     }
     let result = result_of(&view.events);
     if shown.artifacts && !result.is_empty() {
@@ -90,7 +94,8 @@ pub(super) fn task(node: &Node, view: &View, shown: Shown) -> Value {
 }
 
 fn artifact(bytes: &[u8]) -> Value {
-    json!({ "artifactId": RESULT, "name": RESULT, "parts": [content(bytes, Map::new())] })
+    let parts = kit::parts(bytes).unwrap_or_else(|| json!([content(bytes, Map::new())]));
+    json!({ "artifactId": RESULT, "name": RESULT, "parts": parts })
 }
 
 fn status(events: &[TaskEvent], changed_ms: u64, note: &Value) -> Value {
@@ -104,6 +109,7 @@ fn status(events: &[TaskEvent], changed_ms: u64, note: &Value) -> Value {
 /// What the worker says of its work beside the result.
 fn words(event: &TaskEvent, note: &Value) -> Option<Value> {
     let part = match &event.kind {
+        TaskEventKind::Progress(bytes) if kit::asks(bytes).is_some() => return None,
         TaskEventKind::Progress(bytes) => content(bytes, Map::new()),
         TaskEventKind::Failed(reason) => json!({ "text": reason.to_string() }),
         TaskEventKind::Accepted | TaskEventKind::Result(_) | TaskEventKind::Finished(_) => return None,
