@@ -68,9 +68,9 @@ impl Node {
         let node = self.clone();
         self.mesh().serve(
             Class::Drift,
-            Arc::new(move |caller, _body| {
+            Arc::new(move |caller, body| {
                 let node = node.clone();
-                Box::pin(async move { drift::answer(&node, caller).await })
+                Box::pin(async move { drift::answer(&node, caller, &body).await })
             }),
         );
         let node = self.clone();

@@ -7,6 +7,7 @@
 mod books;
 mod card;
 pub(crate) mod command;
+mod drift;
 mod escrow;
 mod export;
 mod gossip;

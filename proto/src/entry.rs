@@ -42,6 +42,8 @@ pub enum EntryItem {
     Key(Bytes),
     /// A document of two batches ([`crate::settlement::two_batches`]) in which another domain decided one transfer in two ways.
     Contradiction(Bytes),
+    /// Envelope of a [`crate::drift::DriftNote`] of this domain.
+    DriftNote(Bytes),
 }
 
 impl EntryItem {
@@ -55,7 +57,8 @@ impl EntryItem {
             | EntryItem::Treaty(bytes)
             | EntryItem::TreatyReceipt(bytes)
             | EntryItem::Key(bytes)
-            | EntryItem::Contradiction(bytes) => Some(bytes),
+            | EntryItem::Contradiction(bytes)
+            | EntryItem::DriftNote(bytes) => Some(bytes),
             EntryItem::Pulse => None,
         }
     }
@@ -106,6 +109,7 @@ fn to_wire(item: &EntryItem) -> wire::EntryItem {
         EntryItem::TreatyReceipt(bytes) => Item::TreatyReceipt(bytes.clone()),
         EntryItem::Key(bytes) => Item::Key(bytes.clone()),
         EntryItem::Contradiction(bytes) => Item::Contradiction(bytes.clone()),
+        EntryItem::DriftNote(bytes) => Item::DriftNote(bytes.clone()),
     };
     wire::EntryItem { item: Some(item) }
 }
@@ -123,5 +127,6 @@ fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
         Item::TreatyReceipt(bytes) => envelope(bytes).map(EntryItem::TreatyReceipt),
         Item::Key(bytes) => envelope(bytes).map(EntryItem::Key),
         Item::Contradiction(bytes) => envelope(bytes).map(EntryItem::Contradiction),
+        Item::DriftNote(bytes) => envelope(bytes).map(EntryItem::DriftNote),
     }
 }

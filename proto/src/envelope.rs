@@ -79,11 +79,13 @@ pub enum Context {
     KeyStep,
     /// One voter says how a transfer ended.
     DecisionWord,
+    /// A domain notes that it and a peer disagree about each other.
+    DriftNote,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 28] = [
+    pub const ALL: [Context; 29] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -112,6 +114,7 @@ impl Context {
         Context::Passage,
         Context::KeyStep,
         Context::DecisionWord,
+        Context::DriftNote,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -145,6 +148,7 @@ impl Context {
             Context::Passage => "comity/v1/passage",
             Context::KeyStep => "comity/v1/key-step",
             Context::DecisionWord => "comity/v1/decision-word",
+            Context::DriftNote => "comity/v1/drift-note",
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | [`task`] | work between agents, and the demand for its payment |
 //! | [`licence`] | what a domain grants a peer to ask of it, and how much |
 //! | [`key_step`] | the life of the keys that act for a domain |
+//! | [`drift`] | what a domain notes about a peer with which it disagrees |
 //! | [`export`] | what a domain lets the others see and hire |
 //! | [`passage`] | what a gateway says about a card that it passes from one mesh to another |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
@@ -48,6 +49,7 @@ pub mod books;
 pub mod card;
 pub mod command;
 mod convert;
+pub mod drift;
 pub mod entry;
 pub mod envelope;
 pub mod escrow;

@@ -240,6 +240,8 @@ pub const CARDS_PER_REPLY_MAX: usize = 64;
 pub const REPAIR_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Payload of a heartbeat with addresses and certificate.
 pub const HEARTBEAT_BYTES_MAX: usize = 6 * 1_024;
+/// Payload of a note about drift: two ids and two numbers.
+pub const DRIFT_NOTE_BYTES_MAX: usize = 128;
 /// Payload of a passage: five ids, two numbers and a certificate.
 pub const PASSAGE_BYTES_MAX: usize = 1_024;
 /// Payload of a suspicion: two keys and a number.

@@ -89,6 +89,12 @@ fn a_domain_that_comes_back_from_an_old_copy_is_in_drift_until_it_has_its_books_
     assert!(shown < SHOWN_WITHIN.mul_f64(slow), "shown after {shown:?}, machine slower by {slow:.1}");
     let refused = try_ask(&acme.dir, &pay);
     assert_eq!((refused.code, refused.refusal()), (1, "peer_in_drift"), "{}", refused.text);
+    // The log says it, too: an event, and a rule for every node whatever its own door has found.
+    let noted = || {
+        let shown: Value = acme.api().get("/api/v1/ledger/events?last=50").expect("events");
+        shown.to_string().contains("DriftNoted")
+    };
+    wait_for("the note in the log", PATIENCE, || noted().then_some(()));
     // Nothing local is touched.
     ask(&acme.dir, &["agent", "register", "carol"]);
     ask(&acme.dir, &["transfer", "send", "--from", "alice", "--to", "carol", "0.10"]);
@@ -97,7 +103,9 @@ fn a_domain_that_comes_back_from_an_old_copy_is_in_drift_until_it_has_its_books_
         fs::remove_dir_all(dir).expect("removed");
         copy(&new, dir);
     });
+    let is_lifted = |node: &Single, peer: &str| ask(&node.dir, &["drift", "show", peer])["quarantine"] == "none";
     wait_for("agreement", PATIENCE, || (!has_drifted(&acme, "globex") && !has_drifted(&globex, "acme")).then_some(()));
+    wait_for("the end of quarantine", PATIENCE, || is_lifted(&acme, "globex").then_some(()));
     let last = text(&ask(&acme.dir, &pay), "transfer");
     assert_eq!(wait_for("the next payment", PATIENCE, || is_over(&last)), "committed");
 }

@@ -14,6 +14,7 @@ use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     command::{Actor, Command, CommandBatch, Verb},
+    drift::DriftNote,
     entry::EntryItem,
     envelope::{Envelope, Signed as _, Verified},
     identity::{Genesis, Roster},
@@ -40,6 +41,7 @@ pub(crate) enum Checked {
     TreatyReceipt(Box<Verified<Receipt>>),
     Key(Box<CheckedStep>),
     Contradiction(Box<CheckedContradiction>),
+    DriftNote(Box<Verified<DriftNote>>),
 }
 
 /// A genesis whose roster is signed by the same root key.
@@ -80,6 +82,7 @@ pub fn check(item: &EntryItem) -> CheckedItem {
         EntryItem::Contradiction(bytes) => {
             CheckedContradiction::open(bytes).map(|proof| Checked::Contradiction(Box::new(proof)))
         }
+        EntryItem::DriftNote(bytes) => DriftNote::open(bytes).map(|note| Checked::DriftNote(Box::new(note))),
     };
     CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
 }

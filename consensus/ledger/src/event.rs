@@ -11,6 +11,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use comity_proto::{
     amount::AssetId,
     command::Party,
+    drift::DriftPart,
     escrow::EscrowTerms,
     export::ExportRule,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
@@ -418,6 +419,15 @@ pub enum EventKind {
         key: PublicKey,
         /// For people.
         reason: Reason,
+    },
+    /// This domain and a peer disagree about each other, in more or less than before; or agree again.
+    DriftNoted {
+        /// Who.
+        peer: DomainId,
+        /// In what; nothing: they agree.
+        parts: Vec<DriftPart>,
+        /// No transfer to it begins meanwhile.
+        quarantined: bool,
     },
 }
 

@@ -244,6 +244,8 @@ outcomes! {
     OldRoster = 88, "old_roster", retry true, Peer, changed false;
     /// One voter is counted twice for a decision.
     SignerTwice = 89, "signer_twice", retry true, Peer, changed false;
+    /// That peer and this domain disagree about each other: nothing to it begins until they agree again.
+    PeerInDrift = 90, "peer_in_drift", retry true, Peer, changed false;
 }
 
 impl Outcome {

@@ -23,8 +23,10 @@
 //! | `owed` | what must be said, derived from the records |
 //! | `exports` | what this domain lets the others see, hire and be hired for |
 //! | `licences` | how much of it, in signed words with epochs |
+//! | `drift` | that both disagree about each other, and that nothing begins meanwhile |
 
 pub mod closing;
+mod drift;
 mod exports;
 pub mod heard;
 mod licences;
@@ -33,5 +35,6 @@ pub mod record;
 mod verbs;
 
 pub use closing::Closing;
+pub use drift::Noted;
 pub use heard::CheckedPush;
 pub use record::{Agreed, Invited, Licensed, Proposed, Treaty, TreatyState, Word};

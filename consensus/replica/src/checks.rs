@@ -100,6 +100,7 @@ fn digest(item: &EntryItem) -> Hash {
         EntryItem::TreatyReceipt(_) => "comity/v1/verdict/treaty-receipt",
         EntryItem::Key(_) => "comity/v1/verdict/key",
         EntryItem::Contradiction(_) => "comity/v1/verdict/contradiction",
+        EntryItem::DriftNote(_) => "comity/v1/verdict/drift-note",
     };
     Hash::of_parts(kind, &[item.envelope().map_or(&[][..], |bytes| bytes)])
 }

@@ -1,5 +1,6 @@
 //! What a domain believes about itself and one peer, at one moment of its log.
 
+use super::cards::{CardDigests, CardLists};
 use crate::{
     node::Node,
     service::{books::read, error::ServiceError},
@@ -14,7 +15,7 @@ use comity_proto::{
 use serde::{Deserialize, Serialize};
 
 /// Says which form of belief this is; another one is refused.
-const BELIEF_VERSION: u8 = 1;
+const BELIEF_VERSION: u8 = 2;
 
 /// One side's view. Not signed: the connection proves the domain, and what must be proved to others is in its statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +73,25 @@ impl Belief {
         timeless(later)
     }
 
-    pub(super) fn to_bytes(&self) -> Bytes {
+    /// With what is told of cards, which are no part of the ledger.
+    pub(super) fn to_bytes(&self, cards: &CardLists) -> Bytes {
         // Plain fields into memory: cannot fail. Empty bytes would be refused by every reader.
-        postcard::to_allocvec(self).unwrap_or_default().into()
+        postcard::to_allocvec(&(self, cards)).unwrap_or_default().into()
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Belief> {
-        let belief: Belief = postcard::from_bytes(bytes).ok()?;
-        (belief.version == BELIEF_VERSION).then_some(belief)
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<(Belief, CardLists)> {
+        let (belief, cards): (Belief, CardLists) = postcard::from_bytes(bytes).ok()?;
+        (belief.version == BELIEF_VERSION).then_some((belief, cards))
     }
+}
+
+/// What a question tells.
+pub(super) fn question(cards: &CardDigests) -> Bytes {
+    postcard::to_allocvec(&(BELIEF_VERSION, cards)).unwrap_or_default().into()
+}
+
+/// What a question told.
+pub(super) fn asked(bytes: &[u8]) -> Option<CardDigests> {
+    let (version, cards): (u8, CardDigests) = postcard::from_bytes(bytes).ok()?;
+    (version == BELIEF_VERSION).then_some(cards)
 }

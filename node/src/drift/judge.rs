@@ -3,22 +3,12 @@
 use super::belief::Belief;
 use comity_ledger::statement::verify_pair;
 use comity_proto::planted::{Plant, planted};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What the two may disagree about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Component {
-    /// Which document is in force.
-    Treaty,
-    /// What each does under it.
-    Standing,
-    /// A policy is not the one that was signed for.
-    Policy,
-    /// Reserve, wrapped units and named transfers do not add up.
-    Supply,
-}
+pub use comity_proto::drift::DriftPart as Component;
+
+/// Looks in a row in which cards must be missing: each but the last begins a repair.
+pub(super) const LOOKS_AT_CARDS: u32 = 5;
 
 /// Differences, each in words.
 pub type Found = BTreeMap<Component, String>;
@@ -88,14 +78,21 @@ pub(super) struct Course {
     pub(super) last: Found,
     /// What has outlived a repair: drift.
     pub(super) drift: Found,
+    /// Looks in a row in which cards were missing.
+    cards: u32,
 }
 
 impl Course {
     pub(super) fn take(&mut self, compared: &Compared) -> Turn {
         let Compared::Judged(found) = compared else { return Turn::None };
         let before = std::mem::replace(&mut self.last, found.clone());
+        self.cards = if found.contains_key(&Component::Cards) { self.cards.saturating_add(1) } else { 0 };
+        let has_outlived = |part: &Component| match part {
+            Component::Cards => self.cards >= LOOKS_AT_CARDS,
+            _ => before.contains_key(part),
+        };
         let outlived: Found =
-            found.iter().filter(|(at, _)| before.contains_key(at)).map(|(c, w)| (*c, w.clone())).collect();
+            found.iter().filter(|(part, _)| has_outlived(part)).map(|(part, words)| (*part, words.clone())).collect();
         let is_more = outlived.keys().any(|component| !self.drift.contains_key(component));
         let had = std::mem::replace(&mut self.drift, outlived);
         match (had.is_empty(), self.drift.is_empty()) {
@@ -125,6 +122,17 @@ mod tests {
         assert_eq!(course.take(&of(&[Component::Supply])), Turn::None, "said once");
         assert_eq!(course.take(&of(&[])), Turn::Ended);
         assert!(course.drift.is_empty());
+    }
+
+    #[test]
+    fn cards_are_missing_for_some_looks_before_that_is_drift() {
+        let mut course = Course::default();
+        for _ in 1..LOOKS_AT_CARDS {
+            assert_eq!(course.take(&of(&[Component::Cards])), Turn::Again, "a repair may come too late");
+        }
+        assert!(matches!(course.take(&of(&[Component::Cards])), Turn::Drifted(_)));
+        assert_eq!(course.take(&of(&[])), Turn::Ended);
+        assert_eq!(course.take(&of(&[Component::Cards])), Turn::Again, "counted anew");
     }
 
     #[test]

@@ -10,10 +10,15 @@
 //! the question and after the answer: then the peer's was read at a moment at which ours was known. Transfers in flight are
 //! named by both statements and are part of the equation; words about the treaty that are still owed excuse a difference.
 //!
-//! Quarantine is local and simple: this domain's doors begin no transfer to the peer (`peer_in_drift`). What is under way
-//! is finished, and nothing local is touched. Absent: digests of exported cards.
+//! Cards are compared by digest: what each shows the other against what the other has. What is missing is repaired at once
+//! and must be missing for some seconds of that: a card that was just published, or is about to expire, is under way.
+//!
+//! What was found is noted in the log by whoever leads, with an event. Quarantine: neither the doors of this domain nor its
+//! ledger begin a transfer to the peer (`peer_in_drift`). What is under way is finished, and nothing local is touched.
+//! Absent: a comparison through a gateway.
 
 mod belief;
+mod cards;
 mod judge;
 mod watch;
 

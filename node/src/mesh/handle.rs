@@ -199,6 +199,16 @@ impl MeshHandle {
         reach::announce(self.shared(), |_, _| true);
     }
 
+    /// A round of card repair with every connected node of a domain, in both directions, soon.
+    pub(crate) fn repair_with(&self, domain: &DomainId) {
+        let is_of_it = |other: &super::shared::Neighbour| other.judged.standing.domain() == Some(*domain);
+        let mut neighbours = self.shared().neighbours.lock();
+        let of_it = neighbours.values_mut().filter(|other| is_of_it(other));
+        of_it.for_each(|other| other.ask_again(runtime::now()));
+        drop(neighbours);
+        reach::announce(self.shared(), |_, other| is_of_it(other));
+    }
+
     /// Replaces how much each peer may ask, by the licences that our domain grants.
     pub fn set_quotas(&self, quotas: BTreeMap<DomainId, Quota>) {
         self.shared().meter.lock().set(quotas);

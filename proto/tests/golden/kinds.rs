@@ -422,10 +422,8 @@ fn entry() -> Kind {
 
 fn entry_item() -> Kind {
     let again = |bytes: &Bytes| Ok(EntryItem::decode(bytes)?.encode());
-    let items =
-        ["genesis", "commands", "settlement", "roster", "pulse", "treaty", "treaty-receipt", "key", "contradiction"]
-            .into_iter()
-            .zip(s::entry().items);
+    let names = "genesis commands settlement roster pulse treaty treaty-receipt key contradiction drift-note";
+    let items = names.split(' ').zip(s::entry().items);
     let valid = items.map(|(name, item)| (name, item.encode())).collect();
     bare("entry_item", again, valid, l::ENVELOPE_BYTES_MAX + 17).refusing(vec![(
         "of-no-kind",

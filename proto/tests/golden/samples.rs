@@ -483,6 +483,7 @@ pub(crate) fn entry() -> Entry {
             EntryItem::TreatyReceipt(receipt().seal(&secret(NODE))),
             EntryItem::Key(crate::key_steps::operators().seal(&secret(ALPHA))),
             EntryItem::Contradiction(Bytes::from_static(b"two batches")),
+            EntryItem::DriftNote(crate::treaties::note().seal(&secret(NODE))),
         ],
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use comity_proto::{
     amount::AssetId,
     command::Verb,
+    drift::{DriftNote, DriftPart},
     envelope::{Context, Signed as _, seal},
     ids::Hash,
     licence::{Licence, LicenceStatus},
@@ -17,7 +18,7 @@ use comity_proto::{
 
 /// All kinds of this file.
 pub(crate) fn all() -> Vec<Kind> {
-    vec![document_kind(), notice_kind(), invitation_kind(), push_kind(), licence_kind()]
+    vec![document_kind(), notice_kind(), invitation_kind(), push_kind(), licence_kind(), note_kind()]
 }
 
 fn cap(issuer: u8, code: &str) -> ExposureCap {
@@ -174,6 +175,27 @@ fn notice_kind() -> Kind {
         ("standing-unknown", raw(standing(9)), "wrong_kind", Some("standing")),
         ("by-the-other", notice().seal(&secret(s::BETA)), "wrong_signer", None),
         ("reason-with-a-line-break", raw(with(&payload, 6, |_| Some(vec![7]))), "bad_text", Some("reason")),
+    ])
+}
+
+pub(crate) fn note() -> DriftNote {
+    let (domain, peer) = (s::domain(s::ALPHA), s::domain(s::BETA));
+    DriftNote { domain, peer, serial: 3, parts: vec![DriftPart::Supply, DriftPart::Cards], quarantines: true }
+}
+
+fn note_kind() -> Kind {
+    let ended = DriftNote { parts: Vec::new(), quarantines: false, ..note() };
+    let valid = vec![("drift", note(), secret(s::NODE)), ("agreed-again", ended, secret(s::NODE))];
+    let payload = note().encode();
+    let of_unknown_part = [&payload[..payload.len() - 4], &[0x20, 32, 0x28, 1]].concat();
+    signed("drift_note", valid, (1, "domain")).refusing(vec![
+        ("serial-zero", DriftNote { serial: 0, ..note() }.seal(&secret(s::NODE)), "out_of_range", Some("serial")),
+        (
+            "of-an-unknown-part",
+            seal(Context::DriftNote, of_unknown_part.into(), &secret(s::NODE)),
+            "out_of_range",
+            Some("parts"),
+        ),
     ])
 }
 

@@ -81,6 +81,7 @@ fn asked(item: EntryItem) -> (Asked, usize) {
         | EntryItem::Treaty(_)
         | EntryItem::TreatyReceipt(_)
         | EntryItem::Key(_)
-        | EntryItem::Contradiction(_) => (Asked::Other, 1),
+        | EntryItem::Contradiction(_)
+        | EntryItem::DriftNote(_) => (Asked::Other, 1),
     }
 }

@@ -118,6 +118,7 @@ impl Ledger {
             Checked::TreatyReceipt(receipt) => vec![either(self.take_receipt(&receipt, out))],
             Checked::Key(step) => vec![either(self.change_key(&step, out))],
             Checked::Contradiction(proof) => vec![either(self.accuse(&proof, out))],
+            Checked::DriftNote(note) => vec![either(self.note_drift(&note, out))],
         }
     }
 

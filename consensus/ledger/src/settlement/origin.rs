@@ -73,6 +73,7 @@ impl Ledger {
             return Err(Outcome::WrongDomain);
         }
         self.may_transfer(&peer, &begin.source, begin.asset.issuer == peer)?;
+        self.unquarantined(&peer)?;
         let prepare = Prepare {
             transfer: begin.transfer,
             origin: home,
@@ -84,6 +85,7 @@ impl Ledger {
         };
         if prepare.is_across() {
             self.may_transfer_with_third(&begin.asset.issuer, &begin.source, true)?;
+            self.unquarantined(&begin.asset.issuer)?;
         }
         let open = |peer| self.settlement.peers.get(&peer).map_or(0, |state| state.queues.outgoing_open.len());
         if prepare.participants().any(|peer| open(peer) >= OPEN_TRANSFERS_PER_PEER_MAX) {

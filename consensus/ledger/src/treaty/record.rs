@@ -1,6 +1,7 @@
 //! What is remembered of a treaty, and the state that follows from it.
 
 use super::closing::Closing;
+use super::drift::Noted;
 use crate::{outcome::Outcome, settlement::record::Equivocation, state::Ledger};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Treaty {
     pub key_told: u64,
     /// Serial and digest of the newest step of the peer's operator key.
     pub their_operator: Option<(u64, Hash)>,
+    /// In what this domain has noted that both disagree.
+    pub drift: Noted,
 }
 
 /// A document that both have signed.
@@ -221,6 +224,7 @@ impl Treaty {
             roster_told,
             key_told: 0,
             their_operator: None,
+            drift: Noted::nothing(),
         }
     }
 

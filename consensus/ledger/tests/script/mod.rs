@@ -131,6 +131,7 @@ impl Stage {
                 Some(self.look(words))
             }
             ["treaty", with] => Some(self.treaty_look(with)),
+            ["notes", with, serial, parts @ ..] => Some(self.drift_note(with, serial, parts)),
             ["licence", with] => Some(self.licence_look(with)),
             ["tells"] | ["repeats"] | ["gives", ..] | [_, "brings", _] => self.treaty_step(words),
             ["key", rest @ ..] => Some(self.key_step(rest)),

@@ -8,6 +8,7 @@ use comity_ledger::{
 };
 use comity_proto::{
     command::Verb,
+    drift::{DriftNote, DriftPart},
     entry::EntryItem,
     envelope::Signed as _,
     keys::SecretKey,
@@ -101,6 +102,29 @@ impl Stage {
             licence[80] ^= 1;
         }
         licence.into()
+    }
+
+    /// A node of this domain notes what differs: `treaty | standing | policy | supply | cards`, `open` without quarantine,
+    /// `forged` by somebody else, `elsewhere` for another domain's log.
+    pub(super) fn drift_note(&mut self, with: &str, serial: &str, words: &[&str]) -> String {
+        let name = self.worlds[self.here].name.clone();
+        let part = |name: &&str| match *name {
+            "treaty" => Some(DriftPart::Treaty),
+            "standing" => Some(DriftPart::Standing),
+            "policy" => Some(DriftPart::Policy),
+            "supply" => Some(DriftPart::Supply),
+            "cards" => Some(DriftPart::Cards),
+            _ => None,
+        };
+        let note = DriftNote {
+            domain: domain_of(if words.contains(&"elsewhere") { with } else { &name }),
+            peer: domain_of(with),
+            serial: serial.parse().unwrap_or_else(|_| self.fail("a serial")),
+            parts: words.iter().filter_map(part).collect(),
+            quarantines: !words.contains(&"open"),
+        };
+        let signer = if words.contains(&"forged") { key_of("forger") } else { root_of(&name) };
+        self.apply(EntryItem::DriftNote(note.seal(&signer)))
     }
 
     fn invitation_named(&self, id: &str) -> (String, Invitation) {
