@@ -20,6 +20,7 @@ pub mod rogue;
 pub mod single;
 pub mod slowness;
 pub mod tls;
+pub mod wire;
 
 use std::{
     sync::OnceLock,

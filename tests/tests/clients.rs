@@ -4,7 +4,13 @@
 //! Each lock file in `tests/clients` has a virtual environment of its own below the target folder, made anew when the lock
 //! file changes.
 
-use comity_tests::{binary::comity, exchange::Exchange, pair::Pair, single::Single};
+use comity_tests::{
+    binary::comity,
+    cli::ask,
+    exchange::Exchange,
+    pair::{Pair, text},
+    single::Single,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -175,4 +181,30 @@ fn the_a2a_example_of_the_readme_runs() {
 fn the_example_of_the_readme_runs() {
     let said = run("mcp-2", "examples/mcp_trade.py", &[]);
     assert!(said.contains("released; the worker has 0.495"), "{said}");
+}
+
+/// Seconds for which requests are made up from the description of the native API, all runs together; `COMITY_FUZZ_SECONDS`
+/// says otherwise.
+const FUZZ_SECONDS: u64 = 50;
+/// What must hold of every answer: no 5xx; status, headers, media type and body as described; credentials are asked for.
+const FUZZ_CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance,ignored_auth";
+
+#[test]
+fn schemathesis_4_32_5_finds_no_server_error_and_no_answer_that_is_not_described() {
+    let program = python("schemathesis-4").with_file_name("schemathesis");
+    let seconds = std::env::var("COMITY_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(FUZZ_SECONDS);
+    let node = Single::up();
+    let agent = text(&ask(&node.dir, &["agent", "register", "curious", "--custodial"]), "token");
+    let place = tempfile::tempdir().expect("a temporary directory");
+    for token in [node.token("api.token"), agent] {
+        let mut command = Command::new(&program);
+        command.current_dir(place.path()).arg("--config-file").arg(clients().join("schemathesis.toml"));
+        command.args(["--no-color", "run", &format!("http://{}/api/v1/openapi.json", node.http), "--seed", "5"]);
+        command.args(["--checks", FUZZ_CHECKS, "--max-time", &(seconds / 2).max(1).to_string()]);
+        command.args(["--request-timeout", "30", "--header", &format!("Authorization: Bearer {token}")]);
+        must(&mut command);
+    }
+    let status: serde_json::Value = node.api().get("/api/v1/status").expect("a node that still answers");
+    assert_eq!(status["role"], "leader", "{status}");
 }

@@ -10,6 +10,8 @@ mod door;
 mod full_disk;
 #[path = "refusals/rules.rs"]
 mod rules;
+#[path = "refusals/sockets.rs"]
+mod sockets;
 #[path = "refusals/start.rs"]
 mod start;
 

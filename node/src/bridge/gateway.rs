@@ -8,6 +8,7 @@ use super::{
 use crate::{
     mesh::{Caller, Refusal, RpcError, class::Class, home_of},
     node::Node,
+    service::shape,
 };
 use bytes::Bytes;
 use comity_proto::{
@@ -23,6 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use utoipa::ToSchema;
 
 /// Between two looks at what is to be told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -64,9 +66,10 @@ pub(crate) struct Gateway {
 }
 
 /// A pair as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PairView {
     /// The two domains.
+    #[schema(value_type = Vec<shape::DomainIdText>)]
     pub between: [DomainId; 2],
     /// Whether a node of each is connected.
     pub connected: [bool; 2],

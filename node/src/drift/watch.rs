@@ -8,6 +8,7 @@ use super::{
 use crate::{
     mesh::{Caller, Refusal, class::Class},
     node::Node,
+    service::shape,
 };
 use bytes::Bytes;
 use comity_proto::{
@@ -21,6 +22,7 @@ use comity_runtime as runtime;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use utoipa::ToSchema;
 
 /// Between two looks at a peer.
 const EVERY: Duration = Duration::from_secs(5);
@@ -32,7 +34,7 @@ const LOOKS_MAX: u32 = LOOKS_AT_CARDS + 1;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What follows from drift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quarantine {
     /// No drift.
@@ -44,17 +46,20 @@ pub enum Quarantine {
 }
 
 /// A peer as it is shown. `None` is "not yet", never zero.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PeerDrift {
     /// The peer.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Its nickname on this side.
     pub nickname: String,
     /// What both disagree about, and have for longer than a repair.
+    #[schema(value_type = BTreeMap<String, String>)]
     pub drift: Found,
     /// Since when, ms; absent without drift.
     pub for_ms: Option<u64>,
     /// What differed at the last look; it may be under way.
+    #[schema(value_type = BTreeMap<String, String>)]
     pub last: Found,
     /// Since the last look that could be judged, ms.
     pub judged_ms: Option<u64>,

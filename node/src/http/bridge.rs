@@ -1,6 +1,6 @@
 //! Route of bridges.
 
-use super::auth::Caller;
+use super::{auth::Caller, openapi::Routes};
 use crate::{
     node::Node,
     service::{
@@ -8,13 +8,16 @@ use crate::{
         error::ServiceError,
     },
 };
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use std::sync::Arc;
+use utoipa_axum::routes;
 
-pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new().route("/api/v1/bridge", get(show))
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(show))
 }
 
+/// Both ends of every bridge that this node has to do with.
+#[utoipa::path(get, path = "/api/v1/bridge", responses((status = 200, body = BridgeView)))]
 async fn show(State(node): State<Arc<Node>>, Caller(who): Caller) -> Result<Json<BridgeView>, ServiceError> {
     who.require_operator()?;
     Ok(Json(bridge::show(&node)))

@@ -1,49 +1,47 @@
 //! Export rules over REST.
 
-use super::{auth::Caller, body::Body, peers::domain};
+use super::{auth::Caller, body::Body, books::domain_id, openapi::Routes, params::Path};
 use crate::{
     node::Node,
     service::{
         error::ServiceError,
         exports,
-        view::{ExportChange, PreviewView},
+        view::{ExportChange, ExportView, PreviewView},
     },
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use comity_proto::{
     export::{Audience, Direction, ExportRule},
     text::Capability,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 type App = State<Arc<Node>>;
 type Answer<T> = Result<Json<T>, ServiceError>;
 
-pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/api/v1/exports", get(list).post(add))
-        .route("/api/v1/exports/remove", post(remove))
-        .route("/api/v1/exports/preview/{domain}", get(preview))
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(list, add)).routes(routes!(remove)).routes(routes!(preview))
 }
 
-#[derive(Deserialize)]
+/// An export rule.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewExportRule)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct Rule {
     /// A domain id; absent is everyone.
     peer: Option<String>,
     agent: Option<String>,
     capability: Option<String>,
+    /// `in`, `out` or `both`.
     direction: String,
+    /// For people.
     reason: String,
 }
 
-impl Change {
+impl Rule {
     fn rule(&self) -> Result<ExportRule, ServiceError> {
         let bad = |code: &str, text: &str| ServiceError::bad_input(code, format!("`{text}`"));
         let agent = self.agent.as_deref().map(|text| text.parse().map_err(|_| bad("bad_agent_id", text)));
@@ -51,7 +49,7 @@ impl Change {
             self.capability.as_deref().map(|text| Capability::new(text).map_err(|_| bad("bad_capability", text)));
         Ok(ExportRule {
             audience: match &self.peer {
-                Some(peer) => Audience::Peer(domain(peer)?),
+                Some(peer) => Audience::Peer(domain_id(peer)?),
                 None => Audience::Everyone,
             },
             agent: agent.transpose()?,
@@ -67,22 +65,36 @@ pub(super) fn direction(text: &str) -> Result<Direction, ServiceError> {
     Direction::named(text).ok_or_else(unknown)
 }
 
-async fn list(State(node): App, Caller(who): Caller) -> Answer<Value> {
-    who.require_operator()?;
-    Ok(Json(json!({ "exports": exports::list(&node).await? })))
+#[derive(Serialize, ToSchema)]
+struct Exports {
+    exports: Vec<ExportView>,
 }
 
-async fn add(State(node): App, Caller(who): Caller, Body(body): Body<Change>) -> Answer<ExportChange> {
+/// What other domains may see and hire, and be hired for.
+#[utoipa::path(get, path = "/api/v1/exports", responses((status = 200, body = Exports)))]
+async fn list(State(node): App, Caller(who): Caller) -> Answer<Exports> {
+    who.require_operator()?;
+    Ok(Json(Exports { exports: exports::list(&node).await? }))
+}
+
+/// Adds a rule.
+#[utoipa::path(post, path = "/api/v1/exports", request_body = Rule, responses((status = 200, body = ExportChange)))]
+async fn add(State(node): App, Caller(who): Caller, Body(body): Body<Rule>) -> Answer<ExportChange> {
     who.require_operator()?;
     exports::change(&node, body.rule()?, false, &body.reason).await.map(Json)
 }
 
-async fn remove(State(node): App, Caller(who): Caller, Body(body): Body<Change>) -> Answer<ExportChange> {
+/// Takes a rule back.
+#[utoipa::path(post, path = "/api/v1/exports/remove", request_body = Rule,
+    responses((status = 200, body = ExportChange)))]
+async fn remove(State(node): App, Caller(who): Caller, Body(body): Body<Rule>) -> Answer<ExportChange> {
     who.require_operator()?;
     exports::change(&node, body.rule()?, true, &body.reason).await.map(Json)
 }
 
+/// What a peer sees and may do under the rules of now.
+#[utoipa::path(get, path = "/api/v1/exports/preview/{domain}", responses((status = 200, body = PreviewView)))]
 async fn preview(State(node): App, Caller(who): Caller, Path(peer): Path<String>) -> Answer<PreviewView> {
     who.require_operator()?;
-    exports::preview(&node, domain(&peer)?).await.map(Json)
+    exports::preview(&node, domain_id(&peer)?).await.map(Json)
 }

@@ -1,7 +1,13 @@
 //! What other domains read. Who they are is proved by their SVID over HTTPS, or by the bearer token of their licence; a
 //! token of this node proves nothing here.
 
-use super::{auth::Caller, tls::Presented};
+use super::{
+    auth::Caller,
+    books::domain_id,
+    openapi::Routes,
+    params::{Path, Query},
+    tls::Presented,
+};
 use crate::{
     node::Node,
     service::{
@@ -12,22 +18,25 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, FromRequestParts, Path, Query, State},
+    extract::{ConnectInfo, FromRequestParts, State},
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
 
 type App = State<Arc<Node>>;
 
-pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/.well-known/spiffe-bundle", get(own_bundle))
-        .route("/api/v1/bundles/{domain}", get(bundle))
-        .route("/api/v1/federation/whoami", get(whoami))
-        .route("/api/v1/federation/agent-cards", get(cards))
+/// Where other software looks.
+pub(super) fn well_known() -> Router<Arc<Node>> {
+    Router::new().route("/.well-known/spiffe-bundle", get(own_bundle))
+}
+
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(bundle)).routes(routes!(whoami)).routes(routes!(cards))
 }
 
 /// The domain behind a request. Judged anew each time: what is revoked or suspended ends open connections too.
@@ -69,22 +78,33 @@ async fn own_bundle(State(node): App) -> Result<Response, ServiceError> {
     federation::own_bundle(&node).map(json)
 }
 
+/// The SPIFFE bundle of a domain with a treaty.
+#[utoipa::path(get, path = "/api/v1/bundles/{domain}", responses((status = 200, body = Object)))]
 async fn bundle(State(node): App, _: Caller, Path(text): Path<String>) -> Result<Response, ServiceError> {
-    federation::bundle_of(&node, super::peers::domain(&text)?).await.map(json)
+    federation::bundle_of(&node, domain_id(&text)?).await.map(json)
 }
 
+/// As whom this node knows the domain that asks.
+#[utoipa::path(get, path = "/api/v1/federation/whoami", security(("svid" = []), ("licence" = [])),
+    responses((status = 200, body = Partner)))]
 async fn whoami(From(partner): From) -> Json<Partner> {
     Json(partner)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Since {
+    /// What the last answer gave as `next`; absent is from the beginning.
     #[serde(default)]
     since: String,
+    /// At most 200.
     limit: Option<usize>,
 }
 
+/// Cards of this domain's agents that the domain that asks may see, oldest first.
+#[utoipa::path(get, path = "/api/v1/federation/agent-cards", params(Since), security(("svid" = []), ("licence" = [])),
+    responses((status = 200, body = SharedCards)))]
 async fn cards(
     State(node): App,
     From(partner): From,

@@ -1,10 +1,6 @@
 //! Licences over REST.
 
-use super::{
-    auth::Caller,
-    body::Body,
-    peers::{Why, domain},
-};
+use super::{auth::Caller, body::Body, books::domain_id, openapi::Routes, params::Path, peers::Why};
 use crate::{
     node::Node,
     service::{
@@ -13,38 +9,39 @@ use crate::{
         view::PeerView,
     },
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::post,
-};
+use axum::{Json, extract::State};
 use comity_proto::licence::LicenceStatus;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 type App = State<Arc<Node>>;
 type Answer<T> = Result<Json<T>, ServiceError>;
 
-pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/api/v1/licences/{domain}", post(issue))
-        .route("/api/v1/licences/{domain}/{change}", post(change))
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(issue)).routes(routes!(change))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Issue {
+    /// A name for people.
     tier: String,
+    /// Agents whose cards are kept.
     agents: u32,
+    /// Events that each node takes in a minute.
     events: u32,
     days: u32,
+    /// Whether a token is wanted with it.
     #[serde(default)]
     bearer: bool,
+    /// For people.
     reason: String,
 }
 
 /// The treaty as it stands then, and the token, this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Issued {
     #[serde(flatten)]
     peer: PeerView,
@@ -52,6 +49,9 @@ struct Issued {
     bearer_token: Option<String>,
 }
 
+/// Grants a peer a licence: how much it may ask of this domain.
+#[utoipa::path(post, path = "/api/v1/licences/{domain}", request_body = Issue,
+    responses((status = 200, body = Issued)))]
 async fn issue(
     State(node): App,
     Caller(who): Caller,
@@ -61,10 +61,13 @@ async fn issue(
     who.require_operator()?;
     let Issue { tier, agents, events, days, bearer, reason } = body;
     let grant = Grant { tier, agents, events, days, bearer };
-    let (peer, bearer_token) = licences::issue(&node, domain(&peer)?, &grant, &reason).await?;
+    let (peer, bearer_token) = licences::issue(&node, domain_id(&peer)?, &grant, &reason).await?;
     Ok(Json(Issued { peer, bearer_token }))
 }
 
+/// Suspends, resumes or revokes the licence of a peer.
+#[utoipa::path(post, path = "/api/v1/licences/{domain}/{change}", request_body = Why,
+    responses((status = 200, body = PeerView)))]
 async fn change(
     State(node): App,
     Caller(who): Caller,
@@ -78,5 +81,5 @@ async fn change(
         "revoke" => LicenceStatus::Revoked,
         _ => return Err(ServiceError::not_found("change", &name)),
     };
-    licences::change(&node, domain(&peer)?, status, &body.reason).await.map(Json)
+    licences::change(&node, domain_id(&peer)?, status, &body.reason).await.map(Json)
 }

@@ -8,7 +8,9 @@ mod ard;
 mod audit;
 pub mod auth;
 mod body;
+mod books;
 mod bridge;
+mod cards;
 mod custody;
 mod drift;
 mod exports;
@@ -16,7 +18,9 @@ mod federation;
 mod grpc;
 mod licences;
 mod mcp;
+mod openapi;
 mod own;
+mod params;
 mod peers;
 pub mod problem;
 mod registry;
@@ -35,6 +39,7 @@ use crate::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -76,6 +81,12 @@ pub async fn serve(
 pub fn router(node: Arc<Node>) -> Router {
     routes::all()
         .fallback(|| async { ServiceError::not_found("route", "of that name") })
+        .method_not_allowed_fallback(|| async {
+            let next = "see the header `Allow`, or /api/v1/docs";
+            let error = ServiceError::new(Kind::BadInput, "method_not_allowed", "this route has other methods", next);
+            error.into_answer(StatusCode::METHOD_NOT_ALLOWED)
+        })
+        .layer(middleware::from_fn_with_state(node.clone(), own::no_page_of_others))
         .layer(middleware::from_fn(bounded))
         .layer(middleware::from_fn_with_state(node.clone(), stopping::answered))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

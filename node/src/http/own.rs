@@ -9,12 +9,13 @@ use crate::{
 };
 use axum::{
     body::{Body, to_bytes},
-    extract::{ConnectInfo, Request},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
@@ -64,6 +65,17 @@ pub(super) fn own_page(node: &Node, headers: &HeaderMap) -> Result<(), ServiceEr
     let page = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).unwrap_or_default();
     let same = page.eq_ignore_ascii_case(host);
     if same { Ok(()) } else { refused("wrong_origin", format!("a page of `{origin}` may not call this node")) }
+}
+
+/// The native API is not for pages of others either. What is no page of a browser sends no `Origin`, and may call the node
+/// by any name that leads to it: without a token of this node it gets nowhere.
+pub(super) async fn no_page_of_others(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
+    let is_native = request.uri().path().starts_with("/api/v1/");
+    let is_page = is_native && request.headers().contains_key(header::ORIGIN);
+    match own_page(&node, request.headers()) {
+        Err(error) if is_page => error.into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// A whole body, or the refusal of one that is too long.

@@ -7,9 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// `application/problem+json`, with what a client needs to decide what to do next.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// Identifies the rule; `code` behind a fixed prefix.
     #[serde(rename = "type")]
@@ -48,6 +49,13 @@ pub fn status_of(kind: Kind) -> StatusCode {
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let status = status_of(self.kind);
+        self.into_answer(status)
+    }
+}
+
+impl ServiceError {
+    /// The document under a status of HTTP's own that no kind of refusal has.
+    pub(super) fn into_answer(self, status: StatusCode) -> Response {
         let problem = Problem {
             kind: format!("urn:comity:problem:{}", self.code),
             title: self.code.replace('_', " "),

@@ -2,7 +2,7 @@
 //!
 //! The well-known routes ask for no token and read nothing but bytes at hand: an unchanged poll is a 304.
 
-use super::{auth::Caller, body::Body};
+use super::{auth::Caller, body::Body, books::domain_id, openapi::Routes, params::Path};
 use crate::{
     node::Node,
     registry::{Rendered, not_made_yet},
@@ -13,26 +13,30 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
-use comity_proto::ids::DomainId;
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 type App = State<Arc<Node>>;
 
 /// A client may show what it has for so long without asking.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
-pub(super) fn all() -> Router<Arc<Node>> {
+/// Where other software looks.
+pub(super) fn well_known() -> Router<Arc<Node>> {
     Router::new()
         .route("/.well-known/registry-card.json", get(card))
         .route("/.well-known/registry-jwks.json", get(keys))
-        .route("/api/v1/domains/{domain}/card", get(card_of))
-        .route("/api/v1/domain/card", post(edit))
+}
+
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(card_of)).routes(routes!(edit))
 }
 
 async fn card(State(node): App, headers: HeaderMap) -> Response {
@@ -46,6 +50,7 @@ async fn keys(State(node): App, headers: HeaderMap) -> Response {
     served(&node.shown().keys(&node), &headers)
 }
 
+/// Bytes at hand, or 304 to whoever has them.
 pub(super) fn served(rendered: &Rendered, headers: &HeaderMap) -> Response {
     let mut response = match knows(headers, &rendered.etag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
@@ -74,10 +79,8 @@ fn has(tags: &HeaderValue, etag: &str) -> bool {
     tags.to_str().is_ok_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == wanted))
 }
 
-fn domain_id(text: &str) -> Result<DomainId, ServiceError> {
-    text.parse().map_err(|error| ServiceError::bad_input("bad_domain_id", format!("`{text}`: {error}")))
-}
-
+/// The newest card of a domain, its own included.
+#[utoipa::path(get, path = "/api/v1/domains/{domain}/card", responses((status = 200, body = RegistryCardView)))]
 async fn card_of(
     State(node): App,
     _: Caller,
@@ -86,19 +89,22 @@ async fn card_of(
     registry::card_of(&node, domain_id(&text)?).map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 struct Words {
     contact: Option<String>,
     latitude: Option<String>,
     longitude: Option<String>,
     external_auditor_endpoint: Option<String>,
     endpoints: Option<Vec<String>>,
+    /// Peers that the card names from now on.
     show: Vec<String>,
+    /// Peers that it names no longer.
     hide: Vec<String>,
 }
 
+/// Changes the operator's words in the domain's card; what is absent stays.
+#[utoipa::path(post, path = "/api/v1/domain/card", request_body = Words, responses((status = 200, body = Object)))]
 async fn edit(State(node): App, Caller(who): Caller, Body(words): Body<Words>) -> Result<Response, ServiceError> {
     who.require_operator()?;
     let ids = |texts: &[String]| texts.iter().map(|text| domain_id(text)).collect::<Result<Vec<_>, _>>();

@@ -1,6 +1,6 @@
 //! Verdicts about transfers over REST: the operator's token opens, root keys sign.
 
-use super::{auth::Caller, body::Body};
+use super::{auth::Caller, body::Body, openapi::Routes, params::Path};
 use crate::{
     node::Node,
     service::{
@@ -8,30 +8,29 @@ use crate::{
         verdicts::{self, VerdictView, Wish},
     },
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::post,
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 type App = State<Arc<Node>>;
 type Answer<T> = Result<Json<T>, ServiceError>;
 
-pub(super) fn all() -> Router<Arc<Node>> {
-    Router::new()
-        .route("/api/v1/transfers/resolve", post(resolve))
-        .route("/api/v1/transfers/{transfer}/verdict", post(verdict))
+pub(super) fn all() -> Routes {
+    Routes::new().routes(routes!(resolve)).routes(routes!(verdict))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Say {
+    /// The domain that waits.
     to: String,
+    /// Digest of the transfer's prepare, as that domain shows it.
     content: String,
+    /// Commit, or abort.
     commit: bool,
+    /// For people of both sides.
     reason: String,
 }
 
@@ -39,6 +38,9 @@ fn id<T: std::str::FromStr>(text: &str, code: &'static str) -> Result<T, Service
     text.parse().map_err(|_| ServiceError::bad_input(code, format!("`{text}` is none")))
 }
 
+/// Signs how a transfer of this domain ended, for a domain that waits for it.
+#[utoipa::path(post, path = "/api/v1/transfers/{transfer}/verdict", request_body = Say,
+    responses((status = 200, body = VerdictView)))]
 async fn verdict(
     State(node): App,
     Caller(who): Caller,
@@ -56,15 +58,31 @@ async fn verdict(
     verdicts::say(&node, &wish).await.map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Take {
+    /// As the other operator handed it over.
     verdict: String,
 }
 
-async fn resolve(State(node): App, Caller(who): Caller, Body(body): Body<Take>) -> Answer<Value> {
+#[derive(Serialize, ToSchema)]
+struct Resolved {
+    results: Vec<Outcome>,
+    log_index: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Outcome {
+    /// The ledger's word.
+    outcome: &'static str,
+}
+
+/// Ends a transfer that waits, by the signed verdict of the domain that began it.
+#[utoipa::path(post, path = "/api/v1/transfers/resolve", request_body = Take,
+    responses((status = 200, body = Resolved)))]
+async fn resolve(State(node): App, Caller(who): Caller, Body(body): Body<Take>) -> Answer<Resolved> {
     who.require_operator()?;
     let done = verdicts::take(&node, &body.verdict).await?;
-    let results: Vec<Value> = done.results.iter().map(|(_, outcome)| json!({ "outcome": outcome.name() })).collect();
-    Ok(Json(json!({ "results": results, "log_index": done.log_index })))
+    let results = done.results.iter().map(|(_, outcome)| Outcome { outcome: outcome.name() }).collect();
+    Ok(Json(Resolved { results, log_index: done.log_index }))
 }

@@ -3,6 +3,7 @@
 use super::{
     custody,
     error::{Kind, ServiceError},
+    shape,
     view::{AccountView, AgentView, BalanceView, BooksView, DigestView, Minor, NameView, OwnAccountView},
 };
 use crate::node::Node;
@@ -15,6 +16,7 @@ use comity_proto::{
 };
 use comity_replica::ReadError;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Reads a state that shows everything acknowledged before.
 pub(crate) async fn read<T>(node: &Node, read: impl FnOnce(&Ledger) -> T) -> Result<T, ServiceError> {
@@ -172,7 +174,7 @@ pub fn statement(node: &Node, peer: DomainId) -> Result<SupplyStatement, Service
 }
 
 /// One event as a line.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, ToSchema)]
 pub struct EventView {
     /// Number of its leaf in the Merkle log.
     pub leaf: u64,
@@ -181,8 +183,10 @@ pub struct EventView {
     /// Ledger time, ms.
     pub stamp_ms: u64,
     /// What happened.
+    #[schema(value_type = serde_json::Value)]
     pub what: comity_ledger::EventKind,
     /// SHA-256 leaf hash.
+    #[schema(value_type = shape::HashText)]
     pub hash: comity_proto::ids::Hash,
 }
 

@@ -1,22 +1,27 @@
 //! What this node passes between two meshes, and which gateways lead where.
 
+use super::shape;
 use crate::{bridge::PairView, node::Node};
 use comity_proto::ids::{DomainId, PublicKey};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A domain that a gateway leads to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WayView {
     /// Which.
+    #[schema(value_type = shape::DomainIdText)]
     pub to: DomainId,
     /// The gateway's node.
+    #[schema(value_type = shape::KeyText)]
     pub through: PublicKey,
     /// The gateway's domain.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub gateway: Option<DomainId>,
 }
 
 /// Both ends of every bridge that this node has to do with.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BridgeView {
     /// As a gateway: the pairs that the operator named.
     pub pairs: Vec<PairView>,

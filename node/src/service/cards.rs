@@ -3,6 +3,7 @@
 use super::{
     books::name_of,
     error::{Kind, ServiceError},
+    shape,
     view::Minor,
 };
 use crate::{
@@ -18,17 +19,21 @@ use comity_proto::{
     text::Capability,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One card as an answer shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CardView {
     /// Whose.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// Where at home.
+    #[schema(value_type = shape::DomainIdText)]
     pub home: DomainId,
     /// That domain as this one calls it.
     pub home_name: String,
     /// Its current key.
+    #[schema(value_type = shape::KeyText)]
     pub key: PublicKey,
     /// Display only.
     pub name: String,
@@ -39,8 +44,10 @@ pub struct CardView {
     /// Minor units for one task; null when it is to be agreed.
     pub price: Option<Minor>,
     /// In what.
+    #[schema(value_type = Option<shape::AssetCodeText>)]
     pub price_code: Option<AssetCode>,
     /// By the domain that issues it.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub price_issuer: Option<DomainId>,
     /// As signed.
     pub sequence: u64,
@@ -51,6 +58,7 @@ pub struct CardView {
     /// Gateways between two meshes that it passed; null where that is not known.
     pub hops: Option<u32>,
     /// The domain whose gateway passed it on.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub forwarded_by: Option<DomainId>,
     /// What proves it.
     pub verified_by: &'static str,
@@ -65,7 +73,7 @@ pub struct CardView {
 }
 
 /// The answer to a search.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Discovered {
     /// `found`, `not_found`, or `not_yet_synced`: nobody was asked everything yet.
     pub status: &'static str,

@@ -1,6 +1,6 @@
 //! What both sides stated at the end of a treaty, for people.
 
-use super::{books::name_of, view::Minor};
+use super::{books::name_of, shape, view::Minor};
 use comity_ledger::{
     Ledger,
     statement::{Discrepancy, SupplyStatement},
@@ -13,9 +13,10 @@ use comity_proto::{
     treaty::TreatyStanding,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How far the two sides of a treaty that ends have come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ClosingView {
     /// What this domain stated; null while transfers are open here.
     pub ours: Option<StatedView>,
@@ -32,24 +33,27 @@ pub struct ClosingView {
 }
 
 /// One closing statement.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StatedView {
     /// Of the speaker's ledger.
     pub incarnation: u64,
     /// Events of the speaker's log, as of the statement.
     pub log_size: u64,
     /// Merkle root over them.
+    #[schema(value_type = shape::HashText)]
     pub log_root: Hash,
     /// What lies between the two.
     pub assets: Vec<StatedAssetView>,
 }
 
 /// One asset in it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StatedAssetView {
     /// Code.
+    #[schema(value_type = shape::AssetCodeText)]
     pub code: AssetCode,
     /// Who issues it.
+    #[schema(value_type = shape::DomainIdText)]
     pub issuer: DomainId,
     /// What people call that domain.
     pub issuer_name: String,

@@ -4,6 +4,7 @@ use super::{
     books::name_of,
     error::{Kind, ServiceError},
     keys::{NotSeenView, not_seen},
+    shape,
 };
 use crate::{node::Node, service::commands::of_reject};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use comity_replica::{MembershipError, Role};
 use data_encoding::BASE64;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
 
 /// Parts that this program does not have yet: told, never passed over.
 pub const NOT_BUILT: &[&str] = &["another root key", "trust scores", "scrubbing"];
@@ -26,19 +28,23 @@ pub const NOT_BUILT: &[&str] = &["another root key", "trust scores", "scrubbing"
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;
 
 /// The domain as its clients need it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DomainView {
     /// Its id.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Its root key.
+    #[schema(value_type = shape::KeyText)]
     pub key: PublicKey,
     /// Display only.
     pub nickname: String,
     /// Code of its own first asset.
+    #[schema(value_type = shape::AssetCodeText)]
     pub asset: AssetCode,
     /// Decimals of it.
     pub scale: u8,
     /// The node that answers.
+    #[schema(value_type = shape::KeyText)]
     pub node: PublicKey,
     /// The roster in force: its envelope, base64.
     pub roster: String,
@@ -47,9 +53,10 @@ pub struct DomainView {
 }
 
 /// A peer's nickname on this side.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PeerName {
     /// Its id.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Display only.
     pub nickname: String,
@@ -89,19 +96,22 @@ pub fn amount(node: &Node, text: &str) -> Result<u64, ServiceError> {
 }
 
 /// `comity status`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StatusView {
     /// Whose node.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Display only.
     pub nickname: String,
     /// Which node.
+    #[schema(value_type = shape::KeyText)]
     pub node: PublicKey,
     /// leader, follower, candidate, learner, stopped.
     pub role: &'static str,
     /// Raft term.
     pub term: u64,
     /// The leader's key, if one is known.
+    #[schema(value_type = Option<shape::KeyText>)]
     pub leader: Option<PublicKey>,
     /// Last entry applied here.
     pub applied_index: u64,
@@ -138,9 +148,10 @@ pub struct StatusView {
 }
 
 /// A partner that is not heard.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NotHeard {
     /// Which.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// For so long, ms.
     pub for_ms: u64,
@@ -194,11 +205,13 @@ const fn role_name(role: Role) -> &'static str {
 }
 
 /// A node of the mesh.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MemberView {
     /// Its key.
+    #[schema(value_type = shape::KeyText)]
     pub node: PublicKey,
     /// Its domain as it says.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// That domain as this one calls it.
     pub domain_name: String,
@@ -207,6 +220,7 @@ pub struct MemberView {
     /// Time in this state, ms.
     pub since_ms: u64,
     /// Nodes that could not reach it, while nothing refutes them.
+    #[schema(value_type = Vec<shape::KeyText>)]
     pub suspected_by: Vec<PublicKey>,
     /// Of its newest heartbeat; a higher one refutes every suspicion.
     pub sequence: u64,
@@ -265,9 +279,10 @@ pub async fn open_session(node: &Node, envelope: Bytes) -> Result<(AgentId, Stri
 }
 
 /// One replica.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReplicaView {
     /// Its key.
+    #[schema(value_type = shape::KeyText)]
     pub node: PublicKey,
     /// voter or learner, and leader.
     pub role: &'static str,

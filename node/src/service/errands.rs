@@ -19,6 +19,7 @@ use comity_proto::{
     text::{Condition, Memo},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 /// Minutes to deliver, to answer a submission and to rule, unless told otherwise.
@@ -27,7 +28,7 @@ const MINUTES: u32 = 60;
 const ACCEPTED: &str = "the result is accepted by the payer";
 
 /// One errand. The payer is always the caller.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "verb", content = "arguments", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Errand {
     /// The start grant, once per agent.
@@ -49,12 +50,12 @@ pub enum Errand {
 }
 
 /// No arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
 /// Arguments of a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// Agent id, unique prefix, registered name, or AGENT@DOMAIN.
@@ -67,7 +68,7 @@ pub struct Transfer {
 }
 
 /// Terms of an escrow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEscrow {
     /// As in [`Transfer::to`].
@@ -98,7 +99,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Which escrow, and where it lives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deliver {
     /// Escrow id, or a unique prefix of one that lives here.
@@ -112,7 +113,7 @@ pub struct Deliver {
 }
 
 /// What the payer pays for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// As in [`Deliver::escrow`].
@@ -122,7 +123,7 @@ pub struct Release {
 }
 
 /// What is held against a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dispute {
     /// As in [`Deliver::escrow`].
@@ -134,7 +135,7 @@ pub struct Dispute {
 }
 
 /// What is given back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refund {
     /// As in [`Deliver::escrow`].
@@ -144,7 +145,7 @@ pub struct Refund {
 }
 
 /// What the arbiter says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// As in [`Deliver::escrow`].

@@ -3,7 +3,7 @@
 use super::{
     commands::of_outcome,
     error::{Kind, ServiceError},
-    licences,
+    licences, shape,
 };
 use crate::{
     mesh::{CardEntry, Standing, class::Class},
@@ -19,6 +19,7 @@ use data_encoding::BASE64;
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 use webpki::KeyUsage;
 
 /// Cards in one answer.
@@ -27,9 +28,10 @@ pub const CARDS_MAX: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A domain that asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Partner {
     /// Which.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// What proved it.
     pub by: &'static str,
@@ -84,9 +86,10 @@ pub fn admit(node: &Node, partner: &Partner) -> Result<(), ServiceError> {
 }
 
 /// A card as another domain reads it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SharedCard {
     /// Whose.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// Display only.
     pub name: String,
@@ -103,14 +106,15 @@ pub struct SharedCard {
 }
 
 /// The registry that a card was read from.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Source {
     /// The domain that answers.
+    #[schema(value_type = shape::DomainIdText)]
     pub source_registry: DomainId,
 }
 
 /// Cards, oldest first, and where to go on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SharedCards {
     /// At most [`CARDS_MAX`].
     pub cards: Vec<SharedCard>,

@@ -4,6 +4,7 @@ use super::{
     books::{name_of, read},
     commands,
     error::ServiceError,
+    shape,
 };
 use crate::node::Node;
 use bytes::Bytes;
@@ -13,26 +14,31 @@ use comity_proto::{
     ids::{DomainId, PublicKey},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The keys of one holder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeldView {
     /// A node's: the key that names its place.
+    #[schema(value_type = Option<shape::KeyText>)]
     pub place: Option<PublicKey>,
     /// Of the newest step.
     pub serial: u64,
     /// Acts.
+    #[schema(value_type = shape::KeyText)]
     pub active: PublicKey,
     /// Prepared.
+    #[schema(value_type = Option<shape::KeyText>)]
     pub next: Option<PublicKey>,
     /// Acted before, and still counts.
+    #[schema(value_type = Option<shape::KeyText>)]
     pub before: Option<PublicKey>,
     /// Until then, ledger time in ms; absent where it is to be retired.
     pub until_ms: Option<u64>,
 }
 
 /// Peers that have not yet acknowledged the keys in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotSeenView {
     /// `operator` or `nodes`.
     pub key: String,
@@ -41,7 +47,7 @@ pub struct NotSeenView {
 }
 
 /// All of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeysView {
     /// The operator's.
     pub operator: HeldView,

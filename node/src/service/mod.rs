@@ -25,6 +25,7 @@ pub mod records;
 pub mod registry;
 pub mod relay;
 pub mod restore;
+pub mod shape;
 pub mod trades;
 pub mod verdicts;
 pub mod view;

@@ -1,16 +1,18 @@
 //! The domain's card: what this node shows, what it knows of others, and the operator's words in it.
 
-use super::error::ServiceError;
+use super::{error::ServiceError, shape};
 use crate::{mesh::Path, node::Node, registry::json};
 use bytes::Bytes;
 use comity_proto::ids::DomainId;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// A domain's card as this node has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RegistryCardView {
     /// Whose.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// The signed document, to be verified by whoever reads this.
     pub card: Value,

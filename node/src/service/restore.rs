@@ -4,7 +4,7 @@ use super::{
     books::{name_of, read},
     commands,
     error::{Kind, ServiceError},
-    peers,
+    peers, shape,
 };
 use crate::{
     home::Home,
@@ -34,6 +34,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use utoipa::ToSchema;
 
 /// Where a node keeps its snapshots, below its data directory.
 const SNAPSHOTS: &str = "snapshots";
@@ -62,9 +63,10 @@ pub struct SnapshotView {
 }
 
 /// How far a restored ledger and one peer agree.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReconcileView {
     /// Which peer.
+    #[schema(value_type = shape::DomainIdText)]
     pub peer: DomainId,
     /// What this side calls it.
     pub name: String,
@@ -79,20 +81,23 @@ pub struct ReconcileView {
 }
 
 /// One transfer that could not be taken over.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DifferenceView {
     /// Who began it.
+    #[schema(value_type = shape::DomainIdText)]
     pub origin: DomainId,
     /// Its id there.
+    #[schema(value_type = shape::ShortIdText)]
     pub transfer: TransferId,
     /// Why not: an outcome.
     pub why: &'static str,
 }
 
 /// One asset whose figures differ.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UnbalancedView {
     /// Which.
+    #[schema(value_type = Object)]
     pub asset: AssetId,
     /// Minor units that are missing here; with a minus, too many.
     pub short: String,

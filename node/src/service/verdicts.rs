@@ -3,7 +3,7 @@
 use super::{
     commands,
     error::{Kind, ServiceError},
-    peers,
+    peers, shape,
 };
 use crate::node::Node;
 use comity_ledger::settlement::OutgoingState;
@@ -15,6 +15,7 @@ use comity_proto::{
     text::Reason,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What the origin's operator wants to say.
 #[derive(Clone, Debug)]
@@ -32,11 +33,13 @@ pub struct Wish {
 }
 
 /// A signed verdict, to be carried by hand.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct VerdictView {
     /// Which transfer.
+    #[schema(value_type = shape::ShortIdText)]
     pub transfer: TransferId,
     /// For whom.
+    #[schema(value_type = shape::DomainIdText)]
     pub to: DomainId,
     /// Commit or abort.
     pub commit: bool,

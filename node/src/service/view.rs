@@ -1,10 +1,12 @@
 //! What services answer: plain data, ids in their text form, money as decimal strings of minor units.
 
+use super::shape;
 use comity_proto::{
     amount::AssetCode,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, TransferId},
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// Minor units; a decimal string in JSON, where a number would lose digits beyond 2^53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,11 +19,13 @@ impl Serialize for Minor {
 }
 
 /// An agent at home here.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AgentView {
     /// Its id.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// Its current key.
+    #[schema(value_type = shape::KeyText)]
     pub key: PublicKey,
     /// Display only.
     pub nickname: String,
@@ -30,8 +34,10 @@ pub struct AgentView {
     /// The code it hands out.
     pub own_code: Option<String>,
     /// Who referred it.
+    #[schema(value_type = Option<shape::AgentIdText>)]
     pub referrer: Option<AgentId>,
     /// Home of a referrer of another domain, which is paid by transfers once a day.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub referrer_home: Option<DomainId>,
     /// No more debits.
     pub retired: bool,
@@ -44,11 +50,13 @@ pub struct AgentView {
 }
 
 /// A balance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BalanceView {
     /// Asset code.
+    #[schema(value_type = shape::AssetCodeText)]
     pub code: AssetCode,
     /// Issuing domain.
+    #[schema(value_type = shape::DomainIdText)]
     pub issuer: DomainId,
     /// Its nickname here.
     pub issuer_name: String,
@@ -57,9 +65,10 @@ pub struct BalanceView {
 }
 
 /// All balances of an agent.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AccountView {
     /// Whose.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// As in [`AgentView::custody`].
     pub custody: &'static str,
@@ -68,14 +77,16 @@ pub struct AccountView {
 }
 
 /// One of the domain's own accounts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OwnAccountView {
     /// `treasury`, `faucet`, `bonds`, `peer/NAME`, `issuance`, or the sum over agents, escrows, transfers in flight,
     /// referrers of other domains.
     pub account: String,
     /// Asset code.
+    #[schema(value_type = shape::AssetCodeText)]
     pub code: AssetCode,
     /// Issuing domain.
+    #[schema(value_type = shape::DomainIdText)]
     pub issuer: DomainId,
     /// Its nickname here.
     pub issuer_name: String,
@@ -84,35 +95,39 @@ pub struct OwnAccountView {
 }
 
 /// The domain's books by kind of account.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BooksView {
     /// Summed by kind and asset.
     pub accounts: Vec<OwnAccountView>,
 }
 
 /// A name.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NameView {
     /// The name.
     pub name: String,
     /// Its owner.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// Ledger time, ms.
     pub expires_ms: u64,
 }
 
 /// One escrow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EscrowView {
     /// Its id.
+    #[schema(value_type = shape::ShortIdText)]
     pub escrow: EscrowId,
     /// As people name it.
     pub state: String,
     /// Who pays.
+    #[schema(value_type = shape::AgentIdText)]
     pub payer: AgentId,
     /// `AGENT@DOMAIN` each.
     pub payees: Vec<String>,
     /// Asset code.
+    #[schema(value_type = shape::AssetCodeText)]
     pub code: AssetCode,
     /// Locked in all.
     pub amount: Minor,
@@ -123,27 +138,33 @@ pub struct EscrowView {
     /// Fee taken so far.
     pub fee: Minor,
     /// SHA-256 of the task.
+    #[schema(value_type = shape::HashText)]
     pub task_hash: Hash,
     /// SHA-256 of the submitted result of each part; null while there is none.
+    #[schema(value_type = Vec<Option<shape::HashText>>)]
     pub submitted: Vec<Option<Hash>>,
     /// The next deadline, ledger ms; null when ended.
     pub deadline: Option<u64>,
 }
 
 /// One transfer between domains.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TransferView {
     /// Its id.
+    #[schema(value_type = shape::ShortIdText)]
     pub transfer: TransferId,
     /// `origin` or `participant`.
     pub side: &'static str,
     /// The other domain.
+    #[schema(value_type = shape::DomainIdText)]
     pub peer: DomainId,
     /// Its nickname here.
     pub peer_name: String,
     /// Asset code.
+    #[schema(value_type = shape::AssetCodeText)]
     pub code: AssetCode,
     /// Issuing domain.
+    #[schema(value_type = shape::DomainIdText)]
     pub issuer: DomainId,
     /// Minor units.
     pub amount: Minor,
@@ -154,6 +175,7 @@ pub struct TransferView {
     /// What would move it on; null when finished.
     pub waits_for: Option<String>,
     /// Digest of what was asked: what a verdict by hand names.
+    #[schema(value_type = shape::HashText)]
     pub content: comity_proto::ids::Hash,
     /// Ledger ms since the begin or the vote.
     pub age_ms: u64,
@@ -164,9 +186,10 @@ pub struct TransferView {
 }
 
 /// A peer and the treaty with it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PeerView {
     /// Its id.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// What it calls itself.
     pub nickname: String,
@@ -219,7 +242,7 @@ pub struct PeerView {
 }
 
 /// A licence as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LicenceView {
     /// A name for people.
     pub tier: String,
@@ -240,7 +263,7 @@ pub struct LicenceView {
 }
 
 /// What one side does under a treaty.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SideView {
     /// active, suspended, draining, revoked.
     pub standing: &'static str,
@@ -251,30 +274,34 @@ pub struct SideView {
 }
 
 /// An invitation as its operator gets it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct InvitationView {
     /// To be carried to the other operator.
     pub token: String,
     /// Who invites.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// How much of the other domain's paper is accepted.
     pub cap: Minor,
     /// Ledger time, ms.
     pub ends_at_ms: u64,
     /// Nobody but this domain.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub invitee: Option<DomainId>,
 }
 
 /// A replica's own state, as it is now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DigestView {
     /// Whose ledger.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Up to which entry.
     pub applied_index: u64,
     /// Ledger time, ms.
     pub stamp_ms: u64,
     /// SHA-256 over the canonical snapshot.
+    #[schema(value_type = shape::HashText)]
     pub digest: Hash,
     /// Whether every invariant of the ledger holds on this replica: `null` when it does, else which does not.
     pub violation: Option<String>,
@@ -285,13 +312,15 @@ pub struct DigestView {
 }
 
 /// One export rule.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExportView {
     /// Whom it admits; null is everyone.
+    #[schema(value_type = Option<shape::DomainIdText>)]
     pub peer: Option<DomainId>,
     /// That domain as this one calls it.
     pub peer_name: Option<String>,
     /// An agent at home here; null is all of them.
+    #[schema(value_type = Option<shape::AgentIdText>)]
     pub agent: Option<AgentId>,
     /// This and what is below it; null is all.
     pub capability: Option<String>,
@@ -302,7 +331,7 @@ pub struct ExportView {
 }
 
 /// A rule that was added or taken back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExportChange {
     /// Taken back.
     pub withdrawn: bool,
@@ -312,9 +341,10 @@ pub struct ExportChange {
 }
 
 /// What a peer sees and may do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PreviewView {
     /// Who.
+    #[schema(value_type = shape::DomainIdText)]
     pub peer: DomainId,
     /// As this domain calls it.
     pub peer_name: String,
@@ -325,9 +355,10 @@ pub struct PreviewView {
 }
 
 /// One agent of this domain, before a peer's eyes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Previewed {
     /// Which.
+    #[schema(value_type = shape::AgentIdText)]
     pub agent: AgentId,
     /// As its card says.
     pub name: String,

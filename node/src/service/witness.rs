@@ -3,6 +3,7 @@
 use super::{
     books,
     error::{Kind, ServiceError},
+    shape,
 };
 use crate::{
     node::Node,
@@ -18,19 +19,24 @@ use comity_proto::{
 use comity_verify::checkpoint_of;
 use serde::Serialize;
 use std::{collections::BTreeMap, io};
+use utoipa::ToSchema;
 
 /// One peer as this node witnesses it. `None` is "not yet", never zero.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WitnessedPeer)]
 pub struct PeerView {
     /// Its id.
+    #[schema(value_type = shape::DomainIdText)]
     pub domain: DomainId,
     /// Its nickname on this side.
     pub nickname: String,
     /// Events in its last checkpoint that we checked.
     pub size: Option<u64>,
     /// Root over them.
+    #[schema(value_type = Option<shape::HashText>)]
     pub root: Option<Hash>,
     /// The voter that signed it.
+    #[schema(value_type = Option<shape::KeyText>)]
     pub signer: Option<PublicKey>,
     /// Since it was last confirmed, ms.
     pub age_ms: Option<u64>,

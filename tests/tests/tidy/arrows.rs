@@ -76,6 +76,9 @@ const ALLOWED: &[Allowed] = &[
             "libp2p-stream",
             "tokio",
             "axum",
+            // OpenAPI from code.
+            "utoipa",
+            "utoipa-axum",
             "bip39",
             "clap",
             "comfy-table",
