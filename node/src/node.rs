@@ -17,6 +17,7 @@ use crate::{
     service::{
         error::{Kind, ServiceError},
         principal::Tokens,
+        webhooks::{self, Outlets},
     },
     settle::{budget::Budgets, outbox},
     signer::Signer,
@@ -73,6 +74,7 @@ pub struct Node {
     svids: Svids,
     revoked: Mutex<Revoked>,
     a2a: a2a::State,
+    outlets: Outlets,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -149,6 +151,7 @@ impl Node {
             }
             None => None,
         };
+        let outlets = Outlets::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("webhooks", &error))?;
         let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let revoked = revoked_at_start(&home);
@@ -171,6 +174,7 @@ impl Node {
             svids: Svids::default(),
             revoked,
             a2a: a2a::State::default(),
+            outlets,
             disk,
             _data: data,
         });
@@ -186,14 +190,14 @@ impl Node {
         if !every.is_zero() {
             comity_runtime::spawn(witness::run(node.clone(), every));
         }
-        comity_runtime::spawn(outbox::run(outbox::Outbox {
-            replica: node.replica.clone(),
-            mesh: node.mesh.clone(),
-            ways: node.bridge.ways.clone(),
-            key: node.home.node.clone(),
-            domain: node.domain(),
-        }));
+        webhooks::resume(&node);
+        comity_runtime::spawn(outbox::run(node.outbox()));
         Ok(node)
+    }
+
+    fn outbox(&self) -> outbox::Outbox {
+        let (replica, mesh, key) = (self.replica.clone(), self.mesh.clone(), self.home.node.clone());
+        outbox::Outbox { replica, mesh, ways: self.bridge.ways.clone(), key, domain: self.domain() }
     }
 
     /// What partners may waste.
@@ -279,6 +283,11 @@ impl Node {
     /// Certificates that their domains have taken back.
     pub(crate) fn revoked(&self) -> &Mutex<Revoked> {
         &self.revoked
+    }
+
+    /// Where its events go.
+    pub(crate) fn outlets(&self) -> &Outlets {
+        &self.outlets
     }
 
     /// What its A2A door holds.

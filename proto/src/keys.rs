@@ -45,6 +45,11 @@ impl SecretKey {
     pub(crate) fn sign_jws(&self, text: &str) -> [u8; SIGNATURE_BYTES] {
         self.0.sign(text.as_bytes()).to_bytes()
     }
+
+    /// Signs a text that [`crate::http_signature`] made: it begins as neither of the others does.
+    pub(crate) fn sign_http(&self, text: &str) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(text.as_bytes()).to_bytes()
+    }
 }
 
 impl fmt::Debug for SecretKey {

@@ -55,6 +55,7 @@ pub mod envelope;
 pub mod escrow;
 pub mod export;
 pub mod gossip;
+pub mod http_signature;
 pub mod identity;
 pub mod ids;
 pub mod jws;

@@ -13,6 +13,7 @@ mod bridge;
 mod cards;
 mod custody;
 mod drift;
+mod events;
 mod exports;
 mod federation;
 mod grpc;
@@ -30,6 +31,7 @@ mod stopping;
 mod tasks;
 mod tls;
 mod verdicts;
+mod webhooks;
 mod x402;
 
 use crate::{

@@ -56,6 +56,7 @@ pub(super) fn native() -> Routes {
         .merge(super::cards::all())
         .merge(super::custody::all())
         .merge(super::drift::all())
+        .merge(super::events::all())
         .merge(super::exports::all())
         .merge(super::federation::all())
         .merge(super::licences::all())
@@ -64,6 +65,7 @@ pub(super) fn native() -> Routes {
         .merge(super::restore::all())
         .merge(super::tasks::all())
         .merge(super::verdicts::all())
+        .merge(super::webhooks::all())
 }
 
 /// What this node knows now, without asking anybody.

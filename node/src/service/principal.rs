@@ -18,7 +18,7 @@ pub const SESSIONS_MAX: usize = 10_000;
 pub const TOKEN_CHARS: usize = 64;
 
 /// Who is asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Principal {
     /// Runs this node.
     Operator,

@@ -7,3 +7,4 @@ pub mod disk;
 pub mod files;
 pub mod layout;
 pub mod terminal;
+pub mod webhooks;

@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 24] = [
+const TAGS: [(&str, &str); 26] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -43,6 +43,7 @@ const TAGS: [(&str, &str); 24] = [
     ("domains", "Cards of other domains."),
     ("drift", "What treaty partners disagree about."),
     ("escrows", "Money put aside for work."),
+    ("events", "What happens, as it happens."),
     ("exports", "What other domains may see and hire."),
     ("federation", "What other domains read."),
     ("join-tokens", "One more node for this domain."),
@@ -54,10 +55,11 @@ const TAGS: [(&str, &str); 24] = [
     ("raft", "Replicas of this domain."),
     ("tasks", "Work, given and taken."),
     ("transfers", "Money between domains."),
+    ("webhooks", "What happens, posted to an address."),
 ];
 
 /// What a name in braces stands for, and the form that it has.
-const PLACES: [(&str, &str, Option<&str>); 7] = [
+const PLACES: [(&str, &str, Option<&str>); 8] = [
     ("agent", "An agent's id; where agents are looked up, also a unique prefix of it or a registered name.", None),
     ("change", "What to do: deny, suspend, resume, drain or revoke, as far as the thing knows it.", None),
     ("domain", "A domain's id.", Some("DomainIdText")),
@@ -65,6 +67,7 @@ const PLACES: [(&str, &str, Option<&str>); 7] = [
     ("name", "A registered name.", None),
     ("task", "A task's id.", Some("ShortIdText")),
     ("transfer", "A transfer's id, or a unique prefix of it.", None),
+    ("webhook", "A webhook's id.", Some("ShortIdText")),
 ];
 
 /// The whole description.
