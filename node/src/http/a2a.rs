@@ -4,6 +4,7 @@
 use super::{
     auth,
     own::{header_text, media_type, own_page, url, whole},
+    problem,
 };
 use crate::{
     doors::a2a::{self, Events, Next, Reply, Target, Wrong},
@@ -51,12 +52,7 @@ fn moved(to: &str) -> Response {
 }
 
 fn refused(wrong: &Wrong) -> Response {
-    let status = StatusCode::from_u16(wrong.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(wrong.body())).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    problem::in_own_form(wrong.status(), wrong.body())
 }
 
 async fn own_card(State(node): App, request: Request) -> Response {

@@ -4,6 +4,7 @@
 use super::{
     auth,
     own::{media_type, own_page, url, whole},
+    problem,
 };
 use crate::{
     doors::ard::{self, Document, Look, Wrong},
@@ -42,12 +43,7 @@ pub(super) fn all() -> Router<Arc<Node>> {
 }
 
 fn refused(wrong: &Wrong) -> Response {
-    let status = StatusCode::from_u16(wrong.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(wrong.body())).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    problem::in_own_form(wrong.status(), wrong.body())
 }
 
 fn answered(made: Result<Response, Wrong>) -> Response {

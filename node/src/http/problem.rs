@@ -46,6 +46,16 @@ pub fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
+/// A refusal in the form of a door that has its own.
+pub(super) fn in_own_form(status: u16, body: serde_json::Value) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(body)).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let status = status_of(self.kind);

@@ -5,7 +5,7 @@
 
 use super::{
     lanes::{Carry, Lanes},
-    speech::{self, LOOK, Said, Speech, WAITING},
+    speech::{LOOK, Said, Speech, WAITING},
     words,
 };
 use crate::{
@@ -120,11 +120,11 @@ impl Outbox {
         if let OwedMessage::Books { incarnation, after } = owed {
             return self.page(peer, incarnation, after).await;
         }
-        let evidence = match speech::evidence_for(&owed) {
+        let evidence = match owed.evidence() {
             Some(digest) => self.replica.evidence(&digest).await.ok().flatten(),
             None => None,
         };
-        speech::message(owed, evidence)
+        owed.said(evidence)
     }
 }
 

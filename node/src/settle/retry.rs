@@ -27,23 +27,6 @@ pub(super) struct Retries {
     chance: Box<dyn FnMut() -> u8 + Send>,
 }
 
-fn kind(message: &OwedMessage) -> u8 {
-    match message {
-        OwedMessage::Prepare(_) => 0,
-        OwedMessage::Vote(_) => 1,
-        OwedMessage::Decision(_) => 2,
-        OwedMessage::Query { .. } => 3,
-        OwedMessage::Acknowledge(_) => 4,
-        OwedMessage::Refusal(_) => 5,
-        OwedMessage::Backing(_) => 6,
-        OwedMessage::BackingAnswer(_) => 7,
-        OwedMessage::BooksAsk(_) => 8,
-        OwedMessage::Books { .. } => 9,
-        OwedMessage::Closing(_) => 10,
-        OwedMessage::ClosingAnswer(_) => 11,
-    }
-}
-
 impl Retries {
     /// Nothing was said.
     pub(super) fn new(chance: Box<dyn FnMut() -> u8 + Send>) -> Retries {
@@ -63,14 +46,14 @@ impl Retries {
     /// Notes that a message is said now for the first time.
     pub(super) fn said_now(&mut self, peer: DomainId, message: &OwedMessage, now: Instant) {
         let said = Said { next: now + self.jittered(FIRST), pause: FIRST, round: self.round };
-        self.said.insert((peer, message.transfer(), kind(message)), said);
+        self.said.insert((peer, message.transfer(), message.kind()), said);
     }
 
     /// Whether a message that is still owed is to be said again now. A query waits one pause longer than the vote that
     /// it repeats: most votes are answered.
     pub(super) fn is_due(&mut self, peer: DomainId, message: &OwedMessage, now: Instant) -> bool {
         let round = self.round;
-        let key = (peer, message.transfer(), kind(message));
+        let key = (peer, message.transfer(), message.kind());
         let (said_before, pause, due) = match self.said.get_mut(&key) {
             Some(said) => {
                 said.round = round;

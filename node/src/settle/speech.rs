@@ -3,13 +3,8 @@
 //! Pure, so that a model of many domains says the same things at the same moments as a node does.
 
 use super::retry::Retries;
-use bytes::Bytes;
 use comity_ledger::settlement::{Owed, OwedMessage, batches};
-use comity_proto::{
-    ids::{DomainId, Hash},
-    limits::PREPARE_BATCH_BYTES_MAX,
-    settlement::{Query, SettlementMessage},
-};
+use comity_proto::ids::DomainId;
 use comity_runtime::Instant;
 use std::time::Duration;
 
@@ -58,37 +53,4 @@ impl Speech {
     pub fn fall_silent(&mut self) {
         self.retries.forget_all();
     }
-}
-
-/// The digest of the signed batch that a message needs beside itself, if it does.
-#[must_use]
-pub const fn evidence_for(owed: &OwedMessage) -> Option<Hash> {
-    match owed {
-        OwedMessage::Query { evidence, .. } => Some(*evidence),
-        _ => None,
-    }
-}
-
-/// An owed message as it travels. `None` for a query whose evidence is not here (yet): the vote is repeated meanwhile.
-#[must_use]
-pub fn message(owed: OwedMessage, evidence: Option<Bytes>) -> Option<SettlementMessage> {
-    Some(match owed {
-        OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
-        OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
-        OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
-        OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
-        OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
-        OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
-        OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
-        OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
-        OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
-        OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
-        // Made of the ledger and the event store: see the outbox.
-        OwedMessage::Books { .. } => return None,
-        OwedMessage::Query { transfer, .. } => {
-            // After a restore the evidence of a promise is a whole page, which is no prepare: the vote is enough.
-            let prepare = evidence.filter(|bytes| bytes.len() <= PREPARE_BATCH_BYTES_MAX)?;
-            SettlementMessage::Query(Query { transfer, prepare })
-        }
-    })
 }

@@ -8,13 +8,15 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
+use bytes::Bytes;
 use comity_proto::{
     amount::AssetId,
     books::{BooksAsk, SharedKey},
     ids::{DomainId, Hash, TransferId},
-    limits::SETTLEMENT_BATCH_MAX,
+    limits::{PREPARE_BATCH_BYTES_MAX, SETTLEMENT_BATCH_MAX},
     settlement::{
-        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, SettlementRefusal, Vote,
+        Acknowledge, Backing, BackingAnswer, Closing, ClosingAnswer, Decision, Prepare, Query, SettlementMessage,
+        SettlementRefusal, Vote,
     },
 };
 
@@ -91,7 +93,8 @@ impl OwedMessage {
     }
 
     /// Tells the kinds apart: one transfer is said once of each kind per batch.
-    const fn kind(&self) -> u8 {
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
         match self {
             OwedMessage::Prepare(_) => 0,
             OwedMessage::Vote(_) => 1,
@@ -106,6 +109,39 @@ impl OwedMessage {
             OwedMessage::Closing(_) => 10,
             OwedMessage::ClosingAnswer(_) => 11,
         }
+    }
+
+    /// The digest of the signed batch that a message needs beside itself, if it does.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<Hash> {
+        match self {
+            OwedMessage::Query { evidence, .. } => Some(*evidence),
+            _ => None,
+        }
+    }
+
+    /// As it travels. `None` for a page of shared transfers, which is made of the ledger and the event store, and for a
+    /// query whose evidence is not here (yet): the vote is repeated meanwhile.
+    #[must_use]
+    pub fn said(self, evidence: Option<Bytes>) -> Option<SettlementMessage> {
+        Some(match self {
+            OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
+            OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
+            OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
+            OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
+            OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
+            OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
+            OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
+            OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
+            OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
+            OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
+            OwedMessage::Books { .. } => return None,
+            OwedMessage::Query { transfer, .. } => {
+                // After a restore the evidence of a promise is a whole page, which is no prepare: the vote is enough.
+                let prepare = evidence.filter(|bytes| bytes.len() <= PREPARE_BATCH_BYTES_MAX)?;
+                SettlementMessage::Query(Query { transfer, prepare })
+            }
+        })
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use comity_ledger::{CheckedItem, Ledger, check, settlement::Owed};
-use comity_node::settle::speech;
 use comity_proto::{
     amount::AssetId,
     command::Verb,
@@ -164,8 +163,8 @@ impl Tables {
 
     /// An owed message in a batch of its own.
     pub(super) fn letter(&self, from: usize, owed: Owed) -> Option<Letter> {
-        let evidence = speech::evidence_for(&owed.message).and_then(|digest| self.evidence.get(&digest).cloned());
-        let said = speech::message(owed.message, evidence)?;
+        let evidence = owed.message.evidence().and_then(|digest| self.evidence.get(&digest).cloned());
+        let said = owed.message.said(evidence)?;
         Some(Letter::new(&self.cast, from, 1 - from, 0, vec![said]))
     }
 
@@ -187,8 +186,8 @@ impl Tables {
     }
 
     fn message(&mut self, from: usize, owed: Owed) -> Result<Option<MessageId>, String> {
-        let evidence = speech::evidence_for(&owed.message).and_then(|digest| self.evidence.get(&digest).cloned());
-        let Some(said) = speech::message(owed.message, evidence) else { return Ok(None) };
+        let evidence = owed.message.evidence().and_then(|digest| self.evidence.get(&digest).cloned());
+        let Some(said) = owed.message.said(evidence) else { return Ok(None) };
         let letter = Letter::new(&self.cast, from, 1 - from, 0, vec![said.clone()]);
         if let Some(id) = self.known_messages.get(&letter.bytes) {
             return Ok(Some(*id));

@@ -206,11 +206,8 @@ impl Domain {
         }
         if self.evidence.len() > EVIDENCE_MAX {
             let ledger = &self.replicas[replica].ledger;
-            let open: std::collections::BTreeSet<Hash> = ledger
-                .owed_all()
-                .iter()
-                .filter_map(|owed| comity_node::settle::speech::evidence_for(&owed.message))
-                .collect();
+            let open: std::collections::BTreeSet<Hash> =
+                ledger.owed_all().iter().filter_map(|owed| owed.message.evidence()).collect();
             self.evidence.retain(|digest, _| open.contains(digest));
         }
     }

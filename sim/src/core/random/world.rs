@@ -337,8 +337,8 @@ impl World {
         let messages: Vec<_> = owed
             .into_iter()
             .filter_map(|owed| {
-                let evidence = speech::evidence_for(&owed).and_then(|digest| home.evidence(&digest));
-                speech::message(owed, evidence)
+                let evidence = owed.evidence().and_then(|digest| home.evidence(&digest));
+                owed.said(evidence)
             })
             .collect();
         if messages.is_empty() || home.replicas[replica].isolated {

@@ -18,7 +18,7 @@ use comity_proto::{
     ids::{AgentId, DomainId, Hash, PublicKey, RequestId, TransferId},
     keys::SecretKey,
     policy::Policy,
-    settlement::{Decision, Prepare, Query, SettlementBatch, SettlementMessage, Source},
+    settlement::{Decision, Prepare, SettlementBatch, SettlementMessage, Source},
     text::{Memo, Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
@@ -357,21 +357,7 @@ impl Home {
 
     /// An owed message as it travels. A query carries the digest of the batch, in place of its bytes.
     pub(super) fn message(&self, owed: OwedMessage) -> SettlementMessage {
-        match owed {
-            OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
-            OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
-            OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
-            OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
-            OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
-            OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
-            OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
-            OwedMessage::BooksAsk(ask) => SettlementMessage::BooksAsk(ask),
-            OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
-            OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
-            OwedMessage::Books { .. } => unreachable!("a page needs its receiver: see `Home::message_to`"),
-            OwedMessage::Query { transfer, evidence } => {
-                SettlementMessage::Query(Query { transfer, prepare: Bytes::copy_from_slice(&evidence.0) })
-            }
-        }
+        let digest = owed.evidence().map(|digest| Bytes::copy_from_slice(&digest.0));
+        owed.said(digest).expect("a page needs its receiver: see `Home::message_to`")
     }
 }
