@@ -197,11 +197,11 @@ impl Custody {
         key: &WishKey,
         now_ms: u64,
         spends: u64,
-        sign: impl FnOnce() -> Wish,
+        sign: impl FnOnce() -> Wish + Send + 'static,
     ) -> Result<Wish, Refused> {
         let disk = self.disk()?;
-        let count = |spent: &mut Spent, limits: &Limits| spent.count(limits, spends, now_ms);
-        match disk.reserve(key, now_ms, WISHES_MAX, count, sign)? {
+        let count = move |spent: &mut Spent, limits: &Limits| spent.count(limits, spends, now_ms);
+        match disk.reserve(*key, now_ms, WISHES_MAX, count, sign)? {
             Reserved::New(wish) | Reserved::Known(wish) => Ok(wish),
             Reserved::Full => Err(Refused::Full),
             Reserved::Over(over) => Err(Refused::OverLimit(over)),
@@ -213,7 +213,7 @@ impl Custody {
     /// # Errors
     /// The disk's.
     pub fn settle(&self, key: &WishKey, answer: Answer) -> Result<(), Refused> {
-        Ok(self.disk()?.settle(key, answer)?)
+        Ok(self.disk()?.settle(*key, answer)?)
     }
 }
 

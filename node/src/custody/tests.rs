@@ -17,7 +17,7 @@ fn wish(spends: u64) -> Wish {
 }
 
 fn reserve(custody: &Custody, key: &str, spends: u64) -> Result<Wish, Refused> {
-    custody.reserve(&WishKey::of(TOKEN, key), DAY_MS, spends, || wish(spends))
+    custody.reserve(&WishKey::of(TOKEN, key), DAY_MS, spends, move || wish(spends))
 }
 
 fn founded(disk: &MemoryDisk) -> Custody {
@@ -62,6 +62,51 @@ fn a_refusal_gives_back_what_was_counted_once() {
     custody.settle(&WishKey::of(TOKEN, "two"), Answer { success: true, ..refused }).unwrap();
     assert_eq!(custody.unseal(TOKEN).unwrap().0.spent.today, 5);
     assert_eq!(custody.wish(&WishKey::of(TOKEN, "one")).unwrap().unwrap().answer, Some(refused));
+}
+
+#[test]
+fn many_at_once_share_flushes_and_a_limit_and_what_they_were_told_is_on_the_disk() {
+    let disk = MemoryDisk::new();
+    let custody = founded(&disk);
+    let told: Vec<(String, bool)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..32)
+            .map(|n| {
+                let (custody, key) = (&custody, format!("key {n}"));
+                scope.spawn(move || match reserve(custody, &key, 1) {
+                    Ok(_) => (key, true),
+                    Err(Refused::OverLimit(over)) if over.spent == 10 => (key, false),
+                    Err(other) => panic!("{other}"),
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(told.iter().filter(|(_, counted)| *counted).count(), 10);
+    disk.crash(CrashPlan::lose_all());
+    let custody = on(&disk);
+    for (key, counted) in told {
+        assert_eq!(custody.wish(&WishKey::of(TOKEN, &key)).unwrap().is_some(), counted, "{key}");
+    }
+    assert_eq!(custody.unseal(TOKEN).unwrap().0.spent.today, 10);
+}
+
+#[test]
+fn a_flush_that_fails_is_told_to_all_who_waited_for_it() {
+    let disk = MemoryDisk::new();
+    let custody = founded(&disk);
+    disk.fail_next_syncs(u32::MAX);
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let custody = &custody;
+            scope.spawn(move || {
+                let told = reserve(custody, &format!("key {n}"), 1);
+                assert!(matches!(told, Err(Refused::Disk(_))), "{told:?}");
+            });
+        }
+    });
+    disk.crash(CrashPlan::lose_all());
+    disk.fail_next_syncs(0);
+    assert_eq!(on(&disk).unseal(TOKEN).unwrap().0.spent.today, 0);
 }
 
 #[test]

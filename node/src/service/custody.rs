@@ -308,16 +308,24 @@ pub async fn act(
     asked: &Asked,
     plan: impl AsyncFnOnce(AgentId, RequestId) -> Result<Plan, ServiceError>,
 ) -> Result<Done, ServiceError> {
+    let (key, wish) = wished(node, caller, asked, plan).await?;
+    finish(node, key, wish).await
+}
+
+/// What was signed under this key before; else what `plan` says, signed now.
+async fn wished(
+    node: &Node,
+    caller: &Bearer,
+    asked: &Asked,
+    plan: impl AsyncFnOnce(AgentId, RequestId) -> Result<Plan, ServiceError>,
+) -> Result<(WishKey, Wish), ServiceError> {
     let agent = caller.agent()?;
     let key = WishKey::of(&caller.token, &asked.key);
-    let wish = match known(node, key, asked).await? {
-        Some(wish) => wish,
-        None => {
-            let plan = plan(agent, key.request_id()).await?;
-            sign(node, caller, asked, plan).await?
-        }
-    };
-    finish(node, key, wish).await
+    if let Some(wish) = known(node, key, asked).await? {
+        return Ok((key, wish));
+    }
+    let plan = plan(agent, key.request_id()).await?;
+    Ok((key, sign(node, caller, asked, plan).await?))
 }
 
 async fn sign(node: &Node, caller: &Bearer, asked: &Asked, plan: Plan) -> Result<Wish, ServiceError> {
@@ -326,10 +334,11 @@ async fn sign(node: &Node, caller: &Bearer, asked: &Asked, plan: Plan) -> Result
     let now_ms = comity_runtime::wall_ms();
     let signed = on_disk(custody(node)?, move |custody| {
         let (account, secret) = custody.unseal(&token)?;
-        let batch = |secret: &SecretKey| CommandBatch::seal(&batch_of(account.agent, &key, &plan, now_ms), secret);
-        let make =
-            || Wish { content, envelope: batch(&secret).to_vec(), spends: plan.spends, made_ms: now_ms, answer: None };
-        custody.reserve(&key, now_ms, plan.spends, make)
+        let make = move || {
+            let envelope = CommandBatch::seal(&batch_of(account.agent, &key, &plan, now_ms), &secret).to_vec();
+            Wish { content, envelope, spends, made_ms: now_ms, answer: None }
+        };
+        custody.reserve(&key, now_ms, spends, make)
     });
     let wish = signed.await.map_err(|refused| refusal(node, &refused, spends))?;
     // Two calls at once under one key: the other one's wish may be another.
@@ -409,15 +418,7 @@ pub async fn authorize(
     asked: &Asked,
     plan: impl AsyncFnOnce(AgentId, RequestId) -> Result<Plan, ServiceError>,
 ) -> Result<(Bytes, RequestId), ServiceError> {
-    let agent = caller.agent()?;
-    let key = WishKey::of(&caller.token, &asked.key);
-    let wish = match known(node, key, asked).await? {
-        Some(wish) => wish,
-        None => {
-            let plan = plan(agent, key.request_id()).await?;
-            sign(node, caller, asked, plan).await?
-        }
-    };
+    let (key, wish) = wished(node, caller, asked, plan).await?;
     Ok((wish.envelope.into(), key.request_id()))
 }
 
@@ -439,7 +440,7 @@ pub async fn sign_document(
     let (token, content, now_ms) = (caller.token.clone(), asked.content, comity_runtime::wall_ms());
     let signed = on_disk(custody(node)?, move |custody| {
         let (account, secret) = custody.unseal(&token)?;
-        let make = || {
+        let make = move || {
             let envelope = seal(account.agent, key.request_id(), &secret, now_ms).to_vec();
             Wish { content, envelope, spends: 0, made_ms: now_ms, answer: None }
         };

@@ -1,14 +1,18 @@
 //! Custodial accounts and what was signed for them: two redb tables in a directory of their own.
 //!
-//! One transaction, one flush: what a wish may cost and the signed bytes are on the disk together, or neither is.
+//! One transaction, one flush: what a wish may cost and the signed bytes are on the disk together, or neither is. Whoever
+//! comes while a flush is under way shares the next one with all others that came.
+
+mod group;
 
 use super::disk::DirDisk;
 use crate::custody::{Account, Answer, Limits, OverLimit, REMEMBERED_MS, Spent, Wish, WishKey};
 use comity_proto::ids::AgentId;
 use comity_replica::redb_disk::RedbDisk;
 use comity_runtime::disk::Disk;
+use group::Group;
 use redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _,
+    Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, Table,
     TableDefinition, WriteTransaction,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,6 +44,7 @@ pub enum Reserved {
 /// The tables.
 pub struct CustodyDisk {
     database: Database,
+    group: Group,
 }
 
 fn other(error: impl std::fmt::Display) -> io::Error {
@@ -89,7 +94,7 @@ impl CustodyDisk {
         begun.open_table(ACCOUNTS).map_err(other)?;
         begun.open_table(WISHES).map_err(other)?;
         begun.commit().map_err(other)?;
-        Ok(CustodyDisk { database })
+        Ok(CustodyDisk { database, group: Group::default() })
     }
 
     fn reading(&self) -> io::Result<ReadTransaction> {
@@ -164,39 +169,14 @@ impl CustodyDisk {
     /// The database's.
     pub fn reserve(
         &self,
-        key: &WishKey,
+        key: WishKey,
         now_ms: u64,
         max: u64,
-        count: impl FnOnce(&mut Spent, &Limits) -> Result<(), OverLimit>,
-        sign: impl FnOnce() -> Wish,
+        count: impl FnOnce(&mut Spent, &Limits) -> Result<(), OverLimit> + Send + 'static,
+        sign: impl FnOnce() -> Wish + Send + 'static,
     ) -> io::Result<Reserved> {
-        let writing = self.writing()?;
-        let wish = {
-            let mut wishes = writing.open_table(WISHES).map_err(other)?;
-            if let Some(known) = find(&wishes, &place(key))? {
-                return Ok(Reserved::Known(known));
-            }
-            if wishes.len().map_err(other)? >= max {
-                let old = now_ms.saturating_sub(REMEMBERED_MS);
-                let keep = |_: &[u8], bytes: &[u8]| row::<Wish>(bytes).is_ok_and(|wish| wish.made_ms >= old);
-                wishes.retain(keep).map_err(other)?;
-                if wishes.len().map_err(other)? >= max {
-                    return Ok(Reserved::Full);
-                }
-            }
-            let mut accounts = writing.open_table(ACCOUNTS).map_err(other)?;
-            if let Some(mut account) = find::<Account>(&accounts, &key.token)? {
-                if let Err(over) = count(&mut account.spent, &account.limits) {
-                    return Ok(Reserved::Over(over));
-                }
-                accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
-            }
-            let wish = sign();
-            wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
-            wish
-        };
-        writing.commit().map_err(other)?;
-        Ok(Reserved::New(wish))
+        let work = move |tables: &mut Tables<'_>| tables.reserve(&key, now_ms, max, count, sign);
+        self.group.run(&self.database, Durability::Immediate, work)
     }
 
     /// Keeps an answer, once. It is on the disk with the next reservation, not before: should a power cut take it, the ledger
@@ -204,22 +184,59 @@ impl CustodyDisk {
     ///
     /// # Errors
     /// The database's.
-    pub fn settle(&self, key: &WishKey, answer: Answer) -> io::Result<()> {
-        let mut writing = self.writing()?;
-        writing.set_durability(Durability::None).map_err(other)?;
-        {
-            let mut wishes = writing.open_table(WISHES).map_err(other)?;
-            let known: Option<Wish> = find(&wishes, &place(key))?;
-            let Some(mut wish) = known.filter(|wish| wish.answer.is_none()) else { return Ok(()) };
-            wish.answer = Some(answer);
-            wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
-            let mut accounts = writing.open_table(ACCOUNTS).map_err(other)?;
-            let account: Option<Account> = find(&accounts, &key.token)?;
-            if let Some(mut account) = account.filter(|_| !answer.success) {
-                account.spent.give_back(wish.spends, wish.made_ms);
-                accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
+    pub fn settle(&self, key: WishKey, answer: Answer) -> io::Result<()> {
+        let work = move |tables: &mut Tables<'_>| tables.settle(&key, answer);
+        self.group.run(&self.database, Durability::None, work)
+    }
+}
+
+/// Both tables inside a transaction.
+struct Tables<'a> {
+    accounts: Table<'a, &'static [u8], &'static [u8]>,
+    wishes: Table<'a, &'static [u8], &'static [u8]>,
+}
+
+impl Tables<'_> {
+    fn reserve(
+        &mut self,
+        key: &WishKey,
+        now_ms: u64,
+        max: u64,
+        count: impl FnOnce(&mut Spent, &Limits) -> Result<(), OverLimit>,
+        sign: impl FnOnce() -> Wish,
+    ) -> io::Result<Reserved> {
+        if let Some(known) = find(&self.wishes, &place(key))? {
+            return Ok(Reserved::Known(known));
+        }
+        if self.wishes.len().map_err(other)? >= max {
+            let old = now_ms.saturating_sub(REMEMBERED_MS);
+            let keep = |_: &[u8], bytes: &[u8]| row::<Wish>(bytes).is_ok_and(|wish| wish.made_ms >= old);
+            self.wishes.retain(keep).map_err(other)?;
+            if self.wishes.len().map_err(other)? >= max {
+                return Ok(Reserved::Full);
             }
         }
-        writing.commit().map_err(other)
+        if let Some(mut account) = find::<Account>(&self.accounts, &key.token)? {
+            if let Err(over) = count(&mut account.spent, &account.limits) {
+                return Ok(Reserved::Over(over));
+            }
+            self.accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
+        }
+        let wish = sign();
+        self.wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
+        Ok(Reserved::New(wish))
+    }
+
+    fn settle(&mut self, key: &WishKey, answer: Answer) -> io::Result<()> {
+        let known: Option<Wish> = find(&self.wishes, &place(key))?;
+        let Some(mut wish) = known.filter(|wish| wish.answer.is_none()) else { return Ok(()) };
+        wish.answer = Some(answer);
+        self.wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
+        let account: Option<Account> = find(&self.accounts, &key.token)?;
+        if let Some(mut account) = account.filter(|_| !answer.success) {
+            account.spent.give_back(wish.spends, wish.made_ms);
+            self.accounts.insert(key.token.as_slice(), bytes(&account)?.as_slice()).map_err(other)?;
+        }
+        Ok(())
     }
 }
