@@ -100,6 +100,8 @@ plants! {
     DriftOpen = "drift-open";
     /// A closing statement is made while transfers are open.
     CloseInDoubt = "close-in-doubt";
+    /// A key counts no more as soon as the next one acts.
+    NoOverlap = "no-overlap";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

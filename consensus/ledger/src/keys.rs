@@ -30,6 +30,7 @@ use comity_proto::{
     ids::{DomainId, PublicKey},
     key_step::{KeyChange, KeyStep},
     limits as l,
+    planted::{Plant, planted},
     reject::Reject,
     treaty::TreatyStanding,
 };
@@ -59,12 +60,16 @@ impl KeyRecord {
 
     /// Whether what this key signs counts now.
     pub fn accepts(&self, key: &PublicKey, now_ms: u64) -> bool {
-        self.active == *key || self.before.is_some_and(|(before, until_ms)| before == *key && now_ms <= until_ms)
+        self.active == *key || self.overlap().is_some_and(|(before, until_ms)| before == *key && now_ms <= until_ms)
+    }
+
+    fn overlap(&self) -> Option<(PublicKey, u64)> {
+        self.before.filter(|_| !planted(Plant::NoOverlap))
     }
 
     /// Keys that count or soon will: the active one first.
     pub fn keys(&self) -> impl Iterator<Item = PublicKey> + '_ {
-        let before = self.before.map(|(key, _)| key);
+        let before = self.overlap().map(|(key, _)| key);
         core::iter::once(self.active).chain(self.next).chain(before)
     }
 

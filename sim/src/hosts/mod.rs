@@ -12,7 +12,7 @@ use std::{
 };
 
 use comity_node::{
-    config::{Config, Founder, LogSizes, RaftTiming},
+    config::{BridgeRule, Config, Founder, LogSizes, RaftTiming},
     founding::{DomainKeys, first_policy, fresh_key},
     home::voter,
     node::Node,
@@ -31,6 +31,7 @@ pub use machine::{Domain, Machine};
 use crate::{
     disk::FalseDisk,
     net::Network,
+    scenario::GatewaySpec,
     workload::Mood,
     world::{Chance, HostId, Universe},
 };
@@ -169,6 +170,25 @@ impl Hosts {
     /// Nodes that are founded from now on are witnesses of their peers.
     pub fn let_witness(&self) {
         self.state.lock().witnesses = true;
+    }
+
+    /// Two domains no longer reach each other, and the nodes of a third one are told to pass between them; before any of
+    /// them starts.
+    pub fn let_pass(&self, gateway: &GatewaySpec) {
+        let domains = self.domains();
+        let named = |name: &str| domains.iter().find(|domain| domain.name == name);
+        let [Some(by), Some(one), Some(other)] = gateway.names().map(named) else { return };
+        for (a, b) in one.hosts.iter().flat_map(|a| other.hosts.iter().map(move |b| (*a, *b))) {
+            self.network.change(a, b, |_, link, _| link.block());
+            self.network.change(b, a, |_, link, _| link.block());
+        }
+        let rule = BridgeRule { between: (one.id(), other.id()) };
+        for host in &by.hosts {
+            self.with(*host, |machine| machine.seed.config.bridge.push(rule));
+        }
+        for host in one.hosts.iter().chain(&other.hosts) {
+            self.with(*host, |machine| machine.seed.config.gateways.push(by.id()));
+        }
     }
 
     /// How many machines there are.

@@ -17,7 +17,7 @@ use crate::{
     hosts::Hosts,
     observe::Seen,
     plan::Plan,
-    scenario::Scenario,
+    scenario::{GatewaySpec, Scenario},
     world::{HostId, TimeNs},
 };
 
@@ -94,6 +94,14 @@ impl View<'_> {
         self.phase >= Phase::Heal
             && over_ms.saturating_add(self.settle_ms()) <= self.now / 1_000_000
             && (0..self.hosts.count()).all(|host| self.hosts.with(host, |machine| !machine.is_in_repair))
+    }
+
+    /// Whether two hosts are of domains that only a gateway joins.
+    pub fn are_apart(&self, one: HostId, other: HostId) -> bool {
+        let names = [one, other].map(|host| self.hosts.domain_of(host).name.clone());
+        let is_between =
+            |gateway: &GatewaySpec| names[0] != names[1] && names.iter().all(|name| gateway.between.contains(name));
+        self.plan.scenario.gateways.iter().any(is_between)
     }
 
     /// How long everything takes to be well after a fault, virtual ms.

@@ -116,8 +116,8 @@ async fn tell(watch: Shared, mut progress: Listener) -> Option<Failure> {
     let of_ms = ends.iter().map(|(_, seconds)| seconds).sum::<u64>() * 1_000;
     let agents = {
         let (hosts, history) = (hosts.clone(), history.clone());
-        let count = scenario.load.agents;
-        comity_runtime::spawn(async move { workload::prepare(&hosts, &history, count).await })
+        let (count, above) = (scenario.load.agents, scenario.majority_above);
+        comity_runtime::spawn(async move { workload::prepare(&hosts, &history, count, above).await })
     };
     let mut agents = Some(agents);
     if scenario.witnesses {
@@ -198,6 +198,7 @@ fn found(hosts: &Hosts, plan: &Plan) -> Result<(), String> {
             .map_err(|error| error.to_string())?;
         first = own.end;
     }
+    scenario.gateways.iter().for_each(|gateway| hosts.let_pass(gateway));
     for link in &scenario.links {
         let of =
             |name: &String| hosts.domains().iter().filter(|d| d.name == *name).flat_map(|d| d.hosts.clone()).collect();

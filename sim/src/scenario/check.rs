@@ -51,6 +51,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Wrong> {
     claims(scenario)?;
     domains(scenario)?;
     links(scenario)?;
+    gateways(scenario)?;
     rates(scenario)?;
     timing(scenario)?;
     script(scenario)
@@ -121,17 +122,38 @@ fn domains(scenario: &Scenario) -> Result<(), Wrong> {
 fn links(scenario: &Scenario) -> Result<(), Wrong> {
     for (at, link) in scenario.links.iter().enumerate() {
         for (end, name) in link.between.iter().enumerate() {
-            let names = scenario.domains.iter().map(|domain| domain.name.as_str());
-            if !names.clone().any(|known| known == name) {
-                let help = match nearest(name, names.clone()) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("the domains are {}", names.collect::<Vec<_>>().join(", ")),
-                };
-                return wrong(path!["links", at, "between", end], format!("no domain is called {name}"), &help);
-            }
+            is_domain(scenario, path!["links", at, "between", end], name)?;
         }
     }
     Ok(())
+}
+
+fn gateways(scenario: &Scenario) -> Result<(), Wrong> {
+    for (at, gateway) in scenario.gateways.iter().enumerate() {
+        is_domain(scenario, path!["gateways", at, "domain"], &gateway.domain)?;
+        for (end, name) in gateway.between.iter().enumerate() {
+            is_domain(scenario, path!["gateways", at, "between", end], name)?;
+        }
+        let [domain, one, other] = gateway.names();
+        if domain == one || domain == other || one == other {
+            let what = "a gateway stands between two other domains".to_owned();
+            return wrong(path!["gateways", at], what, "name three domains");
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a domain of this name.
+fn is_domain(scenario: &Scenario, path: Vec<Step>, name: &str) -> Result<(), Wrong> {
+    let names = scenario.domains.iter().map(|domain| domain.name.as_str());
+    if names.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let help = match nearest(name, names.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("the domains are {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    wrong(path, format!("no domain is called {name}"), &help)
 }
 
 fn rates(scenario: &Scenario) -> Result<(), Wrong> {

@@ -16,6 +16,7 @@ ready![
     "coordinator-crash",
     "participant-crash",
     "three-domain-across",
+    "bridged",
     "unpeer-in-doubt",
     "revoke-under-load",
     "rotation-during-partition",

@@ -53,6 +53,12 @@ pub struct Scenario {
     /// Links between two domains (or within one), where they differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkSpec>,
+    /// Domains whose nodes pass between two others that do not reach each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<GatewaySpec>,
+    /// Above this amount, minor units, all treaties ask for words of most voters of a payment's origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub majority_above: Option<u64>,
     /// Timing of the consensus.
     #[serde(default)]
     pub raft: RaftTiming,
@@ -95,6 +101,23 @@ pub struct LinkSpec {
     /// What these links are like.
     #[serde(flatten)]
     pub profile: LinkProfile,
+}
+
+/// A domain of gateways, and the two that reach each other through it alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewaySpec {
+    /// Whose nodes they are.
+    pub domain: String,
+    /// Two other domains.
+    pub between: [String; 2],
+}
+
+impl GatewaySpec {
+    /// All three names.
+    pub fn names(&self) -> [&str; 3] {
+        [&self.domain, &self.between[0], &self.between[1]]
+    }
 }
 
 /// How long each phase lasts, virtual seconds.

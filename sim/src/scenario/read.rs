@@ -80,7 +80,10 @@ fn known_keys() -> Vec<String> {
             _ => {}
         }
     }
-    let mut keys: Vec<String> = ["between", "script", "policy", "links", "reaches", "log"].map(str::to_owned).to_vec();
+    let mut keys: Vec<String> =
+        ["between", "script", "policy", "links", "gateways", "majority_above", "reaches", "log"]
+            .map(str::to_owned)
+            .to_vec();
     let whole = library::named("two-domains").and_then(|scenario| serde_json::to_value(scenario).ok());
     collect(&whole.unwrap_or_default(), &mut keys);
     keys.sort_unstable();

@@ -67,7 +67,9 @@ fn with(plan: &Plan, sizes: &[usize], theirs: Theirs) -> Plan {
     }
     scenario.domains.retain(|spec| spec.nodes > 0);
     let known = scenario.domains.clone();
-    scenario.links.retain(|link| link.between.iter().all(|name| known.iter().any(|spec| spec.name == *name)));
+    let is_there = |name: &str| known.iter().any(|spec| spec.name == name);
+    scenario.links.retain(|link| link.between.iter().all(|name| is_there(name)));
+    scenario.gateways.retain(|gateway| gateway.names().into_iter().all(is_there));
     // What it said is among the faults already; its numbers are the old ones.
     scenario.script.clear();
     let of_host = |old: HostId| hosts.get(old as usize).copied().flatten();

@@ -8,9 +8,11 @@ use comity_node::{
 };
 use comity_proto::{
     command::{Referral, Verb},
+    envelope::Signed as _,
     export::{Audience, ExportRule},
     reject::Reject,
     text::{Nickname, Reason, ReferralCode},
+    treaty::TreatyDocument,
 };
 
 use super::{agents::SimAgent, history::History};
@@ -32,11 +34,17 @@ const FOUNDED_LOOK: Duration = Duration::from_millis(50);
 /// Long enough for a first election.
 const ATTEMPTS: usize = 200;
 
-/// Sets treaties, registers and funds `count` agents in each domain, and savers besides.
+/// Sets treaties, which ask for most voters' words above an amount, registers and funds `count` agents in each domain, and
+/// savers besides.
 ///
 /// # Errors
 /// A name that is none.
-pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<Vec<SimAgent>, Reject> {
+pub async fn prepare(
+    hosts: &Hosts,
+    history: &History,
+    count: usize,
+    majority_above: Option<u64>,
+) -> Result<Vec<SimAgent>, Reject> {
     let mut chance = hosts.universe.chance("setup");
     let domains = hosts.domains();
     founded(hosts).await;
@@ -44,8 +52,7 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
     for (index, domain) in domains.iter().enumerate() {
         let operator = operator_of(index, domain);
         for peer in domains.iter().filter(|peer| peer.id() != domain.id()) {
-            // Of its own paper nobody needs a limit: it comes back at the issuer's own word.
-            let treaty = known(domain).treaty_with(&known(peer), CAP)?;
+            let treaty = treaty(domain, peer, majority_above)?;
             operator.command(hosts, history, &mut chance, treaty, ATTEMPTS).await;
         }
         // Two in three agents say that their cards are public; the others' are shown to domains with a treaty alone.
@@ -76,6 +83,17 @@ pub async fn prepare(hosts: &Hosts, history: &History, count: usize) -> Result<V
         }
     }
     Ok(agents)
+}
+
+/// What the operator of `own` signs with a peer. Of its own paper nobody needs a limit: it comes back at the issuer's own
+/// word.
+fn treaty(own: &Domain, peer: &Domain, majority_above: Option<u64>) -> Result<Verb, Reject> {
+    let verb = known(own).treaty_with(&known(peer), CAP)?;
+    let (Some(_), Verb::ApproveTreaty { document, roster, .. }) = (majority_above, &verb) else { return Ok(verb) };
+    let mut document = TreatyDocument::open(document)?.into_inner();
+    document.parties.iter_mut().flat_map(|part| &mut part.caps).for_each(|cap| cap.majority_above = majority_above);
+    let [document, countersigned] = [own, peer].map(|domain| document.seal(&domain.keys.root));
+    Ok(Verb::ApproveTreaty { document, countersigned, roster: roster.clone() })
 }
 
 /// The operator of a domain as a client.

@@ -59,6 +59,8 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         P::DriftBlind | P::DriftOpen => "drift-and-repair",
         // An operator drains while payments are under way.
         P::CloseInDoubt => "unpeer-in-doubt",
+        // A node has another key in the roster before it has it in its hand.
+        P::NoOverlap => "rotation-during-partition",
         // Many requests in one entry, of different outcomes.
         P::CrossedAnswers => "crowd",
     }

@@ -1,5 +1,6 @@
 //! What is kept as proof, and what agents say about themselves.
 
+mod bridged;
 mod cards_converge;
 mod cards_forward;
 mod cards_signed;
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(cards_forward::CardsForward::default()),
         Box::new(cards_signed::CardsSigned::default()),
         Box::new(exposure::Exposure::default()),
+        Box::new(bridged::Bridged::default()),
         cards_converge::oracle(),
     ]
 }

@@ -7,6 +7,7 @@ mod doubt;
 mod drift;
 mod heard;
 mod in_time;
+mod majority;
 mod once;
 mod promises;
 mod rotation;
@@ -31,6 +32,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(closings::Closings::default()),
         Box::new(heard::Heard::default()),
         Box::new(rotation::Unnoticed::default()),
+        Box::new(majority::Majority::default()),
         Box::new(two_words::TwoWords::default()),
         Box::new(drift::NoFalseDrift::default()),
         Box::new(drift::DriftShown::default()),

@@ -1,7 +1,10 @@
 //! Keys change and nobody notices who need not.
 
+use std::collections::BTreeMap;
+
 use comity_ledger::Outcome;
 use comity_node::mesh::Standing;
+use comity_proto::ids::{DomainId, PublicKey};
 
 use crate::{
     faults::Fault,
@@ -38,6 +41,7 @@ impl Oracle for Unnoticed {
             }
         }
         self.judged[0].1 += view.seen.fresh.applies.len() as u64;
+        named(view)?;
         let certified = view.hosts.nodes().into_iter().map(|(host, node)| (host, node.mesh().neighbours()));
         for (host, neighbours) in certified {
             if let Some(other) = neighbours.iter().find(|other| is_refused(&other.standing)) {
@@ -74,6 +78,28 @@ impl Oracle for Unnoticed {
     fn judged(&self) -> &[(&'static str, u64)] {
         &self.judged
     }
+}
+
+/// Every node that runs signs with a key that its domain's newest roster names: another domain refuses all others.
+fn named(view: &View<'_>) -> Result<(), String> {
+    let nodes = view.hosts.nodes();
+    let mut newest: BTreeMap<DomainId, (u64, Vec<PublicKey>)> = BTreeMap::new();
+    for (_, node) in &nodes {
+        let roster = node.replica().read_stale(|ledger, _| {
+            ledger.domain().map(|domain| (domain.id, (domain.roster_epoch, domain.voters.clone())))
+        });
+        if let Some((domain, roster)) = roster {
+            let known = newest.entry(domain).or_insert_with(|| roster.clone());
+            *known = roster.max(known.clone());
+        }
+    }
+    for (host, node) in &nodes {
+        let key = node.key().public();
+        if let Some((epoch, voters)) = newest.get(&node.domain()).filter(|(_, voters)| !voters.contains(&key)) {
+            return Err(format!("host {host} runs with a key that is none of the {} of roster {epoch}", voters.len()));
+        }
+    }
+    Ok(())
 }
 
 fn is_refused(standing: &Standing) -> bool {
