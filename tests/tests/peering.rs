@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// Within this a change is seen by the peer while connected, on a machine whose cores are free.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
-/// A machine that is busy with other tests may take so much longer.
-const BUSY: Duration = Duration::from_secs(10);
 
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
@@ -90,7 +88,7 @@ fn five_commands_connect_two_fresh_domains_and_leaving_in_mid_transfer_loses_not
     let slowness = Slowness::measure();
     let suspended = Instant::now();
     ask(&globex.dir, &["peer", "suspend", "acme", "--reason", "audit"]);
-    wait_for("the suspension at the peer", BUSY, || (state(&acme, "globex") == "suspended").then_some(()));
+    wait_for("the suspension at the peer", PATIENCE, || (state(&acme, "globex") == "suspended").then_some(()));
     let seen = suspended.elapsed();
     let slow = slowness.factor();
     println!("suspension seen by the peer within {:.2} s, machine slower by {slow:.1}", seen.as_secs_f64());
@@ -100,20 +98,20 @@ fn five_commands_connect_two_fresh_domains_and_leaving_in_mid_transfer_loses_not
     assert_eq!(text(&why["theirs"], "reason"), "audit");
     assert_eq!(refusal(&try_ask(&acme.dir, &["peer", "resume", "globex", "--reason", "no"])), "wrong_state");
     ask(&globex.dir, &["peer", "resume", "acme", "--reason", "audit is over"]);
-    wait_for("the resumption at the peer", BUSY, || (state(&acme, "globex") == "mutual").then_some(()));
+    wait_for("the resumption at the peer", PATIENCE, || (state(&acme, "globex") == "mutual").then_some(()));
 
     // The vote is held back: the transfer is in flight while one side leaves.
     let last = text(&ask(&acme.dir, &pay), "transfer");
     assert_eq!(is_over(&acme, &last), None);
     ask(&globex.dir, &["peer", "revoke", "acme", "--reason", "we part"]);
-    wait_for("the revocation at the peer", BUSY, || (state(&acme, "globex") == "revoked").then_some(()));
+    wait_for("the revocation at the peer", PATIENCE, || (state(&acme, "globex") == "revoked").then_some(()));
     assert_eq!(wait_for("the payment under way", PATIENCE, || is_over(&acme, &last)), "committed");
     assert_eq!((holds(&acme, "alice"), holds(&globex, "bob")), (800_000, 199_000));
     assert_eq!(refusal(&try_ask(&acme.dir, &pay)), "treaty_revoked");
     assert_eq!(holds(&acme, "alice"), 800_000);
     // They part with equal books, and nothing goes back any more.
     let closing = || ask(&acme.dir, &["peer", "show", "globex"])["closing"].clone();
-    let closing = wait_for("both statements", BUSY, || Some(closing()).filter(|closing| closing["fits"] == true));
+    let closing = wait_for("both statements", PATIENCE, || Some(closing()).filter(|closing| closing["fits"] == true));
     assert_eq!(closing["redeem_until_ms"], Value::Null);
 }
 
@@ -149,7 +147,7 @@ fn an_invitation_is_for_one_domain_once_as_it_was_written_and_drained_is_drained
     assert_eq!(refusal(&accept(&initech, &token)), "invitation_used");
     assert_eq!(refusal(&try_ask(&globex.dir, &["peer", "approve", "acme"])), "nothing_to_approve");
     ask(&acme.dir, &["peer", "deny", "globex", "--reason", "unknown to us"]);
-    wait_for("the denial at the peer", BUSY, || (state(&globex, "acme") == "revoked").then_some(()));
+    wait_for("the denial at the peer", PATIENCE, || (state(&globex, "acme") == "revoked").then_some(()));
     connect(&acme, &globex);
 
     let next = ask(&globex.dir, &["peer", "refresh", "acme", "--cap", "700"]);
@@ -162,10 +160,10 @@ fn an_invitation_is_for_one_domain_once_as_it_was_written_and_drained_is_drained
     let bob = text(&ask(&globex.dir, &["agent", "register", "bob"]), "agent");
     let to = format!("{bob}@globex");
     ask(&acme.dir, &["peer", "drain", "globex", "--reason", "the project ends"]);
-    wait_for("the drain at the peer", BUSY, || (state(&globex, "acme") == "redeem-only").then_some(()));
+    wait_for("the drain at the peer", PATIENCE, || (state(&globex, "acme") == "redeem-only").then_some(()));
     // Each side has both statements, and they are the same two.
     let closing = |node: &Single, peer: &str| ask(&node.dir, &["peer", "show", peer])["closing"].clone();
-    let ours = wait_for("both statements", BUSY, || {
+    let ours = wait_for("both statements", PATIENCE, || {
         let ours = closing(&acme, "globex");
         (ours["fits"] == true && ours["told"] == true).then_some(ours)
     });
