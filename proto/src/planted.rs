@@ -102,6 +102,10 @@ plants! {
     CloseInDoubt = "close-in-doubt";
     /// A key counts no more as soon as the next one acts.
     NoOverlap = "no-overlap";
+    /// How a large payment ended is taken from one voter.
+    OneWord = "one-word";
+    /// A card that came through a gateway is held for one that its home brought.
+    NoPassage = "no-passage";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

