@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use comity_proto::card::Owner;
+use comity_proto::card::{DomainCard, Owner};
 use comity_proto::envelope::Signed as _;
 use comity_proto::gossip::{CardDigest, Repair};
 use comity_proto::identity::KeyAttestation;
@@ -127,6 +127,44 @@ fn a_rotated_key_needs_the_word_of_a_voter_of_the_home_domain() {
         assert_eq!(a.publish_card(rotated(&voter, later)), Ok(()));
         let entry = a.agent_card(&id_of(&first)).expect("there");
         assert_eq!(entry.verified_by, VerifiedBy::HomeAttestation);
+    });
+}
+
+#[test]
+fn a_card_whose_domain_cannot_vouch_for_it_is_refused_by_name() {
+    run(async {
+        let (alpha, beta, gamma) = (domain(1), domain(2), domain(3));
+        let voter = key(11);
+        let mut ours = trust(&[(&alpha, Relation::Own), (&beta, Relation::Peer)]);
+        ours.domains.get_mut(&beta.id).expect("a peer").key = key(9).public();
+        let a = start(config(&voter, alpha.identity(&voter), ours)).await;
+        // An agent's second key, attested by a domain whose voters nobody here has heard of.
+        let (first, now) = (key(51), key(52));
+        let valid_until_ms = runtime::wall_ms() + HOUR_MS;
+        let attestation = KeyAttestation { domain: gamma.id, agent: id_of(&first), key: now.public(), valid_until_ms };
+        let mut card = card_of(&now, gamma.id, 1);
+        card.agent = id_of(&first);
+        card.attestation = attestation.seal(&gamma.root);
+        let refused = Err(PublishError::Refused(CardRefused::HomeUnknown));
+        assert_eq!(a.publish_card(card.seal(&now)), refused);
+        let of = |domain: &Domain, document: &'static str| DomainCard {
+            domain: domain.id,
+            key: domain.root.public(),
+            roster: domain.roster(1, &[&voter]),
+            document: Bytes::from_static(document.as_bytes()),
+            sequence: 1,
+            issued_at_ms: runtime::wall_ms(),
+            expires_at_ms: valid_until_ms,
+            retired: document.is_empty(),
+        };
+        let refused = Err(PublishError::Refused(CardRefused::BadDocument("not_a_card")));
+        assert_eq!(a.publish_domain_card(of(&alpha, "{}").seal(&voter)), refused);
+        let refused = Err(PublishError::Refused(CardRefused::NotPinnedKey));
+        assert_eq!(a.publish_domain_card(of(&beta, "").seal(&voter)), refused);
+        for name in ["card_home_unknown", "card_bad_document", "card_not_pinned_key"] {
+            assert_eq!(count(&a, name), 1, "{name} is counted");
+        }
+        assert!(a.agent_cards().is_empty());
     });
 }
 
