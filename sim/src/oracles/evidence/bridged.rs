@@ -105,7 +105,7 @@ impl Bridged {
         }
         let held: Vec<Option<(AgentId, bool, Path)>> = node.mesh().of_agent_cards(|entry| {
             let card = entry.card.get();
-            (card.home == theirs).then(|| (card.agent, card.public, entry.path.clone()))
+            (card.home == theirs).then_some((card.agent, card.public, entry.path))
         });
         for (agent, is_public, path) in held.into_iter().flatten() {
             let came_right = match &path {
