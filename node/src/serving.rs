@@ -38,7 +38,7 @@ impl Node {
     ) -> Result<Bytes, Refusal> {
         // Only nodes of domains that are known may speak in this class.
         let partner = caller.domain.ok_or_else(|| Refusal("nobody knows your domain".to_owned()))?;
-        if let Some(over) = inbound::over_licence(self.mesh(), &caller, &envelope) {
+        if let Some(over) = inbound::over_licence(self.mesh(), self.replica(), &caller, &envelope) {
             return Err(Refusal(over.name().to_owned()));
         }
         let hold_votes = Duration::from_millis(self.home().config.hold_votes_ms);

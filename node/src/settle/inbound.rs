@@ -12,7 +12,7 @@ use comity_proto::{
     envelope::{Envelope, Signed as _},
     limits::{ROSTER_MAX, SETTLEMENT_BATCH_MAX},
     planted::{Plant, planted},
-    settlement::{SettlementBatch, SettlementMessage},
+    settlement::{Prepare, SettlementBatch, SettlementMessage},
 };
 use comity_replica::{Replica, SubmitError, SubmitReply};
 use std::time::Duration;
@@ -92,16 +92,32 @@ fn words_with(envelope: &Bytes, decisions: usize) -> u64 {
     words.min(decisions.saturating_mul(ROSTER_MAX)) as u64
 }
 
-/// What a batch begins is counted against the licence of whoever brings it. A batch is signed whole, so what else is in it
-/// waits for the next minute, too; nothing of it is lost.
-pub(crate) fn over_licence(mesh: &MeshHandle, caller: &Caller, envelope: &Bytes) -> Option<OverLicence> {
+/// What a batch begins is counted against the licence of whoever brings it, once: what is said again, because the answer
+/// was lost, begins nothing. A batch is signed whole, so what else is in it waits for the next minute, too; nothing of it is
+/// lost.
+pub(crate) fn over_licence(
+    mesh: &MeshHandle,
+    replica: &Replica,
+    caller: &Caller,
+    envelope: &Bytes,
+) -> Option<OverLicence> {
     let peer = caller.domain.filter(|peer| !caller.own && mesh.counts(peer))?;
     let batch = Envelope::parse(envelope, SettlementBatch::PAYLOAD_BYTES_MAX, SettlementBatch::LIMIT)
         .and_then(|envelope| SettlementBatch::decode(envelope.unverified_payload()));
-    let begins = |message: &&SettlementMessage| matches!(message, SettlementMessage::Prepare(_));
-    let events = batch.map_or(1, |batch| batch.messages.iter().filter(begins).count());
+    let events = batch.map_or(1, |batch| {
+        replica.read_stale(|ledger, _| {
+            begun_by(&batch, |said| ledger.incoming_transfer(said.origin, said.transfer).is_some())
+        })
+    });
     let events = u32::try_from(events).unwrap_or(u32::MAX);
     if events == 0 { None } else { mesh.admit(&peer, events).err() }
+}
+
+/// How many transfers a batch begins that are not known yet.
+fn begun_by(batch: &SettlementBatch, is_known: impl Fn(&Prepare) -> bool) -> usize {
+    let begins =
+        |message: &&SettlementMessage| matches!(message, SettlementMessage::Prepare(prepare) if !is_known(prepare));
+    batch.messages.iter().filter(begins).count()
 }
 
 /// Unverified, and only for a node that was told to hold votes back.
@@ -126,10 +142,34 @@ fn unverified(envelope: &Bytes) -> Option<Vec<SettlementMessage>> {
 mod tests {
     use super::*;
     use comity_proto::{
-        ids::{DomainId, TransferId},
+        amount::{AssetCode, AssetId},
+        command::Party,
+        ids::{AgentId, DomainId, TransferId},
         keys::SecretKey,
-        settlement::Acknowledge,
+        settlement::{Acknowledge, Source},
     };
+
+    #[test]
+    fn what_is_said_again_is_no_event_of_a_licence() {
+        let (from, to) = (DomainId([1; 32]), DomainId([2; 32]));
+        let prepare = |n: u8| {
+            SettlementMessage::Prepare(Prepare {
+                transfer: TransferId([n; 16]),
+                origin: from,
+                source: Source::Agent(AgentId([3; 32])),
+                recipient: Party { domain: to, agent: AgentId([4; 32]) },
+                asset: AssetId { issuer: from, code: AssetCode::new("CRED").expect("a code") },
+                amount: 1,
+                decide_by_ms: 1,
+            })
+        };
+        let other = SettlementMessage::Acknowledge(Acknowledge { transfer: TransferId([1; 16]), commit: true });
+        let messages = vec![prepare(1), other, prepare(2), prepare(3)];
+        let batch = SettlementBatch { from, to, incarnation: 1, roster: Bytes::new(), messages };
+        let known = |said: &Prepare| said.transfer == TransferId([2; 16]);
+        assert_eq!(begun_by(&batch, known), 2);
+        assert_eq!(begun_by(&batch, |_| true), 0);
+    }
 
     #[test]
     fn words_that_go_with_a_decision_are_no_waste_and_others_are() {
