@@ -35,9 +35,11 @@ use std::{
 /// Accounts of one node.
 pub const ACCOUNTS_MAX: u64 = 10_000;
 /// Wishes that one node remembers.
-pub const WISHES_MAX: u64 = 200_000;
+pub const WISHES_MAX: u64 = 1_000_000;
 /// How long a wish is remembered: its key means the same wish for so long.
 pub const REMEMBERED_MS: u64 = 30 * DAY_MS;
+/// How long at least, when room is short, if its answer is known.
+pub const REMEMBERED_MIN_MS: u64 = DAY_MS;
 /// How long a signed command stays valid: a retry sends the same bytes for so long. Below the ledger's 24 hours by more than
 /// any two clocks of a domain differ.
 pub const VALID_FOR_MS: u64 = DAY_MS / 2;

@@ -110,6 +110,32 @@ fn a_flush_that_fails_is_told_to_all_who_waited_for_it() {
 }
 
 #[test]
+fn when_room_is_short_what_is_answered_is_forgotten_first_and_nothing_of_today() {
+    crate::runtime::tests_world();
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let disk = CustodyDisk::on(&disk).unwrap();
+    let reserve = |key: &str, now_ms: u64, max: u64| {
+        let made = move || Wish { made_ms: now_ms, ..wish(0) };
+        disk.reserve(WishKey::of(TOKEN, key), now_ms, max, |_, _| Ok(()), made).unwrap()
+    };
+    let stands = |key: &str| disk.wish(&WishKey::of(TOKEN, key)).unwrap().is_some();
+    for key in ["answered", "open", "answered later"] {
+        assert!(matches!(reserve(key, if key == "answered later" { 3 * DAY_MS } else { DAY_MS }, 9), Reserved::New(_)));
+    }
+    let answer = Answer { outcome: 0, success: true, log_index: 1 };
+    for key in ["answered", "answered later"] {
+        disk.settle(WishKey::of(TOKEN, key), answer).unwrap();
+    }
+    assert!(matches!(reserve("one more", 3 * DAY_MS, 3), Reserved::New(_)));
+    assert_eq!(["answered", "open", "answered later"].map(stands), [false, true, true]);
+    assert!(matches!(reserve("and one more", 3 * DAY_MS, 3), Reserved::Full));
+    // They are not all read again for each one that is refused.
+    assert!(matches!(reserve("soon", 3 * DAY_MS + 59_000, 3), Reserved::Full));
+    assert!(matches!(reserve("a month later", 40 * DAY_MS, 3), Reserved::New(_)));
+    assert!(!stands("open"));
+}
+
+#[test]
 fn an_account_that_was_forgotten_opens_no_more() {
     let custody = founded(&MemoryDisk::new());
     custody.forget(TOKEN).unwrap();

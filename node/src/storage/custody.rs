@@ -6,7 +6,7 @@
 mod group;
 
 use super::disk::DirDisk;
-use crate::custody::{Account, Answer, Limits, OverLimit, REMEMBERED_MS, Spent, Wish, WishKey};
+use crate::custody::{Account, Answer, Limits, OverLimit, REMEMBERED_MIN_MS, REMEMBERED_MS, Spent, Wish, WishKey};
 use comity_proto::ids::AgentId;
 use comity_replica::redb_disk::RedbDisk;
 use comity_runtime::disk::Disk;
@@ -16,10 +16,19 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 /// File in the directory.
 const FILE: &str = "custody.redb";
+/// Pause between two looks through all wishes.
+const SWEEP_MS: u64 = 60_000;
 /// Memory for pages.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -192,6 +201,8 @@ impl CustodyDisk {
 
 /// Both tables inside a transaction.
 struct Tables<'a> {
+    /// When wishes were last looked through for old ones.
+    swept_ms: &'a AtomicU64,
     accounts: Table<'a, &'static [u8], &'static [u8]>,
     wishes: Table<'a, &'static [u8], &'static [u8]>,
 }
@@ -208,13 +219,8 @@ impl Tables<'_> {
         if let Some(known) = find(&self.wishes, &place(key))? {
             return Ok(Reserved::Known(known));
         }
-        if self.wishes.len().map_err(other)? >= max {
-            let old = now_ms.saturating_sub(REMEMBERED_MS);
-            let keep = |_: &[u8], bytes: &[u8]| row::<Wish>(bytes).is_ok_and(|wish| wish.made_ms >= old);
-            self.wishes.retain(keep).map_err(other)?;
-            if self.wishes.len().map_err(other)? >= max {
-                return Ok(Reserved::Full);
-            }
+        if !self.has_room(max, now_ms)? {
+            return Ok(Reserved::Full);
         }
         if let Some(mut account) = find::<Account>(&self.accounts, &key.token)? {
             if let Err(over) = count(&mut account.spent, &account.limits) {
@@ -225,6 +231,22 @@ impl Tables<'_> {
         let wish = sign();
         self.wishes.insert(place(key).as_slice(), bytes(&wish)?.as_slice()).map_err(other)?;
         Ok(Reserved::New(wish))
+    }
+
+    /// Forgets what is old enough when there are `max`; at most once in [`SWEEP_MS`], for it reads them all.
+    fn has_room(&mut self, max: u64, now_ms: u64) -> io::Result<bool> {
+        if self.wishes.len().map_err(other)? < max {
+            return Ok(true);
+        }
+        if now_ms < self.swept_ms.load(Relaxed).saturating_add(SWEEP_MS) {
+            return Ok(false);
+        }
+        self.swept_ms.store(now_ms, Relaxed);
+        let before = |age_ms: u64| now_ms.saturating_sub(age_ms);
+        let (old, old_if_answered) = (before(REMEMBERED_MS), before(REMEMBERED_MIN_MS));
+        let is_kept = |wish: Wish| wish.made_ms >= if wish.answer.is_some() { old_if_answered } else { old };
+        self.wishes.retain(|_, bytes| row(bytes).is_ok_and(is_kept)).map_err(other)?;
+        Ok(self.wishes.len().map_err(other)? < max)
     }
 
     fn settle(&mut self, key: &WishKey, answer: Answer) -> io::Result<()> {

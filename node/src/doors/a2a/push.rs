@@ -29,7 +29,9 @@ const PER_TASK: usize = 8;
 /// Wishes on one node.
 const IN_ALL: usize = 1_024;
 /// Deliveries under way: each holds a thread.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
+/// Of these one giver's: a slow receiver holds up nobody else's events.
+const AT_ONCE_OF_ONE: usize = 2;
 /// Characters of an id, a token, a scheme or credentials.
 const CHARS_MAX: usize = 1_024;
 /// Pauses before an event is posted again, seconds.
@@ -55,15 +57,24 @@ pub(super) struct Wish {
 pub struct Pushes {
     wishes: Mutex<BTreeMap<(TaskId, String), Wish>>,
     places: Arc<Semaphore>,
+    of_one: Mutex<BTreeMap<Principal, Arc<Semaphore>>>,
 }
 
 impl Default for Pushes {
     fn default() -> Self {
-        Pushes { wishes: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        Pushes { wishes: Mutex::default(), places, of_one: Mutex::default() }
     }
 }
 
 impl Pushes {
+    /// The places of one giver; those of others who wait for nothing are forgotten.
+    fn places_of(&self, who: Principal) -> Arc<Semaphore> {
+        let mut of_one = self.of_one.lock();
+        of_one.retain(|_, places| Arc::strong_count(places) > 1);
+        of_one.entry(who).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_OF_ONE))).clone()
+    }
+
     fn of_task(&self, task: TaskId) -> Vec<Wish> {
         let first = (task, String::new());
         let wishes = self.wishes.lock();
@@ -175,7 +186,7 @@ pub(super) fn keep(own: &Own<'_>, task: TaskId, wish: Wish, first: First) -> Res
     comity_runtime::spawn(async move {
         let fulfilled = match first {
             First::After(after) => follow(&node, who, task, &wish, after).await,
-            First::End(body) => delivered(&node, &wish, task, body).await,
+            First::End(body) => delivered(&node, who, &wish, task, body).await,
         };
         node.a2a().pushes.settle(task, &wish, fulfilled);
     });
@@ -197,7 +208,7 @@ async fn follow(node: &Arc<Node>, who: Principal, task: TaskId, wish: &Wish, mut
         let told = after + news.len();
         for event in (after..told).filter_map(|index| update(node, &view, index)) {
             // Whoever missed one event is told no later one: what came would have a gap.
-            if !pushes.stands(task, wish) || !delivered(node, wish, task, event.to_string()).await {
+            if !pushes.stands(task, wish) || !delivered(node, who, wish, task, event.to_string()).await {
                 return false;
             }
         }
@@ -210,13 +221,16 @@ async fn follow(node: &Arc<Node>, who: Principal, task: TaskId, wish: &Wish, mut
 }
 
 /// Posts one event until it is taken, a few times, as long as the wish stands.
-async fn delivered(node: &Arc<Node>, wish: &Wish, task: TaskId, body: String) -> bool {
+async fn delivered(node: &Arc<Node>, who: Principal, wish: &Wish, task: TaskId, body: String) -> bool {
+    let pushes = &node.a2a().pushes;
+    let own = pushes.places_of(who);
     let mut pauses = PAUSES.iter();
     loop {
-        let Ok(place) = node.a2a().pushes.places.clone().acquire_owned().await else { return false };
+        let Ok(turn) = own.clone().acquire_owned().await else { return false };
+        let Ok(place) = pushes.places.clone().acquire_owned().await else { return false };
         let (to, body, allowed) = (wish.clone(), body.clone(), node.home().config.webhook_hosts.clone());
         let posted = comity_runtime::run_blocking(move || webhook::post(&to.url, &to.headers, &body, &allowed)).await;
-        drop(place);
+        drop((place, turn));
         match posted {
             Ok(Ok(())) => return true,
             Ok(Err(why)) => tracing::debug!(%task, why, "a push notification was not taken"),
@@ -224,7 +238,7 @@ async fn delivered(node: &Arc<Node>, wish: &Wish, task: TaskId, body: String) ->
         }
         let Some(pause) = pauses.next() else { return false };
         comity_runtime::sleep(Duration::from_secs(*pause)).await;
-        if !node.a2a().pushes.stands(task, wish) {
+        if !pushes.stands(task, wish) {
             return false;
         }
     }
@@ -263,4 +277,23 @@ pub(super) async fn delete(own: &Own<'_>, params: &Value) -> Result<Value, Wrong
         own.node.a2a().pushes.wishes.lock().remove(&(task, wish.id));
     }
     Ok(json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comity_proto::ids::AgentId;
+
+    #[test]
+    fn a_giver_whose_receivers_are_slow_takes_no_place_of_another_one() {
+        let pushes = Pushes::default();
+        let of = |id: u8| pushes.places_of(Principal::Agent(AgentId([id; 32])));
+        let (slow, again) = (of(1), of(1));
+        let held: Vec<_> = (0..AT_ONCE_OF_ONE).map(|_| slow.clone().try_acquire_owned().expect("a place")).collect();
+        assert!(again.try_acquire().is_err(), "its places are taken");
+        assert!(of(2).try_acquire().is_ok(), "another one has its own");
+        drop((held, slow, again));
+        assert!(of(1).try_acquire().is_ok());
+        assert_eq!(pushes.of_one.lock().len(), 1, "who waits for nothing is forgotten");
+    }
 }

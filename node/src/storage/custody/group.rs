@@ -7,7 +7,10 @@
 use super::{ACCOUNTS, Tables, WISHES, other};
 use parking_lot::Mutex;
 use redb::{Database, Durability};
-use std::{io, mem, sync::Arc};
+use std::{
+    io, mem,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 /// Does the work in a transaction. What it gives tells the waiting caller how that ended, once it is committed or not.
 type Work = Box<dyn FnOnce(&mut Tables<'_>) -> io::Result<Tell> + Send>;
@@ -25,6 +28,7 @@ struct Queue {
 pub(super) struct Group {
     queue: Mutex<Queue>,
     turn: Mutex<()>,
+    swept_ms: AtomicU64,
 }
 
 impl Group {
@@ -54,23 +58,23 @@ impl Group {
             return Ok(done);
         }
         let queue = mem::take(&mut *self.queue.lock());
-        let told = commit(database, queue);
+        let told = self.commit(database, queue);
         told.map(|told| told.into_iter().for_each(|tell| tell()))?;
         drop(turn);
         place.lock().take().ok_or_else(|| other("a transaction of others failed, and this with it: ask again"))
     }
-}
 
-fn commit(database: &Database, queue: Queue) -> io::Result<Vec<Tell>> {
-    let mut writing = database.begin_write().map_err(other)?;
-    let durability = if queue.flush { Durability::Immediate } else { Durability::None };
-    writing.set_durability(durability).map_err(other)?;
-    let done = {
-        let accounts = writing.open_table(ACCOUNTS).map_err(other)?;
-        let wishes = writing.open_table(WISHES).map_err(other)?;
-        let mut tables = Tables { accounts, wishes };
-        queue.work.into_iter().map(|work| work(&mut tables)).collect::<io::Result<Vec<_>>>()?
-    };
-    writing.commit().map_err(other)?;
-    Ok(done)
+    fn commit(&self, database: &Database, queue: Queue) -> io::Result<Vec<Tell>> {
+        let mut writing = database.begin_write().map_err(other)?;
+        let durability = if queue.flush { Durability::Immediate } else { Durability::None };
+        writing.set_durability(durability).map_err(other)?;
+        let done = {
+            let accounts = writing.open_table(ACCOUNTS).map_err(other)?;
+            let wishes = writing.open_table(WISHES).map_err(other)?;
+            let mut tables = Tables { swept_ms: &self.swept_ms, accounts, wishes };
+            queue.work.into_iter().map(|work| work(&mut tables)).collect::<io::Result<Vec<_>>>()?
+        };
+        writing.commit().map_err(other)?;
+        Ok(done)
+    }
 }
