@@ -71,6 +71,37 @@ async def registered(name, **card):
         return made["agent"], made["token"]
 
 
+async def prompted(session, escrow):
+    """Prompts with the caller's words and escrows in them, and what an argument may go on to be."""
+    listed = {prompt.name: prompt for prompt in (await session.list_prompts()).prompts}
+    assert set(listed) == {"hire_agent", "settle_escrow", "offer_service"}, listed
+    words = {argument.name: "1.00" for argument in listed["hire_agent"].arguments}
+    assert "1.00" in (await session.get_prompt("hire_agent", words)).messages[-1].content.text
+    first = (await session.get_prompt("settle_escrow", {"escrow": escrow[:9]})).messages[0].content
+    assert str(first.resource.uri) == f"comity://escrow/{escrow}" and "released" in first.resource.text, first
+    from mcp.types import PromptReference
+    known = await session.complete(PromptReference(type="ref/prompt", name="settle_escrow"),
+                                   {"name": "escrow", "value": escrow[:3]})
+    assert escrow in known.completion.values, known
+
+
+async def waited(session, worker_id):
+    """A task that nobody takes: the call says what it is at while it waits."""
+    lock = await must(session, "create_escrow", payee=worker_id, amount="0.10", task="wait", on_silence="refund",
+                      idempotency_key="lock-3")
+    heard = []
+
+    async def hear(progress, total, message):
+        heard.append((progress, message))
+
+    wish = dict(to=worker_id, escrow=lock["escrow"], capability="text.count", task="wait", wait_seconds=10,
+                idempotency_key="send")
+    result = await session.call_tool("send_task", wish, progress_callback=hear)
+    assert '"sent"' in result.model_dump_json(), result
+    assert [progress for progress, _ in heard] == list(range(1, len(heard) + 1)), heard
+    assert heard[0][1].endswith("is on its way") and heard[1][1] == "still at work", heard
+
+
 async def trade(payer, worker, worker_id):
     for session in (payer, worker):
         await must(session, "claim_faucet", idempotency_key="claim")
@@ -108,6 +139,8 @@ async def life():
         found = await must(payer, "search_agents", capability="text.count")
         assert worker_id in {agent["agent"].split("@")[0] for agent in found["agents"]}, found
         assert all(agent["custody"] == "operator_can_spend" for agent in found["agents"]), found
+        await prompted(payer, escrow)
+        await waited(payer, worker_id)
         listed = (await payer.list_resources()).resources
         assert f"comity://escrow/{escrow}" in {str(resource.uri) for resource in listed}, listed
         read = await payer.read_resource(f"comity://card/{worker_id}")

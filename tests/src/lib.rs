@@ -13,6 +13,7 @@ pub mod cli;
 pub mod door;
 pub mod exchange;
 pub mod federation;
+pub mod foreign;
 pub mod misread;
 pub mod pair;
 pub mod process;

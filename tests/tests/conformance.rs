@@ -1,6 +1,9 @@
 //! What the compatibility kit of A2A (a2a-tck, branch 1.0-dev) demands, replayed: its requests over JSON-RPC and HTTP+JSON
 //! against a node with the feature `conformance`, without a token, by the requirement ids of the kit. The kit itself is run
-//! from outside. `cargo conformance` runs this.
+//! from outside. MCP's suite comes from npm and is run itself (`mcp`). `cargo conformance` runs this.
+
+#[path = "conformance/mcp.rs"]
+mod mcp;
 
 use comity_tests::{PATIENCE, single::Single, wait_for};
 use serde_json::{Value, json};

@@ -2,11 +2,13 @@
 
 use comity_proto::{envelope::Signed as _, ids::Hash, task::PaymentRequest};
 use comity_tests::{
+    PATIENCE,
     agent::Agent,
     cli::ask,
     misread,
     pair::{session, text},
     single::Single,
+    wait_for,
 };
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -61,6 +63,15 @@ impl Door {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         self.post(&headers, message.to_string().as_bytes())
+    }
+
+    /// The media type of an answer to a client that accepts this, and the whole of it.
+    fn hear(&self, token: &str, accept: &str, message: &Value) -> (String, String) {
+        let request = ureq::post(&self.url).header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json").header("accept", accept);
+        let mut response = request.send(message.to_string()).expect("an answer");
+        let kind = response.headers()["content-type"].to_str().expect("text").to_owned();
+        (kind, response.body_mut().read_to_string().expect("text"))
     }
 
     fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
@@ -250,4 +261,94 @@ fn a_task_is_given_once_and_a_repeated_call_waits_on_until_its_result_is_there()
     assert_eq!(text(&done, "result_sha256"), Hash::of(b"8 bytes").to_string());
     let other = json!({ "to": worker.id, "escrow": "1", "capability": "text", "task": "t", "idempotency_key": "o" });
     assert_eq!(door.rule(&alice, "send_task", other), "bad_text");
+}
+
+#[test]
+fn a_call_with_a_progress_token_says_what_it_is_at_before_it_answers() {
+    let door = Door::open();
+    let (_, alice) = door.account("alice");
+    door.must(&alice, "claim_faucet", json!({ "idempotency_key": "claim" }));
+    let worker = Agent::registered(&door.node.api(), door.node.domain(), "worker");
+    let desk = session(&door.node.api(), &worker);
+    let terms =
+        json!({ "payee": worker.id, "amount": "0.10", "task": "t", "on_silence": "refund", "idempotency_key": "k" });
+    let escrow = text(&door.must(&alice, "create_escrow", terms), "escrow");
+    let wish = json!({ "to": worker.id, "escrow": escrow, "capability": "text", "task": "t", "wait_seconds": 0,
+        "idempotency_key": "task" });
+    let task = text(&door.must(&alice, "send_task", wish.clone()), "task");
+    desk.get::<Value>("/api/v1/tasks/next?wait_ms=10000").expect("a task");
+    for (kind, data) in
+        [("accepted", Value::Null), ("progress", BASE64.encode(b"busy").into()), ("failed", "no".into())]
+    {
+        let event = json!({ "kind": kind, "data": data });
+        desk.post::<Value>(&format!("/api/v1/tasks/{task}/events"), &event).expect("told");
+    }
+    wait_for("the end of the task", PATIENCE, || {
+        (text(&door.must(&alice, "send_task", wish.clone()), "state") == "failed").then_some(())
+    });
+
+    let params = json!({ "name": "send_task", "arguments": wish, "_meta": { "progressToken": "mine" } });
+    let message = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params });
+    let (kind, said) = door.hear(&alice, "application/json, text/event-stream", &message);
+    assert_eq!(kind, "text/event-stream");
+    let messages: Vec<Value> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let (answer, words) = messages.split_last().expect("an answer");
+    let steps = words.iter().map(|word| {
+        let params = &word["params"];
+        assert_eq!((&word["method"], &params["progressToken"]), (&json!("notifications/progress"), &json!("mine")));
+        (params["progress"].as_u64().expect("a number"), text(params, "message"))
+    });
+    let steps: Vec<(u64, String)> = steps.collect();
+    let expected = [
+        format!("task {task} is on its way"),
+        "the worker has accepted".to_owned(),
+        "the worker is at it".to_owned(),
+        "the task has failed".to_owned(),
+    ];
+    assert_eq!(steps, (1..).zip(expected).collect::<Vec<_>>());
+    assert_eq!((&answer["id"], &answer["result"]["structuredContent"]["state"]), (&json!(7), &json!("failed")));
+    let (kind, said) = door.hear(&alice, "application/json", &message);
+    assert!(kind == "application/json" && said.contains("\"id\":7"), "a client that reads no stream: {kind} {said}");
+}
+
+#[test]
+fn prompts_take_known_words_only_and_show_nobody_an_escrow_of_others() {
+    let door = Door::open();
+    let ((_, alice), (bob, _), (_, carol)) = (door.account("alice"), door.account("bob"), door.account("carol"));
+    door.must(&alice, "claim_faucet", json!({ "idempotency_key": "claim" }));
+    let terms = json!({ "payee": bob, "amount": "0.10", "task": "t", "on_silence": "refund", "idempotency_key": "k" });
+    let escrow = text(&door.must(&alice, "create_escrow", terms), "escrow");
+    let ask = |token: &str, method: &str, params: Value| {
+        door.say(token, &json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })).body
+    };
+    let settle =
+        |token: &str| ask(token, "prompts/get", json!({ "name": "settle_escrow", "arguments": { "escrow": escrow } }));
+    assert!(settle(&alice)["result"]["messages"][0]["content"]["resource"]["text"].to_string().contains("locked"));
+    let refused = settle(&carol)["error"].clone();
+    assert_eq!((&refused["code"], &refused["data"]["code"]), (&json!(-32602), &json!("unknown_escrow")));
+    for params in [
+        json!({ "name": "nothing" }),
+        json!({ "name": "hire_agent", "arguments": { "capability": "text", "task": "t" } }),
+        json!({ "name": "settle_escrow", "arguments": { "escrow": 7 } }),
+        json!({ "name": "settle_escrow", "arguments": { "escrow": escrow, "payer": bob } }),
+    ] {
+        assert_eq!(ask(&alice, "prompts/get", params.clone())["error"]["code"], -32602, "{params}");
+    }
+    let complete = |token: &str, asked: Value, name: &str| {
+        let params = json!({ "ref": asked, "argument": { "name": name, "value": &escrow[..2] } });
+        ask(token, "completion/complete", params)
+    };
+    let prompt = json!({ "type": "ref/prompt", "name": "settle_escrow" });
+    let known = |body: Value| body["result"]["completion"]["values"].clone();
+    assert_eq!(known(complete(&alice, prompt.clone(), "escrow")), json!([escrow]));
+    assert_eq!(known(complete(&carol, prompt.clone(), "escrow")), json!([]));
+    assert_eq!(known(complete(&alice, prompt, "agent")), json!([]), "it has no such argument");
+    let template = json!({ "type": "ref/resource", "uri": "comity://escrow/{escrow}" });
+    assert_eq!(known(complete(&alice, template, "escrow")), json!([escrow]));
+    let nothing = json!({ "type": "ref/prompt", "name": "nothing" });
+    assert_eq!(complete(&alice, nothing, "escrow")["error"]["code"], -32602);
 }

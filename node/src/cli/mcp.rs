@@ -1,5 +1,5 @@
 //! `mcp`: the Model Context Protocol on standard input and output, for desktop clients; every message goes to a node's
-//! `/mcp` with the agent's token, and what the node answers comes back as one line.
+//! `/mcp` with the agent's token, and each message that the node sends back is one line.
 
 use super::context::Context;
 use crate::{
@@ -8,12 +8,14 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, Read as _, Write as _},
+    io::{BufRead, BufReader, Read as _, Write as _},
     path::Path,
 };
 
 /// Longest message.
 const LINE_BYTES_MAX: u64 = crate::http::BODY_BYTES_MAX as u64;
+/// Longest stream of one call: an answer of any length, and what is said before it.
+const STREAM_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// One client, one node.
 struct Bridge {
@@ -49,10 +51,14 @@ pub(super) fn mcp(context: &Context, token_file: Option<&Path>) -> Result<(), Se
             continue;
         }
         if let Some(answer) = bridge.carry(line.trim_ascii()) {
-            let mut output = std::io::stdout().lock();
-            writeln!(output, "{answer}").and_then(|()| output.flush()).map_err(|error| broken(&error))?;
+            tell(&answer).map_err(|error| broken(&error))?;
         }
     }
+}
+
+fn tell(message: &Value) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{message}").and_then(|()| output.flush())
 }
 
 fn broken(error: &std::io::Error) -> ServiceError {
@@ -106,12 +112,28 @@ impl Bridge {
         }
         let sent = request.send(line);
         let mut response = sent.map_err(|error| format!("no answer from {}: {error}", self.url))?;
+        if response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            return streamed(response.body_mut().as_reader());
+        }
         let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
         read(&text).ok_or_else(|| format!("{}: {text}", response.status()))
     }
 }
 
-/// An answer of the protocol: a node answers in one piece, never in a stream.
+/// Passes on what a call says while it runs; gives its answer.
+fn streamed(stream: impl std::io::Read) -> Result<Value, String> {
+    for line in BufReader::new(stream.take(STREAM_BYTES_MAX)).lines() {
+        let line = line.map_err(|error| format!("the answer broke off: {error}"))?;
+        let Some(message) = line.strip_prefix("data: ").and_then(read) else { continue };
+        if message.get("method").is_none() {
+            return Ok(message);
+        }
+        tell(&message).map_err(|error| error.to_string())?;
+    }
+    Err("the answer broke off".to_owned())
+}
+
+/// A message of the protocol.
 fn read(text: &str) -> Option<Value> {
     let answer: Value = serde_json::from_str(text).ok()?;
     answer.get("jsonrpc").is_some().then_some(answer)

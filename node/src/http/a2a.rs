@@ -3,7 +3,7 @@
 
 use super::{
     auth,
-    own::{header_text, media_type, own_page, url, whole},
+    own::{event_stream, header_text, media_type, own_page, url, whole},
     problem,
 };
 use crate::{
@@ -22,7 +22,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::Value;
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 type App = State<Arc<Node>>;
 
@@ -83,8 +83,7 @@ fn card(node: &Node, name: &str, parts: &Parts) -> Result<Response, Wrong> {
 /// Who asks, before anything else is looked at.
 pub(super) fn caller(node: &Node, headers: &HeaderMap) -> Result<Bearer, Wrong> {
     own_page(node, headers)?;
-    let guest = a2a::guest().filter(|_| !headers.contains_key(header::AUTHORIZATION));
-    guest.map_or_else(|| Ok(auth::identify(node, headers)?), Ok)
+    Ok(auth::identify_or_guest(node, headers)?)
 }
 
 type Named = BTreeMap<String, String>;
@@ -185,15 +184,12 @@ async fn operated(
 
 /// Server-sent events, each in the binding's own envelope.
 fn streamed(events: Events, envelope: impl Fn(Value) -> Value + Send + 'static) -> Response {
-    let lines = futures::stream::unfold((events, envelope), |(mut events, envelope)| async move {
+    event_stream(futures::stream::unfold((events, envelope), |(mut events, envelope)| async move {
         let line = match events.next().await? {
             Next::Event(event) => format!("data: {}\n\n", envelope(event)),
             // A comment: whoever is gone is found out by it.
             Next::Pulse => ":\n\n".to_owned(),
         };
-        Some((Ok::<_, Infallible>(Bytes::from(line)), (events, envelope)))
-    });
-    let kind = HeaderValue::from_static("text/event-stream");
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (headers, Body::from_stream(lines)).into_response()
+        Some((line, (events, envelope)))
+    }))
 }

@@ -8,6 +8,7 @@
 use super::{
     auth::{self, Caller},
     openapi::Routes,
+    own::event_stream,
     params::Query,
 };
 use crate::{
@@ -18,23 +19,16 @@ use crate::{
         feed::{Feed, News, Told},
     },
 };
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
-};
-use bytes::Bytes;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use comity_runtime as runtime;
 use serde::Deserialize;
 use serde_json::json;
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 /// A reader that leaves what was sent untaken for so long has fallen behind.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
-const STREAM: &str = "text/event-stream";
 
 pub(super) fn all() -> Routes {
     Routes::new().routes(routes!(events))
@@ -68,15 +62,7 @@ async fn events(
     };
     let feed = Feed::open(&node, who, after, which.follow.unwrap_or(true))?;
     let reader = Reader { caller: auth::bearer(&headers, who)?, node, feed, handed: None, ended: false };
-    let lines = futures::stream::unfold(reader, |mut reader| async move {
-        let text = reader.next().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(STREAM)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok(event_stream(futures::stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) })))
 }
 
 struct Reader {

@@ -2,10 +2,10 @@
 
 use super::{
     auth,
-    own::{header_text, media_type, own_page, url, whole},
+    own::{event_stream, header_text, media_type, own_page, url, whole},
 };
 use crate::{
-    doors::mcp::{self, Headers},
+    doors::mcp::{self, Headers, Next, Reply, Stream},
     node::Node,
     registry::json,
     service::error::{Kind, ServiceError},
@@ -38,9 +38,9 @@ async fn take(State(node): State<Arc<Node>>, request: Request) -> Response {
     }
 }
 
-async fn taken(node: &Node, headers: &HeaderMap, body: Body) -> Result<Response, ServiceError> {
+async fn taken(node: &Arc<Node>, headers: &HeaderMap, body: Body) -> Result<Response, ServiceError> {
     own_page(node, headers)?;
-    let bearer = auth::identify(node, headers)?;
+    let bearer = auth::identify_or_guest(node, headers)?;
     if media_type(headers) != "application/json" {
         return Err(ServiceError::bad_input("not_json", "send `Content-Type: application/json`"));
     }
@@ -49,13 +49,27 @@ async fn taken(node: &Node, headers: &HeaderMap, body: Body) -> Result<Response,
         Err((status, code, detail)) => return Ok(unreadable(status, code, &detail)),
     };
     let text = |name: &'static str| header_text(headers, &HeaderName::from_static(name));
-    let said = Headers { version: text("mcp-protocol-version"), method: text("mcp-method"), name: text("mcp-name") };
-    let reply = mcp::take(node, &bearer, said, message).await;
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Ok(match reply.body {
-        Some(body) => (status, Json(body)).into_response(),
-        None => status.into_response(),
+    let streams = header_text(headers, &header::ACCEPT).is_some_and(|kinds| kinds.contains("text/event-stream"));
+    let (version, method, name) = (text("mcp-protocol-version"), text("mcp-method"), text("mcp-name"));
+    let said = Headers { version, method, name, streams };
+    Ok(match mcp::take(node, bearer, said, message).await {
+        Reply::One { status, body } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            body.map_or_else(|| status.into_response(), |body| (status, Json(body)).into_response())
+        }
+        Reply::Stream(stream) => streamed(stream),
     })
+}
+
+fn streamed(stream: Stream) -> Response {
+    event_stream(futures::stream::unfold(stream, |mut stream| async move {
+        let line = match stream.next().await? {
+            Next::Message(message) => format!("data: {message}\n\n"),
+            // A comment: whoever is gone is found out by it.
+            Next::Pulse => ":\n\n".to_owned(),
+        };
+        Some((line, stream))
+    }))
 }
 
 async fn strict(body: Body) -> Result<Value, (StatusCode, &'static str, String)> {

@@ -1,5 +1,5 @@
 //! What doors for other protocols ask of a request before they read it: a name that is this node's, a page that it served,
-//! and JSON that two readers read alike.
+//! and JSON that two readers read alike; and how they stream an answer.
 
 use super::{BODY_BYTES_MAX, tls::Presented};
 use crate::{
@@ -15,7 +15,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use futures::{Stream, StreamExt as _};
+use std::{convert::Infallible, sync::Arc};
 
 pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
@@ -85,6 +86,14 @@ pub(super) async fn no_page_of_others(State(node): State<Arc<Node>>, request: Re
 pub(super) async fn whole(body: Body) -> Result<Bytes, (StatusCode, &'static str, String)> {
     let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("over {BODY_BYTES_MAX} bytes"));
     to_bytes(body, BODY_BYTES_MAX).await.map_err(too_large)
+}
+
+/// Server-sent events, as they come.
+pub(super) fn event_stream(events: impl Stream<Item = String> + Send + 'static) -> Response {
+    let kind = HeaderValue::from_static("text/event-stream");
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let bytes = events.map(|event| Ok::<_, Infallible>(Bytes::from(event)));
+    (headers, Body::from_stream(bytes)).into_response()
 }
 
 /// The URL of a path as the caller reaches it; under a foreign name, that of the door's own address.

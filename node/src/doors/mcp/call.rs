@@ -2,6 +2,7 @@
 
 use super::{
     answer::{self, Answer},
+    stream::Line,
     task, tools,
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(super) async fn call(
     caller: &Bearer,
     name: &str,
     mut arguments: Arguments,
+    line: &Line,
 ) -> Result<Answer, ServiceError> {
     let key = if tools::writes(name) { key_of(&mut arguments)? } else { String::new() };
     match name {
@@ -43,7 +45,7 @@ pub(super) async fn call(
         }
         "search_agents" => search(node, read(arguments)?),
         "register_agent" => register(node, caller, &key, arguments).await,
-        "send_task" => task::send(node, caller, &key, read(arguments)?).await,
+        "send_task" => task::send(node, caller, &key, read(arguments)?, line).await,
         verb => {
             let errand: Errand = read(json!({ "verb": verb, "arguments": arguments }))?;
             errands::run(node, caller, &key, errand).await.map(|ran| answer::ran(verb, &ran))

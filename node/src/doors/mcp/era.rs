@@ -22,6 +22,8 @@ pub struct Headers<'a> {
     pub method: Option<&'a str>,
     /// `Mcp-Name`.
     pub name: Option<&'a str>,
+    /// Whether the client takes an answer as a stream of events.
+    pub streams: bool,
 }
 
 /// A kind of revision.
@@ -49,10 +51,11 @@ fn mismatch(text: String) -> Wrong {
 
 /// Judges what a request says of its revision.
 pub(super) fn of(request: &Request, headers: Headers<'_>) -> Result<Era, Wrong> {
-    if request.method == "initialize" {
+    let meta = &request.params["_meta"];
+    // The later revision has no such method: whoever says to speak it is told so.
+    if request.method == "initialize" && meta[VERSION] != MODERN {
         return Ok(Era::Legacy);
     }
-    let meta = &request.params["_meta"];
     let Some(said) = meta[VERSION].as_str() else {
         return match headers.version {
             Some(MODERN) => Err(missing(VERSION)),
@@ -119,7 +122,8 @@ mod tests {
         request(method, json!({ "name": "deliver", "_meta": { VERSION: version, CAPABILITIES: {} } }))
     }
 
-    const SAID: Headers<'_> = Headers { version: Some(MODERN), method: Some("tools/call"), name: Some("deliver") };
+    const SAID: Headers<'_> =
+        Headers { version: Some(MODERN), method: Some("tools/call"), name: Some("deliver"), streams: false };
 
     #[test]
     fn a_request_that_says_its_revision_twice_is_modern() {
@@ -137,6 +141,9 @@ mod tests {
         ] {
             assert_eq!(code(headers), rpc::HEADER_MISMATCH, "{headers:?}");
         }
+        let begins = Headers { method: Some("initialize"), name: None, ..SAID };
+        assert_eq!(of(&modern("initialize", MODERN), begins), Ok(Era::Modern));
+        assert_eq!(of(&request("initialize", Value::Null), Headers::default()), Ok(Era::Legacy));
         let bare = request("tools/call", json!({ "name": "deliver", "_meta": { VERSION: MODERN } }));
         assert_eq!(of(&bare, SAID).unwrap_err().code, rpc::INVALID_PARAMS);
     }

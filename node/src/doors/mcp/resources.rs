@@ -26,36 +26,55 @@ pub(super) fn templates() -> Vec<Value> {
     ]
 }
 
+pub(super) fn is_template(uri: &str) -> bool {
+    templates().iter().any(|template| template["uriTemplate"] == uri)
+}
+
 /// The caller's escrows.
 pub(super) async fn list(node: &Node, caller: &Bearer) -> Result<Vec<Value>, Wrong> {
     let Principal::Agent(agent) = caller.who else { return Ok(Vec::new()) };
-    let escrows = trades::escrows(node, agent).await.map_err(|error| absent(&error))?;
+    let escrows = trades::escrows(node, agent).await.map_err(|error| absent(&error, ESCROWS))?;
     let resource = |escrow: &EscrowView| {
         let title = format!("Escrow, {}", escrow.state);
         json!({
-            "uri": format!("{ESCROWS}{}", escrow.escrow), "name": escrow.escrow, "title": title, "mimeType": JSON,
+            "uri": uri(&escrow.escrow.to_string()), "name": escrow.escrow, "title": title, "mimeType": JSON,
         })
     };
     Ok(escrows.iter().map(resource).collect())
 }
 
-fn absent(error: &ServiceError) -> Wrong {
-    let data = json!({ "code": error.code, "next": error.next });
+/// Where an escrow is read.
+pub(super) fn uri(escrow: &str) -> String {
+    format!("{ESCROWS}{escrow}")
+}
+
+pub(super) fn absent(error: &ServiceError, uri: &str) -> Wrong {
+    let data = json!({ "code": error.code, "next": error.next, "uri": uri });
     Wrong { data, ..Wrong::new(rpc::RESOURCE_NOT_FOUND, error.to_string()) }
 }
 
 /// One of them, or a card.
 pub(super) async fn read(node: &Node, caller: &Bearer, uri: &str) -> Result<Value, Wrong> {
-    let document = find(node, caller, uri).await.map_err(|error| absent(&error))?;
-    Ok(json!({ "contents": [{ "uri": uri, "mimeType": JSON, "text": document.to_string() }] }))
+    let document = find(node, caller, uri).await.map_err(|error| absent(&error, uri))?;
+    Ok(json!({ "contents": [contents(uri, &document)] }))
+}
+
+/// A document as the protocol carries it.
+pub(super) fn contents(uri: &str, document: &Value) -> Value {
+    json!({ "uri": uri, "mimeType": JSON, "text": document.to_string() })
+}
+
+/// What an escrow of the caller says of itself.
+pub(super) async fn escrow(node: &Node, caller: &Bearer, escrow: &str) -> Result<Value, ServiceError> {
+    let domain = domain::domain(node)?;
+    Ok(answer::escrow(&domain, &trades::escrow_of(node, caller.agent()?, escrow).await?))
 }
 
 async fn find(node: &Node, caller: &Bearer, uri: &str) -> Result<Value, ServiceError> {
-    let domain = domain::domain(node)?;
-    if let Some(escrow) = uri.strip_prefix(ESCROWS) {
-        return Ok(answer::escrow(&domain, &trades::escrow_of(node, caller.agent()?, escrow).await?));
+    if let Some(id) = uri.strip_prefix(ESCROWS) {
+        return escrow(node, caller, id).await;
     }
     let agent = uri.strip_prefix(CARDS).ok_or_else(|| ServiceError::not_found("resource", uri))?;
     let agent = agent.parse().map_err(|_| ServiceError::not_found("card", agent))?;
-    Ok(introduced(&domain, &cards::get(node, agent)?))
+    Ok(introduced(&domain::domain(node)?, &cards::get(node, agent)?))
 }

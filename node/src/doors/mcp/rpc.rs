@@ -8,6 +8,8 @@ pub(super) const INVALID_PARAMS: i32 = -32602;
 pub(super) const RESOURCE_NOT_FOUND: i32 = -32002;
 /// A header says something else than the body.
 pub(super) const HEADER_MISMATCH: i32 = -32020;
+/// The client lacks what the answer would need.
+pub(super) const MISSING_CAPABILITY: i32 = -32021;
 /// A revision that is not spoken here.
 pub(super) const UNSUPPORTED_VERSION: i32 = -32022;
 
@@ -23,6 +25,15 @@ impl Wrong {
     pub(super) fn new(code: i32, message: impl Into<String>) -> Wrong {
         Wrong { code, message: message.into(), data: Value::Null }
     }
+
+    /// The HTTP status that the later revision gives to an answer with this code.
+    pub(super) fn status(&self) -> u16 {
+        match self.code {
+            METHOD_NOT_FOUND => 404,
+            MISSING_CAPABILITY => 400,
+            _ => 200,
+        }
+    }
 }
 
 /// What a body holds.
@@ -30,8 +41,10 @@ impl Wrong {
 pub(super) enum Message {
     /// Wants an answer.
     Request(Request),
-    /// A notification, or an answer to a question that was never asked.
+    /// A notification.
     Silent,
+    /// The client's answer to a question.
+    Answer(Value),
 }
 
 /// A request.
@@ -54,7 +67,8 @@ pub(super) fn read(mut message: Value) -> Result<Message, Wrong> {
     let (id, params) = (message["id"].take(), message["params"].take());
     let Some(method) = message["method"].as_str() else {
         let answers = message.get("result").is_some() || message.get("error").is_some();
-        return if answers { Ok(Message::Silent) } else { Err(invalid("no `method`")) };
+        message["id"] = id;
+        return if answers { Ok(Message::Answer(message)) } else { Err(invalid("no `method`")) };
     };
     if id.is_null() {
         return Ok(Message::Silent);
@@ -90,12 +104,10 @@ mod tests {
     fn what_wants_an_answer_is_told_from_what_does_not() {
         let request = json!({ "jsonrpc": "2.0", "id": 7, "method": "ping" });
         assert!(matches!(read(request), Ok(Message::Request(request)) if request.id == 7 && request.method == "ping"));
-        for silent in [
-            json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
-            json!({ "jsonrpc": "2.0", "id": 7, "result": {} }),
-        ] {
-            assert_eq!(read(silent.clone()), Ok(Message::Silent), "{silent}");
-        }
+        let silent = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        assert_eq!(read(silent), Ok(Message::Silent));
+        let answer = json!({ "jsonrpc": "2.0", "id": 7, "result": {} });
+        assert!(matches!(read(answer), Ok(Message::Answer(answer)) if answer["id"] == 7));
         for invalid in [
             json!([]),
             json!({ "id": 7, "method": "ping" }),

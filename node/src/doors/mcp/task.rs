@@ -1,6 +1,6 @@
 //! `send_task`: a signed task through the mesh, and what came back of it so far.
 
-use super::answer::Answer;
+use super::{answer::Answer, stream::Line};
 use crate::{
     node::Node,
     service::{
@@ -37,7 +37,13 @@ pub(super) struct SendTask {
 }
 
 /// Sends it once, and waits for what comes back.
-pub(super) async fn send(node: &Node, caller: &Bearer, key: &str, wanted: SendTask) -> Result<Answer, ServiceError> {
+pub(super) async fn send(
+    node: &Node,
+    caller: &Bearer,
+    key: &str,
+    wanted: SendTask,
+    line: &Line,
+) -> Result<Answer, ServiceError> {
     let bad = |what: &str, text: &str| ServiceError::bad_input("bad_text", format!("`{text}` is no {what}"));
     let escrow: EscrowId = wanted.escrow.parse().map_err(|_| bad("whole escrow id", &wanted.escrow))?;
     let capability = Capability::new(&wanted.capability).map_err(|_| bad("capability", &wanted.capability))?;
@@ -49,7 +55,8 @@ pub(super) async fn send(node: &Node, caller: &Bearer, key: &str, wanted: SendTa
     let order = Order { to, escrow, capability, body, deadline_minutes };
     let task = work::order(node, caller, &asked, order, Bytes::new()).await?;
     let wait = Duration::from_secs(wanted.wait_seconds.unwrap_or(WAIT_SECONDS).min(WAIT_SECONDS_MAX));
-    let (events, ended) = until_ended(node, caller, task, wait).await?;
+    line.progress(&format!("task {task} is on its way"));
+    let (events, ended) = until_ended(node, caller, task, wait, line).await?;
     Ok(told(task, &events, ended))
 }
 
@@ -58,16 +65,31 @@ async fn until_ended(
     caller: &Bearer,
     task: TaskId,
     wait: Duration,
+    line: &Line,
 ) -> Result<(Vec<TaskEvent>, bool), ServiceError> {
     let (begun, mut events) = (comity_runtime::now(), Vec::new());
     loop {
         let left = wait.saturating_sub(begun.elapsed());
         let after = events.len() as u64;
         let (more, ended) = work::events(node, caller.who, task, after, left).await?;
+        for event in &more {
+            line.progress(word(&event.kind));
+        }
         events.extend(more);
         if ended || left.is_zero() {
             return Ok((events, ended));
         }
+    }
+}
+
+/// What an event means to whoever waits. The worker's own words are not among it: they come with the answer, if at all.
+fn word(kind: &TaskEventKind) -> &'static str {
+    match kind {
+        TaskEventKind::Accepted => "the worker has accepted",
+        TaskEventKind::Progress(_) => "the worker is at it",
+        TaskEventKind::Result(_) => "a part of the result is here",
+        TaskEventKind::Finished(_) => "the result is whole",
+        TaskEventKind::Failed(_) => "the task has failed",
     }
 }
 
