@@ -1,61 +1,19 @@
-//! Clients of others, unmodified, against a real node. `cargo clients` runs these; they need Python 3.11 or newer and a
-//! package index, and fail without, while `cargo test` needs neither.
-//!
-//! Each lock file in `tests/clients` has a virtual environment of its own below the target folder, made anew when the lock
-//! file changes.
+//! Clients of others, unmodified, against a real node. `cargo clients` runs these; they need Python 3.11 or newer, npm, and
+//! the package indexes of both, and fail without, while `cargo test` needs none of them.
 
 use comity_tests::{
+    PATIENCE,
     binary::comity,
     cli::ask,
     exchange::Exchange,
+    foreign::{Npm, folder, must, python, ran},
     pair::{Pair, text},
+    process::Process,
     single::Single,
+    wait_for,
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::{Mutex, PoisonError},
-};
-
-fn clients() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
-
-fn ran(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
-}
-
-fn must(command: &mut Command) -> String {
-    let output = ran(command);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
-    out
-}
-
-/// The interpreter of the environment that `NAME.txt` locks.
-fn python(name: &str) -> PathBuf {
-    // Tests that want the same one make it once.
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let lock = clients().join(format!("{name}.txt"));
-    let wanted = fs::read_to_string(&lock).expect("a lock file");
-    // A binary lies in TARGET/PROFILE/.
-    let target = comity().ancestors().nth(2).expect("TARGET/PROFILE/comity");
-    let place = target.join("clients").join(name);
-    let (python, stamp) = (place.join("bin/python"), place.join("installed.txt"));
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return python;
-    }
-    // There may be none yet, or half of one.
-    let _gone = fs::remove_dir_all(&place);
-    must(Command::new("python3").args(["-m", "venv"]).arg(&place));
-    must(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps", "-r"]).arg(&lock));
-    must(Command::new(&python).args(["-m", "pip", "check"]));
-    fs::write(&stamp, wanted).expect("a stamp");
-    python
-}
+use serde_json::Value;
+use std::process::Command;
 
 /// Runs a script against a fresh node.
 fn run(environment: &str, script: &str, more: &[&str]) -> String {
@@ -63,7 +21,7 @@ fn run(environment: &str, script: &str, more: &[&str]) -> String {
     let node = Single::up();
     let url = format!("http://{}/mcp", node.http);
     let mut command = Command::new(python);
-    command.arg(clients().join(script)).args([&url, &node.token("admission.token")]).args(more);
+    command.arg(folder().join(script)).args([&url, &node.token("admission.token")]).args(more);
     must(&mut command)
 }
 
@@ -98,7 +56,7 @@ const HOOKS: &str = "webhook_hosts = [\"127.0.0.1\"]";
 /// Runs the A2A client of a payer against `payer`, with a worker that asks `worker` for work.
 fn a2a(binding: &str, payer: &Single, worker: &Single) -> String {
     let mut command = Command::new(python("a2a-1"));
-    command.arg(clients().join("a2a_life.py")).arg(binding);
+    command.arg(folder().join("a2a_life.py")).arg(binding);
     for node in [payer, worker] {
         command.args([format!("http://{}", node.http), node.token("admission.token")]);
     }
@@ -130,11 +88,28 @@ fn a2a_1_3_0_does_the_same_with_an_agent_of_another_domain() {
     assert!(a2a("GRPC", &pair.acme, &pair.globex).contains("done and paid"));
 }
 
+/// The same by the JavaScript client, against one node.
+fn a2a_js(binding: &str) -> String {
+    let node = Single::named("acme");
+    let mut command = Npm::installed().script("a2a_life.mjs");
+    must(command.arg(binding).args([format!("http://{}", node.http), node.token("admission.token")]))
+}
+
+#[test]
+fn a2a_js_1_3_0_over_json_rpc_verifies_hires_follows_cancels_and_pays() {
+    assert!(a2a_js("JSONRPC").contains("done and paid"));
+}
+
+#[test]
+fn a2a_js_1_3_0_over_http_json_does_the_same() {
+    assert!(a2a_js("HTTP+JSON").contains("done and paid"));
+}
+
 #[test]
 fn a2a_settlement_1_2_0_lives_whole_escrows_and_its_probes_make_one_escrow() {
     let exchange = Exchange::open();
     let mut command = Command::new(python("a2a-se-1"));
-    command.arg(clients().join("a2a_se_life.py"));
+    command.arg(folder().join("a2a_se_life.py"));
     command.args([&exchange.base, &exchange.node.token("admission.token"), &exchange.arbiter]);
     assert!(must(&mut command).contains("released"));
 }
@@ -143,7 +118,7 @@ fn a2a_settlement_1_2_0_lives_whole_escrows_and_its_probes_make_one_escrow() {
 fn x402(script: &str) -> String {
     let node = Single::up();
     let mut command = Command::new(python("x402-2"));
-    command.arg(clients().join(script)).args([&format!("http://{}", node.http), &node.token("admission.token")]);
+    command.arg(folder().join(script)).args([&format!("http://{}", node.http), &node.token("admission.token")]);
     must(&mut command)
 }
 
@@ -163,7 +138,7 @@ fn the_x402_example_of_the_readme_runs() {
 fn joserfc_1_8_0_and_rfc8785_0_1_4_verify_the_cards_of_a_node() {
     let node = Single::named("acme");
     let mut command = Command::new(python("a2a-1"));
-    command.arg(clients().join("cards_verify.py")).arg(format!("http://{}", node.http));
+    command.arg(folder().join("cards_verify.py")).arg(format!("http://{}", node.http));
     assert!(must(&mut command).contains("both signatures good"));
 }
 
@@ -171,7 +146,7 @@ fn joserfc_1_8_0_and_rfc8785_0_1_4_verify_the_cards_of_a_node() {
 fn the_a2a_example_of_the_readme_runs() {
     let node = Single::up();
     let mut command = Command::new(python("a2a-1"));
-    command.arg(clients().join("examples/a2a_trade.py"));
+    command.arg(folder().join("examples/a2a_trade.py"));
     command.args([format!("http://{}", node.http), node.token("admission.token")]);
     let said = must(&mut command);
     assert!(said.contains("released for 500000 minor units"), "{said}");
@@ -181,6 +156,28 @@ fn the_a2a_example_of_the_readme_runs() {
 fn the_example_of_the_readme_runs() {
     let said = run("mcp-2", "examples/mcp_trade.py", &[]);
     assert!(said.contains("released; the worker has 0.495"), "{said}");
+}
+
+#[test]
+fn the_typescript_example_of_the_readme_hires_the_worker_of_another_domain() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let (dir, log) = (place.path().join("federation"), place.path().join("dev.log"));
+    let npm = Npm::installed();
+    let mut dev = Process::start_apart(&["--json", "dev", "--dir", &dir.display().to_string()], &log);
+    let stays = wait_for("a federation that stays", 4 * PATIENCE, || {
+        assert!(!dev.ended(), "{}{}", dev.said(), dev.complained());
+        let said = dev.said();
+        let steps = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        steps.into_iter().find(|step| step["step"] == "stays")
+    });
+    let facts = &stays["facts"];
+    let token = std::fs::read_to_string(text(facts, "admission_token_file")).expect("a token");
+    let ended = ran(npm.script("examples/hire.ts").args([&text(facts, "mcp"), token.trim()]));
+    // Its nodes end with it.
+    dev.signal("INT");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(said.contains("the result is whole") && said.contains(" is released"), "{said}");
 }
 
 /// Seconds for which requests are made up from the description of the native API, all runs together; `COMITY_FUZZ_SECONDS`
@@ -199,12 +196,12 @@ fn schemathesis_4_32_5_finds_no_server_error_and_no_answer_that_is_not_described
     let place = tempfile::tempdir().expect("a temporary directory");
     for token in [node.token("api.token"), agent] {
         let mut command = Command::new(&program);
-        command.current_dir(place.path()).arg("--config-file").arg(clients().join("schemathesis.toml"));
+        command.current_dir(place.path()).arg("--config-file").arg(folder().join("schemathesis.toml"));
         command.args(["--no-color", "run", &format!("http://{}/api/v1/openapi.json", node.http), "--seed", "5"]);
         command.args(["--checks", FUZZ_CHECKS, "--max-time", &(seconds / 2).max(1).to_string()]);
         command.args(["--request-timeout", "30", "--header", &format!("Authorization: Bearer {token}")]);
         must(&mut command);
     }
-    let status: serde_json::Value = node.api().get("/api/v1/status").expect("a node that still answers");
+    let status: Value = node.api().get("/api/v1/status").expect("a node that still answers");
     assert_eq!(status["role"], "leader", "{status}");
 }

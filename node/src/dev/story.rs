@@ -44,6 +44,8 @@ struct Story<'a> {
     scout: AgentId,
     ready_ms: u64,
     card_everywhere_ms: u64,
+    /// Works on while the federation stays.
+    worker: Option<Agent>,
 }
 
 /// Runs it all.
@@ -97,7 +99,8 @@ fn tell(args: &DevArgs, output: Output, dir: &Path) -> Result<ExitCode, ServiceE
         json!({ "agent": scout }),
         "agent scout registered in alpha; it refers others by the code SCOUT",
     );
-    let mut story = Story { args, report, dir: dir.to_owned(), domains, scout, ready_ms, card_everywhere_ms: 0 };
+    let mut story =
+        Story { args, report, dir: dir.to_owned(), domains, scout, ready_ms, card_everywhere_ms: 0, worker: None };
     let verdict = story.trade()?;
     let holds = verdict["conserved"] == true && verdict["in_doubt"] == 0 && verdict["ended_as_it_should"] == true;
     if !args.once {
@@ -115,6 +118,7 @@ impl Story<'_> {
         let payee = field(&arrived, "agent");
         self.hear(&mut worker, "published")?;
         self.card_everywhere(&payee)?;
+        self.worker = Some(worker);
         let begun_ms = self.report.elapsed_ms();
         let mut orchestrator = self.start_agent("orchestrator")?;
         self.hear(&mut orchestrator, "funded")?;
@@ -432,6 +436,11 @@ impl Story<'_> {
         self.report.block(&format!("comity --data {} status", data(0, 0)));
         self.report.block(&format!("comity --data {} discover {CAPABILITY}", data(0, 1)));
         self.report.block(&format!("comity --data {} transfer list", data(1, 0)));
+        let alpha = &self.domains[0].nodes[0].plan;
+        let (mcp, token) = (format!("http://{}/mcp", alpha.http), alpha.dir.join("admission.token"));
+        let sentence =
+            format!("the worker takes tasks; a client of MCP finds it at {mcp}, with the token in {}", token.display());
+        self.report.step("stays", json!({ "mcp": mcp, "admission_token_file": token }), &sentence);
         let handle = tokio::runtime::Handle::current();
         handle
             .block_on(tokio::signal::ctrl_c())
