@@ -16,6 +16,7 @@ mod key_step;
 mod licence;
 mod members;
 mod passage;
+mod projection;
 mod relay;
 mod settlement;
 mod task;

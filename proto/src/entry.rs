@@ -44,6 +44,8 @@ pub enum EntryItem {
     Contradiction(Bytes),
     /// Envelope of a [`crate::drift::DriftNote`] of this domain.
     DriftNote(Bytes),
+    /// A [`crate::projection::Projection`]: events of another domain's log that concern this one.
+    Projection(Bytes),
 }
 
 impl EntryItem {
@@ -58,7 +60,8 @@ impl EntryItem {
             | EntryItem::TreatyReceipt(bytes)
             | EntryItem::Key(bytes)
             | EntryItem::Contradiction(bytes)
-            | EntryItem::DriftNote(bytes) => Some(bytes),
+            | EntryItem::DriftNote(bytes)
+            | EntryItem::Projection(bytes) => Some(bytes),
             EntryItem::Pulse => None,
         }
     }
@@ -110,6 +113,7 @@ fn to_wire(item: &EntryItem) -> wire::EntryItem {
         EntryItem::Key(bytes) => Item::Key(bytes.clone()),
         EntryItem::Contradiction(bytes) => Item::Contradiction(bytes.clone()),
         EntryItem::DriftNote(bytes) => Item::DriftNote(bytes.clone()),
+        EntryItem::Projection(bytes) => Item::Projection(bytes.clone()),
     };
     wire::EntryItem { item: Some(item) }
 }
@@ -128,5 +132,6 @@ fn from_wire(item: wire::EntryItem) -> Result<EntryItem, Reject> {
         Item::Key(bytes) => envelope(bytes).map(EntryItem::Key),
         Item::Contradiction(bytes) => envelope(bytes).map(EntryItem::Contradiction),
         Item::DriftNote(bytes) => envelope(bytes).map(EntryItem::DriftNote),
+        Item::Projection(bytes) => envelope(bytes).map(EntryItem::Projection),
     }
 }

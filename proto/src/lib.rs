@@ -24,6 +24,7 @@
 //! | [`drift`] | what a domain notes about a peer with which it disagrees |
 //! | [`export`] | what a domain lets the others see and hire |
 //! | [`passage`] | what a gateway says about a card that it passes from one mesh to another |
+//! | [`projection`] | what the log of one domain says about another one, with proofs |
 //! | [`relay`] | what nodes ask each other for agents, and a home domain's receipt |
 //!
 //! Absent on purpose: the framing of streams (the node's mesh, which has one limit per class), outcomes and events
@@ -66,6 +67,7 @@ pub mod limits;
 pub mod passage;
 pub mod planted;
 pub mod policy;
+pub mod projection;
 #[cfg(feature = "recall")]
 pub mod recall;
 pub mod reject;

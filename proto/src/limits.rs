@@ -282,8 +282,18 @@ pub const AUDIT_DOCUMENT_BYTES_MAX: usize = 5 * 1_024;
 pub const ACCUSATION_BYTES_MAX: usize = 256 * 1_024;
 /// Payload of a cosignature: a roster, two ids, a root and two numbers.
 pub const COSIGNATURE_BYTES_MAX: usize = 1_024 + ROSTER_BYTES_MAX;
-/// An answer between nodes: at most a document about checkpoints, or a receipt in its envelope.
-pub const ANSWER_BYTES_MAX: usize = AUDIT_DOCUMENT_BYTES_MAX + 16;
+/// Hashes of a proof about a tree of up to 2^64 leaves: the longest path, and the seed of a proof between two trees.
+pub const PROOF_HASHES_MAX: usize = 65;
+/// Events of a log that another domain is shown at once. Their proofs cost a few hundred reads.
+pub const EXCERPT_EVENTS_MAX: usize = 64;
+/// One of them: the end of a transfer, or a closing statement about some dozens of assets. A longer one is not shown.
+pub const EXCERPT_EVENT_BYTES_MAX: usize = 16 * 1_024;
+/// All of them with their proofs; it is cut off behind an event, never within one.
+pub const EXCERPT_BYTES_MAX: usize = 128 * 1_024;
+/// The same with the checkpoint that it is proved against, as it enters the log.
+pub const PROJECTION_BYTES_MAX: usize = EXCERPT_BYTES_MAX + ROSTER_BYTES_MAX + 512;
+/// An answer between nodes: at most an excerpt of a log.
+pub const ANSWER_BYTES_MAX: usize = EXCERPT_BYTES_MAX + 16;
 
 /// The relations that hold between limits.
 const _: () = {
@@ -360,6 +370,12 @@ const _: () = {
     assert!(DOORS_MAX * 64 < INVITATION_BYTES_MAX && REASON_BYTES_MAX + 256 <= NOTICE_BYTES_MAX, "short ones fit");
     assert!(TREATY_PUSH_BYTES_MAX < COMMAND_BATCH_BYTES_MAX, "a push fits where a command batch does");
     assert!(RECEIPT_BYTES_MAX + ENVELOPE_OVERHEAD_BYTES + 16 <= ANSWER_BYTES_MAX, "a receipt fits into an answer");
+    assert!(AUDIT_DOCUMENT_BYTES_MAX + 16 <= ANSWER_BYTES_MAX, "a document about checkpoints fits into an answer");
+    assert!(
+        EXCERPT_EVENT_BYTES_MAX + 2 * PROOF_HASHES_MAX * 34 + 64 <= EXCERPT_BYTES_MAX,
+        "the longest event fits into an excerpt with its proof"
+    );
+    assert!(PROJECTION_BYTES_MAX <= ENVELOPE_BYTES_MAX, "an excerpt fits into an entry's item");
     assert!(2 * ROSTER_BYTES_MAX + 65 * 32 + 512 <= AUDIT_DOCUMENT_BYTES_MAX, "the longest extension fits");
     assert!(AUDIT_DOCUMENT_BYTES_MAX < ACCUSATION_BYTES_MAX, "two histories are an accusation");
     assert!(2 * PREPARE_BATCH_BYTES_MAX < ACCUSATION_BYTES_MAX, "two full batches are one, too");

@@ -98,6 +98,8 @@ plants! {
     DriftBlind = "drift-blind";
     /// A peer that has drifted is paid like any other.
     DriftOpen = "drift-open";
+    /// What a peer shows of its log is taken without its proof.
+    ProjectionUnproved = "projection-unproved";
     /// A closing statement is made while transfers are open.
     CloseInDoubt = "close-in-doubt";
     /// A key counts no more as soon as the next one acts.

@@ -4,6 +4,7 @@
 
 use crate::{
     ids::{AgentId, DomainId, Hash, TransferId},
+    projection::Excerpt,
     reject::Reject,
 };
 use alloc::vec::Vec;
@@ -42,6 +43,15 @@ pub enum Question {
     /// How did this transfer of our domain end? The answer is an envelope of a [`crate::settlement::DecisionWord`] to that
     /// participant. Inside one domain only.
     Word(DomainId, TransferId),
+    /// What your log says about my domain, with proofs to a tree whose signed checkpoint I hold.
+    Concerning {
+        /// The first event that is not known here yet.
+        from: u64,
+        /// Events in the tree that earlier ones were proved to; 0: none.
+        held: u64,
+        /// Events in the tree to prove them to.
+        size: u64,
+    },
 }
 
 /// The answer to one question.
@@ -61,6 +71,8 @@ pub enum Answer {
     Behind(u64),
     /// Whether it was new here and is kept.
     Taken(bool),
+    /// What was asked for, as much as fits; nothing: there is no more in that tree.
+    Excerpt(Excerpt),
 }
 
 /// Why there is no receipt.

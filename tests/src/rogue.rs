@@ -13,6 +13,7 @@ use comity_proto::{
     envelope::Signed as _,
     identity::{NodeCertificate, Roles},
     ids::PublicKey,
+    relay::{Answer, Question},
     text::AgentString,
 };
 use std::{net::SocketAddr, time::Duration};
@@ -65,6 +66,19 @@ impl Rogue {
     /// When it does not answer.
     pub fn say(&self, said: &Said) -> Result<(), String> {
         self.say_bytes(said.to_bytes().to_vec())
+    }
+
+    /// What the victim answers to a question.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn ask(&self, question: &Question) -> Result<Answer, String> {
+        let patience = Duration::from_secs(60);
+        match block_on(self.mesh.request(self.to, Class::Tasks, question.encode(), patience)) {
+            Ok(bytes) => Ok(Answer::decode(&bytes).expect("an answer")),
+            Err(RpcError::Refused(words)) => Err(words),
+            Err(error) => panic!("no answer: {error}"),
+        }
     }
 
     /// The same for any bytes.

@@ -90,6 +90,23 @@ impl Single {
         Single::configured(name, "")
     }
 
+    /// The same, looking at its peers' logs every second.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn witness(name: &str) -> Single {
+        let mut single = Single::nothing();
+        let (http, mesh) = (single.http.to_string(), single.mesh.to_string());
+        ask(&single.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
+        let config = single.dir.join("config.toml");
+        let text = std::fs::read_to_string(&config).expect("a configuration");
+        assert!(text.contains("witness_every_s = 10"), "{text}");
+        std::fs::write(&config, text.replace("witness_every_s = 10", "witness_every_s = 1")).expect("a file");
+        single.start(&[]);
+        single.wait_until_founded();
+        single
+    }
+
     /// The same, with more lines in front of its configuration.
     ///
     /// # Panics

@@ -172,20 +172,6 @@ fn a_history_that_a_domain_rewrites_with_its_own_key_is_caught_by_the_kept_check
     assert_eq!(judge(&proof, None).code, 0);
 }
 
-/// A domain of one that looks at its peers every second.
-fn witness(name: &str) -> Single {
-    let mut node = Single::nothing();
-    let (http, mesh) = (node.http.to_string(), node.mesh.to_string());
-    ask(&node.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
-    let config = node.dir.join("config.toml");
-    let text = fs::read_to_string(&config).expect("a configuration");
-    assert!(text.contains("witness_every_s = 10"), "{text}");
-    fs::write(&config, text.replace("witness_every_s = 10", "witness_every_s = 1")).expect("a file");
-    node.start(&[]);
-    node.wait_until_founded();
-    node
-}
-
 /// What `watcher` says of `subject`, once `holds` says so.
 fn seen(watcher: &Single, subject: &Single, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     let id = subject.domain().to_string();
@@ -212,7 +198,7 @@ fn forged(liar: &Single, size: u64, file: &Path) -> String {
 
 #[test]
 fn peers_cosign_each_other_and_a_second_history_is_found_out_and_told_to_all() {
-    let [alpha, beta, gamma] = ["alpha", "beta", "gamma"].map(witness);
+    let [alpha, beta, gamma] = ["alpha", "beta", "gamma"].map(Single::witness);
     for (one, other) in [(&alpha, &beta), (&beta, &gamma), (&alpha, &gamma)] {
         befriend(one, other);
     }

@@ -7,6 +7,7 @@
 use crate::{
     keys::CheckedStep,
     outcome::Outcome,
+    projection::CheckedProjection,
     settlement::{CheckedBatch, CheckedContradiction},
     treaty::CheckedPush,
 };
@@ -42,6 +43,7 @@ pub(crate) enum Checked {
     Key(Box<CheckedStep>),
     Contradiction(Box<CheckedContradiction>),
     DriftNote(Box<Verified<DriftNote>>),
+    Projection(Box<CheckedProjection>),
 }
 
 /// A genesis whose roster is signed by the same root key.
@@ -64,26 +66,29 @@ pub(crate) struct CheckedCommands {
 
 /// Judges one item. Pure and expensive: one signature check per envelope, and one per key rotation.
 pub fn check(item: &EntryItem) -> CheckedItem {
-    let checked = match item {
-        EntryItem::Genesis(bytes) => genesis(bytes),
-        EntryItem::Commands(bytes) if planted(Plant::AcceptUnsigned) => unsigned(bytes),
-        EntryItem::Commands(bytes) => CommandBatch::open(bytes).map(|batch| {
-            let (key, digests) = (*batch.key(), CommandBatch::content_digests(batch.payload_bytes()));
-            Checked::Commands(commands(key, batch.into_inner(), digests))
-        }),
-        EntryItem::Settlement(bytes) => CheckedBatch::open(bytes).map(|batch| Checked::Settlement(Box::new(batch))),
-        EntryItem::Roster(bytes) => Roster::open(bytes).map(|roster| Checked::Roster(Box::new(roster))),
-        EntryItem::Pulse => Ok(Checked::Pulse),
-        EntryItem::Treaty(bytes) => CheckedPush::open(bytes).map(|push| Checked::Treaty(Box::new(push))),
-        EntryItem::TreatyReceipt(bytes) => {
-            Receipt::open(bytes).map(|receipt| Checked::TreatyReceipt(Box::new(receipt)))
-        }
-        EntryItem::Key(bytes) => CheckedStep::open(bytes).map(|step| Checked::Key(Box::new(step))),
-        EntryItem::Contradiction(bytes) => {
-            CheckedContradiction::open(bytes).map(|proof| Checked::Contradiction(Box::new(proof)))
-        }
-        EntryItem::DriftNote(bytes) => DriftNote::open(bytes).map(|note| Checked::DriftNote(Box::new(note))),
-    };
+    let checked =
+        match item {
+            EntryItem::Genesis(bytes) => genesis(bytes),
+            EntryItem::Commands(bytes) if planted(Plant::AcceptUnsigned) => unsigned(bytes),
+            EntryItem::Commands(bytes) => CommandBatch::open(bytes).map(|batch| {
+                let (key, digests) = (*batch.key(), CommandBatch::content_digests(batch.payload_bytes()));
+                Checked::Commands(commands(key, batch.into_inner(), digests))
+            }),
+            EntryItem::Settlement(bytes) => CheckedBatch::open(bytes).map(|batch| Checked::Settlement(Box::new(batch))),
+            EntryItem::Roster(bytes) => Roster::open(bytes).map(|roster| Checked::Roster(Box::new(roster))),
+            EntryItem::Pulse => Ok(Checked::Pulse),
+            EntryItem::Treaty(bytes) => CheckedPush::open(bytes).map(|push| Checked::Treaty(Box::new(push))),
+            EntryItem::TreatyReceipt(bytes) => {
+                Receipt::open(bytes).map(|receipt| Checked::TreatyReceipt(Box::new(receipt)))
+            }
+            EntryItem::Key(bytes) => CheckedStep::open(bytes).map(|step| Checked::Key(Box::new(step))),
+            EntryItem::Contradiction(bytes) => {
+                CheckedContradiction::open(bytes).map(|proof| Checked::Contradiction(Box::new(proof)))
+            }
+            EntryItem::DriftNote(bytes) => DriftNote::open(bytes).map(|note| Checked::DriftNote(Box::new(note))),
+            EntryItem::Projection(bytes) => Ok(CheckedProjection::open(bytes)
+                .map_or_else(Checked::Refused, |shown| Checked::Projection(Box::new(shown)))),
+        };
     CheckedItem(checked.unwrap_or_else(|reject| Checked::Refused(refusal(&reject))))
 }
 

@@ -6,6 +6,7 @@
 use crate::account::{AccountKind, AssetIndex, Leg};
 pub use crate::event_bytes::EventBytes;
 use crate::merkle::leaf_hash;
+use crate::projection::{PeerCheckpoint, ProjectedEvent};
 use crate::statement::SupplyStatement;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use comity_proto::{
@@ -262,6 +263,8 @@ pub enum EventKind {
         reason: Option<u16>,
         /// Digest of the signed batch that carried the vote.
         vote_evidence: Option<Hash>,
+        /// Whom the decision binds besides this domain.
+        participants: Vec<DomainId>,
     },
     /// Settlement, at a participant: the origin's decision is posted.
     TransferFinished {
@@ -429,6 +432,10 @@ pub enum EventKind {
         /// No transfer to it begins meanwhile.
         quarantined: bool,
     },
+    /// A signed tree of a peer's log, from which events are projected here.
+    PeerCheckpointHeld(Box<PeerCheckpoint>),
+    /// An event of a peer's log that concerns this domain, with its proof.
+    EventProjected(Box<ProjectedEvent>),
 }
 
 /// What ended a part of an escrow.

@@ -13,6 +13,7 @@
 //! | [`settlement`] | two-phase commit with other domains |
 //! | [`treaty`] | what this domain agreed on with others |
 //! | [`keys`] | the keys that act for this domain, and how they change |
+//! | [`projection`] | what the logs of other domains say about this one, with proofs |
 //! | `posting` | the one function that moves money |
 //! | [`event`], [`merkle`], [`checkpoint`], [`statement`] | what happened, what is out, and the proof of it |
 //! | [`state`], [`cow`], [`cow_queue`] | the state, in maps and queues that freeze cheaply |
@@ -54,6 +55,7 @@ pub mod keys;
 pub mod merkle;
 pub mod outcome;
 mod posting;
+pub mod projection;
 mod reads;
 pub mod referral;
 pub mod settlement;

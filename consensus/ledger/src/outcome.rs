@@ -246,6 +246,14 @@ outcomes! {
     SignerTwice = 89, "signer_twice", retry true, Peer, changed false;
     /// That peer and this domain disagree about each other: nothing to it begins until they agree again.
     PeerInDrift = 90, "peer_in_drift", retry true, Peer, changed false;
+    /// A proof about another domain's log has more hashes than the sizes demand.
+    ProofTooLong = 91, "proof_too_long", retry false, Peer, changed false;
+    /// A proof about another domain's log has fewer hashes than the sizes demand.
+    ProofTooShort = 92, "proof_too_short", retry false, Peer, changed false;
+    /// A proof about another domain's log does not lead to the root that it signed.
+    RootDiffers = 93, "root_differs", retry false, Peer, changed false;
+    /// The checkpoint is older than the one that is held of that log, or the event lies outside of it.
+    UnknownCheckpoint = 94, "unknown_checkpoint", retry true, Peer, changed false;
 }
 
 impl Outcome {

@@ -101,6 +101,7 @@ fn digest(item: &EntryItem) -> Hash {
         EntryItem::Key(_) => "comity/v1/verdict/key",
         EntryItem::Contradiction(_) => "comity/v1/verdict/contradiction",
         EntryItem::DriftNote(_) => "comity/v1/verdict/drift-note",
+        EntryItem::Projection(_) => "comity/v1/verdict/projection",
     };
     Hash::of_parts(kind, &[item.envelope().map_or(&[][..], |bytes| bytes)])
 }

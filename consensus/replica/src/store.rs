@@ -7,6 +7,8 @@
 //! | nodes | level, index | hash of a complete subtree of the Merkle log |
 //! | history | agent, log index, n | nothing |
 //! | evidence | digest | signed bytes that crossed the boundary |
+//! | concerns | another domain, leaf number | nothing |
+//! | projected | peer, a tree or an event, its size or number there | log index, n |
 //!
 //! Rows are functions of the log, so applying an entry again writes the same rows. The ledger in memory is rebuilt from
 //! the newest snapshot and the log; the store needs to be durable only as far as that snapshot, which waits for it
@@ -28,6 +30,7 @@ use comity_runtime as runtime;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
+mod concerns;
 mod copy;
 mod rows;
 mod write;
@@ -147,6 +150,8 @@ impl EventStore {
         transaction.open_table(HISTORY)?;
         transaction.open_table(EVIDENCE)?;
         transaction.open_table(MARKS)?;
+        transaction.open_table(concerns::CONCERNS)?;
+        transaction.open_table(concerns::PROJECTED)?;
         transaction.commit()?;
         let database = Arc::new(database);
         let (work, queue) = mpsc::channel(QUEUE);

@@ -1,9 +1,9 @@
-//! The four documents: a signed checkpoint, a whole history behind one, a short proof that one extends an older one, and
-//! the proof that a domain signed two histories.
+//! The five documents: a signed checkpoint, a whole history behind one, a short proof that one extends an older one, a short
+//! proof that an event is in it, and the proof that a domain signed two histories.
 //!
 //! ```text
-//! kind      14 bytes   "comity-checkpt", "comity-history", "comity-extends" or "comity-equivoc"
-//! version   u16        1; all numbers are big endian
+//! kind      14 bytes   "comity-checkpt", "comity-history", "comity-extends", "comity-include" or "comity-equivoc"
+//! version   u16        3; all numbers are big endian
 //! domain    32 bytes   the domain's id
 //! root key  32 bytes   its hash is the id
 //! roster    u32 length, envelope in context comity/v1/roster, signed by the root key
@@ -12,6 +12,8 @@
 //!           u32 length, the exact bytes of the leaf, the first 4 bytes of its leaf hash
 //! older     only in an extension: u32 length, envelope of the same domain's checkpoint of the older size,
 //!           then a u8 count of hashes and 32 bytes each: the consistency proof of RFC 9162
+//! event     only in an inclusion: u64 its number, u32 length, its exact bytes, then a u8 count of hashes and 32 bytes each:
+//!           its path to the root (RFC 9162)
 //! other     only in an equivocation: u32 length, roster; u32 length, the other checkpoint of the same size
 //! ```
 //! Nothing follows. The four bytes behind an event tell a damaged copy from a false one: a byte that changed on the way is
@@ -33,7 +35,7 @@ use comity_proto::{
 use std::io::{self, Read, Write};
 
 /// The version of the documents that this program writes and reads.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Bytes of an event that follow it.
 const MARK_BYTES: usize = 4;
 /// An event holds at most the terms of one command.
@@ -50,6 +52,8 @@ pub enum Kind {
     Extension,
     /// The same, and another checkpoint of the same size.
     Equivocation,
+    /// The same, one event of it, and the proof that it is one.
+    Inclusion,
 }
 
 /// What an extension brings beside its head.
@@ -59,6 +63,17 @@ pub struct Extension {
     pub older: Bytes,
     /// The consistency proof of RFC 9162.
     pub proof: Vec<Hash>,
+}
+
+/// What an inclusion brings beside its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// Number of the event in the log.
+    pub index: u64,
+    /// Its exact bytes.
+    pub event: Bytes,
+    /// From its leaf to the root, leaf side first.
+    pub path: Vec<Hash>,
 }
 
 /// What an equivocation brings beside its head.
@@ -71,7 +86,7 @@ pub struct Other {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Checkpoint, Kind::History, Kind::Extension, Kind::Equivocation];
+    const ALL: [Kind; 5] = [Kind::Checkpoint, Kind::History, Kind::Extension, Kind::Equivocation, Kind::Inclusion];
 
     const fn name(self) -> &'static [u8; 14] {
         match self {
@@ -79,6 +94,7 @@ impl Kind {
             Kind::History => b"comity-history",
             Kind::Extension => b"comity-extends",
             Kind::Equivocation => b"comity-equivoc",
+            Kind::Inclusion => b"comity-include",
         }
     }
 }
@@ -130,9 +146,25 @@ impl Extension {
     /// The writer's; a proof longer than any tree demands.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         put(out, &self.older)?;
-        let count = u8::try_from(self.proof.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        out.write_all(&[count])?;
-        self.proof.iter().try_for_each(|hash| out.write_all(&hash.0))
+        put_hashes(out, &self.proof)
+    }
+}
+
+fn put_hashes(out: &mut impl Write, hashes: &[Hash]) -> io::Result<()> {
+    let count = u8::try_from(hashes.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    out.write_all(&[count])?;
+    hashes.iter().try_for_each(|hash| out.write_all(&hash.0))
+}
+
+impl Inclusion {
+    /// Writes it behind its head.
+    ///
+    /// # Errors
+    /// The writer's; a path longer than any tree demands.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&self.index.to_be_bytes())?;
+        put(out, &self.event)?;
+        put_hashes(out, &self.path)
     }
 }
 
@@ -178,8 +210,9 @@ impl<R: Read> Reader<R> {
         let mut reader = Reader { input, place: Place::Head, next: 0, event: Vec::new() };
         let name: [u8; 14] = reader.array()?;
         let kind = Kind::ALL.into_iter().find(|kind| *kind.name() == name);
-        let kind =
-            kind.ok_or_else(|| reader.wrong(Rule::NotADocument, "no checkpoint, history, extension or equivocation"))?;
+        let kind = kind.ok_or_else(|| {
+            reader.wrong(Rule::NotADocument, "no checkpoint, history, extension, inclusion or equivocation")
+        })?;
         let version = u16::from_be_bytes(reader.array()?);
         if version != VERSION {
             return Err(reader.wrong(Rule::UnknownVersion, format!("version {version}; this program reads {VERSION}")));
@@ -210,15 +243,29 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// An early end, a proof longer than any two trees demand, bytes behind it.
     pub fn extension(mut self) -> Result<Extension, Wrong> {
-        let older = self.checkpoint()?;
+        let (older, proof) = (self.checkpoint()?, self.hashes()?);
+        self.end()?;
+        Ok(Extension { older, proof })
+    }
+
+    /// The rest of an inclusion, to its end.
+    ///
+    /// # Errors
+    /// An early end, an event above the limit, a path longer than any tree demands, bytes behind it.
+    pub fn inclusion(mut self) -> Result<Inclusion, Wrong> {
+        let index = u64::from_be_bytes(self.array()?);
+        let (event, path) = (self.sized(EVENT_BYTES_MAX)?.into(), self.hashes()?);
+        self.end()?;
+        Ok(Inclusion { index, event, path })
+    }
+
+    fn hashes(&mut self) -> Result<Vec<Hash>, Wrong> {
         let [count] = self.array()?;
         // One seed hash more than the longest path.
         if usize::from(count) > PATH_MAX + 1 {
             return Err(self.wrong(Rule::TooLarge, format!("{count} hashes, at most {}", PATH_MAX + 1)));
         }
-        let proof = (0..count).map(|_| self.array().map(Hash)).collect::<Result<_, _>>()?;
-        self.end()?;
-        Ok(Extension { older, proof })
+        (0..count).map(|_| self.array().map(Hash)).collect()
     }
 
     /// The rest of an equivocation, to its end.

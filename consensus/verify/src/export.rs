@@ -3,6 +3,7 @@
 use crate::{
     chain::Judged,
     document::Reader,
+    projected::Told,
     replay::Replay,
     wrong::{Place, Rule, Wrong},
 };
@@ -36,6 +37,8 @@ pub struct Report {
     pub agents: usize,
     /// One line per asset, in the order in which it became known.
     pub assets: Vec<AssetFigures>,
+    /// What it holds of the logs of other domains, each event proved there.
+    pub projected: Vec<Told>,
     /// Size of the older checkpoint that it extends, if one was given.
     pub against: Option<u64>,
 }
@@ -165,6 +168,7 @@ fn report(replay: &Replay, judged: &Judged, against: Option<u64>) -> Report {
         accounts: replay.balances().count(),
         agents: replay.agents(),
         assets,
+        projected: replay.projected(),
         against,
     }
 }

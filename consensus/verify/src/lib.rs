@@ -6,10 +6,11 @@
 //! ```
 //! | module | holds |
 //! |---|---|
-//! | [`document`] | the four file formats, written and read as a stream |
+//! | [`document`] | the five file formats, written and read as a stream |
 //! | [`chain`] | domain id -> root key -> roster -> voter -> checkpoint |
 //! | [`replay`] | the rules of the books, one event at a time |
 //! | [`export`] | a whole history against its signed checkpoint, and against an older one |
+//! | [`projected`] | events of other domains in a history, each with its proof |
 //! | [`proof`] | one tree extends another, one event is in a tree: short proofs instead of a history |
 //! | [`decisions`] | two signed ends of one transfer as a proof of their own |
 //! | [`verdict`] | one entry for every kind of document; two signed histories as a proof of their own |
@@ -25,6 +26,7 @@ mod closing;
 pub mod decisions;
 pub mod document;
 pub mod export;
+pub mod projected;
 pub mod proof;
 pub mod replay;
 pub mod report;

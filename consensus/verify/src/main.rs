@@ -15,7 +15,7 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "comity-verify", version)]
 struct Args {
-    /// What `comity ledger export`, `checkpoint` or `extension` or `comity audit accuse` wrote.
+    /// What `comity ledger export`, `checkpoint` or `extension` or `comity audit export` or `accuse` wrote.
     file: PathBuf,
     /// A checkpoint (or an older history) that it must extend.
     #[arg(long, value_name = "CHECKPOINT")]

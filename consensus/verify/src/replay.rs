@@ -2,6 +2,7 @@
 
 use crate::{
     closing::{self, Stated},
+    projected::{self, HeldOf, Told},
     wrong::Rule,
 };
 use comity_ledger::{AccountKey, AccountKind, AssetIndex, Event, EventKind};
@@ -39,6 +40,7 @@ pub struct Replay {
     postings: u64,
     taken: u64,
     stated: Stated,
+    held: HeldOf,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ impl Replay {
             postings: 0,
             taken: 0,
             stated: Stated::new(),
+            held: HeldOf::new(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Replay {
                 let mut stated = std::mem::take(&mut self.stated);
                 closing::take(self, &mut stated, kind)?;
                 self.stated = stated;
+                projected::take(self.domain, &mut self.held, kind)?;
             }
         }
         self.taken = self.taken.saturating_add(1);
@@ -259,6 +263,12 @@ impl Replay {
     #[must_use]
     pub const fn postings(&self) -> u64 {
         self.postings
+    }
+
+    /// What the history holds of the logs of other domains.
+    #[must_use]
+    pub fn projected(&self) -> Vec<Told> {
+        projected::told(&self.held)
     }
 
     /// Log index and time of the last event.

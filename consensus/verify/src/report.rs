@@ -3,6 +3,7 @@
 use crate::{
     chain::Judged,
     export::{AssetFigures, Report},
+    projected::Told,
     verdict::Verdict,
 };
 use comity_proto::{amount::format_amount, ids::DomainId};
@@ -30,6 +31,10 @@ impl fmt::Display for Report {
         writeln!(f, "accounts    {} that are not empty, {} agents registered", self.accounts, self.agents)?;
         for figures in &self.assets {
             show_asset(f, figures)?;
+        }
+        for told in &self.projected {
+            let Told { peer, events, size } = told;
+            writeln!(f, "projected   {events} events of {peer}, each proved in its signed tree of up to {size}")?;
         }
         match self.against {
             Some(size) => write!(f, "extends     the older checkpoint over {size} events"),
@@ -90,6 +95,10 @@ impl fmt::Display for Verdict {
                 writeln!(f, "domain      {} signed two histories of {} events", checkpoint.domain, checkpoint.size)?;
                 writeln!(f, "one         {} by voter {}", checkpoint.root, first.signer())?;
                 write!(f, "other       {} by voter {}", second.checkpoint().root, second.signer())
+            }
+            Verdict::Inclusion { judged, index, event } => {
+                show_signed(f, judged)?;
+                write!(f, "event       {index}, proved to be in it: {:?} at {}", event.kind, event.stamp_ms)
             }
             Verdict::TwoDecisions(two) => {
                 writeln!(f, "domain      {} decided transfer {} in two ways", two.domain, two.transfer)?;

@@ -3,11 +3,12 @@
 use crate::{
     chain::{Chain, Judged},
     decisions::{self, TwoDecisions},
-    document::{Extension, Head, Kind, Other, Reader},
+    document::{Extension, Head, Inclusion, Kind, Other, Reader},
     export::{Report, verify_history},
     proof::{self, Refused},
     wrong::{Place, Rule, Wrong},
 };
+use comity_ledger::{Event, checkpoint::Checkpoint};
 use std::io::Read;
 
 /// What a document turned out to be.
@@ -37,6 +38,15 @@ pub enum Verdict {
         first: Judged,
         /// The other one.
         second: Judged,
+    },
+    /// One event is in the signed tree.
+    Inclusion {
+        /// What was signed, by whom.
+        judged: Judged,
+        /// Number of the event.
+        index: u64,
+        /// What it says.
+        event: Box<Event>,
     },
     /// The domain signed two ends of one transfer.
     TwoDecisions(TwoDecisions),
@@ -70,6 +80,7 @@ pub fn verify(input: impl Read, against: Option<&Judged>) -> Result<Verdict, Wro
     match head.kind {
         Kind::History => verify_history(reader, &judged, older.as_ref()).map(Verdict::History),
         Kind::Extension => verify_extension(&head, judged, reader.extension()?, against),
+        Kind::Inclusion => verify_inclusion(judged, reader.inclusion()?, older.as_ref()),
         Kind::Checkpoint | Kind::Equivocation => {
             reader.end()?;
             Ok(Verdict::Checkpoint { judged, against: older.map(|older| older.size) })
@@ -118,6 +129,22 @@ fn verify_extension(
     Ok(Verdict::Extension { newer, older, against: against.is_some() })
 }
 
+/// A kept checkpoint of the same size has been held against this one before; of another size it would say nothing.
+fn verify_inclusion(judged: Judged, rest: Inclusion, kept: Option<&Checkpoint>) -> Result<Verdict, Wrong> {
+    let Inclusion { index, event, path } = rest;
+    let size = judged.checkpoint().size;
+    if let Some(kept) = kept.filter(|kept| kept.size != size) {
+        let detail = format!("the event is proved to a tree of {size} events, the checkpoint has {}", kept.size);
+        return Err(head_wrong(Rule::OtherSize, detail));
+    }
+    proof::includes(judged.checkpoint(), index, &event, &path).map_err(|refused| incomparable(&refused))?;
+    let read = Event::from_bytes(&event).map_err(|error| head_wrong(Rule::Malformed, error.to_string()))?;
+    if read.to_bytes() != event {
+        return Err(head_wrong(Rule::NotCanonical, "its bytes are not the one encoding of what they say"));
+    }
+    Ok(Verdict::Inclusion { judged, index, event: Box::new(read) })
+}
+
 fn verify_equivocation(head: &Head, first: Judged, other: Other, against: Option<&Judged>) -> Result<Verdict, Wrong> {
     if against.is_some() {
         return Err(head_wrong(Rule::OtherSize, "an equivocation proves itself; nothing is held against it"));
@@ -147,7 +174,7 @@ pub fn checkpoints_of(input: impl Read) -> Result<Vec<Head>, Wrong> {
     let first = Head { kind: Kind::Checkpoint, ..head.clone() };
     let mut found = vec![first.clone()];
     match head.kind {
-        Kind::Checkpoint | Kind::History => {}
+        Kind::Checkpoint | Kind::History | Kind::Inclusion => {}
         Kind::Extension => found.push(Head { checkpoint: reader.extension()?.older, ..first }),
         Kind::Equivocation => {
             let Other { roster, checkpoint } = reader.other()?;

@@ -107,6 +107,9 @@ rules! {
     SupplyCap = "supply_cap",
     /// A closing statement is not what the events come to, or a treaty is drained without two that fit.
     Statement = "statement",
+    /// Another domain's event is not proved, is no business of this domain, or is out of order; the detail begins with the
+    /// name of the reason.
+    Projection = "projection",
     /// The history does not lead to the older checkpoint's root.
     Rewritten = "rewritten",
     /// The history does not lead to the checkpoint's root.

@@ -6,19 +6,28 @@ mod support;
 
 use bytes::Bytes;
 use comity_ledger::{
-    AccountKey, AssetIndex, Event, EventKind, Leg, checkpoint::Checkpoint, statement::SupplyStatement,
+    AccountKey, AssetIndex, Event, EventKind, Leg, Outcome,
+    checkpoint::Checkpoint,
+    projection::{Exact, PeerCheckpoint, ProjectedEvent},
+    statement::SupplyStatement,
 };
 use comity_proto::{
     amount::{AssetCode, AssetId},
+    entry::EntryItem,
     envelope::Signed as _,
     identity::Roster,
+    ids::Hash,
 };
-use comity_verify::{Place, Rule, Wrong, document::VERSION};
+use comity_verify::{Place, Rule, Verdict, Wrong, document::VERSION};
 use document::{
     checkpoint_over, decoded, equivocation, extension, file, head, honest, judge, judged, root_key, signed_history,
 };
 use std::io::{self, Read};
-use support::{World, agent_of, domain_of, key_of, roster_of};
+use support::{
+    World, agent_of, converse, domain_of, key_of, pair,
+    projections::{concerning, shown},
+    roster_of,
+};
 
 const OWN: AssetIndex = AssetIndex(0);
 const CAP: u64 = 1_000_000_000_000;
@@ -96,6 +105,77 @@ fn in_the_statements() -> Vec<(u64, Rule, Wrong)> {
         (8, Rule::Statement, both(1)),
         (9, Rule::SumZero, both(0)),
     ]
+}
+
+/// Alpha's history holds what beta's log said about it; the first such event is changed.
+fn in_the_projections() -> Vec<(String, Wrong)> {
+    let (alpha, beta) = projected();
+    let honest = decoded(&alpha.history);
+    let judged = judge(&signed_history("alpha", &checkpoint_over("alpha", &alpha.history), &alpha.history), None);
+    let Ok(Verdict::History(report)) = judged else { panic!("{judged:?}") };
+    let ours = concerning(&beta, alpha.home).len() as u64;
+    let told = report.projected.iter().map(|told| (told.peer, told.events)).collect::<Vec<_>>();
+    assert_eq!(told, [(beta.home, ours)]);
+    let held = honest.iter().position(|event| matches!(event.kind, EventKind::PeerCheckpointHeld(_))).expect("one");
+    let lie = |edit: &dyn Fn(&mut PeerCheckpoint, &mut ProjectedEvent)| {
+        let mut events = honest.clone();
+        let [one, next, ..] = &mut events[held..] else { panic!("a tree, then an event") };
+        let EventKind::PeerCheckpointHeld(tree) = &mut one.kind else { panic!("a tree") };
+        let EventKind::EventProjected(event) = &mut next.kind else { panic!("an event") };
+        edit(tree, event);
+        refused(&events.iter().map(Event::to_bytes).collect::<Vec<_>>())
+    };
+    let other = beta.history.len() as u64 - 1;
+    let others = shown(&beta, &[other], 0, beta.history.len() as u64).excerpt.events.remove(0);
+    let table: Vec<(&str, Wrong)> = vec![
+        ("proof_too_long", lie(&|_, event| event.path.push(Hash([0; 32])))),
+        ("proof_too_short", lie(&|_, event| event.path.truncate(1))),
+        ("root_differs", lie(&|_, event| event.path[0].0[0] ^= 1)),
+        ("outside_tree", lie(&|_, event| event.index = 1 << 40)),
+        ("unknown_checkpoint", lie(&|_, event| event.size += 1)),
+        ("unknown_checkpoint", lie(&|_, event| event.peer = domain_of("gamma"))),
+        (
+            "not_ours",
+            lie(&|_, event| {
+                (event.index, event.event, event.path) = (other, Exact(others.event.clone()), others.path.clone());
+            }),
+        ),
+        ("proof_too_long", lie(&|tree, _| tree.extends.push(Hash([0; 32])))),
+        ("other_domain", lie(&|tree, _| tree.size += 1)),
+        ("other_domain", lie(&|tree, _| tree.root.0[0] ^= 1)),
+        ("head: checkpoint_signature", lie(&|tree, _| tree.checkpoint = Exact(flipped(&tree.checkpoint)))),
+        ("roster", lie(&|tree, _| tree.roster = Exact(flipped(&tree.roster)))),
+    ];
+    table.into_iter().map(|(reason, wrong)| (reason.to_owned(), wrong)).collect()
+}
+
+fn flipped(Exact(bytes): &Exact) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes[20] ^= 1;
+    bytes.into()
+}
+
+/// Alpha paid beta, and holds all that beta's log says about it.
+fn projected() -> (World, World) {
+    let (mut alpha, mut beta) = pair();
+    alpha.rich("alice", 1_000_000);
+    beta.rich("bob", 10);
+    let bob = beta.party("bob");
+    assert_eq!(alpha.transfer("alice", bob, 1_000), Outcome::Begun);
+    converse(&mut alpha, &mut beta);
+    beta.rich("carol", 10);
+    let all = concerning(&beta, alpha.home);
+    let shown = shown(&beta, &all, 0, beta.history.len() as u64);
+    assert_eq!(alpha.apply(vec![EntryItem::Projection(shown.encode())]).outcomes, [[Outcome::Applied]]);
+    (alpha, beta)
+}
+
+#[test]
+fn what_is_not_proved_of_another_log_is_named() {
+    for (reason, wrong) in in_the_projections() {
+        assert_eq!(wrong.rule, Rule::Projection, "{wrong}");
+        assert!(wrong.detail.starts_with(&reason), "{reason}: {wrong}");
+    }
 }
 
 fn agent(name: &str) -> AccountKey {
@@ -294,6 +374,7 @@ fn every_rule_is_broken_by_some_document() {
     broken.extend(in_short_documents());
     broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_statements().iter().map(|(_, rule, _)| *rule));
+    broken.extend(in_the_projections().iter().map(|(_, wrong)| wrong.rule));
     broken.extend(in_the_bytes().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_signatures().iter().map(|(_, rule, _)| *rule));
     let missing: Vec<&str> = Rule::ALL.iter().filter(|rule| !broken.contains(rule)).map(|rule| rule.name()).collect();

@@ -8,11 +8,11 @@ use comity_ledger::checkpoint::Checkpoint;
 use comity_proto::{envelope::Signed as _, ids::Hash};
 use comity_verify::{
     Rule, Verdict,
-    document::{Head, Kind},
+    document::{Head, Inclusion, Kind},
     verdict::{checkpoints_of, contradiction},
 };
 use document::{checkpoint_over, equivocation, extension, file, head, judge, judged, root_key};
-use support::{World, key_of};
+use support::{World, key_of, projections::shown};
 
 fn world() -> World {
     let mut world = World::new("alpha");
@@ -74,6 +74,51 @@ fn an_extension_that_proves_nothing_is_refused_by_name() {
         flipped[at] ^= 1 << (at % 8);
         assert!(judge(&flipped, None).is_err(), "byte {at}");
     }
+}
+
+#[test]
+fn one_event_is_proved_alone_and_a_false_one_is_refused_by_name() {
+    let events = world().history;
+    let honest = inclusion(&world(), 2, |_| {});
+    assert!(honest.len() <= 2_000, "{} bytes", honest.len());
+    match judge(&honest, None) {
+        Ok(Verdict::Inclusion { judged, index: 2, event }) => {
+            assert_eq!(judged.checkpoint().size, events.len() as u64);
+            assert_eq!(event.to_bytes(), events[2]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let kept = checkpoint_over("alpha", &events);
+    assert!(judge(&honest, Some(&judged("alpha", &kept))).is_ok(), "of the size that was kept");
+    assert_eq!(refused(&honest, Some(&checkpoint_over("alpha", &events[..4]))).0, Rule::OtherSize);
+    for (edit, name) in [
+        ((|rest| rest.path.push(Hash([0; 32]))) as fn(&mut Inclusion), "proof_too_long"),
+        (|rest| rest.path.truncate(1), "proof_too_short"),
+        (|rest| rest.path[0].0[0] ^= 1, "root_differs"),
+        (|rest| rest.index += 1, "root_differs"),
+        (|rest| rest.index = 1 << 40, "outside_tree"),
+    ] {
+        let (rule, detail) = refused(&inclusion(&world(), 2, edit), None);
+        assert_eq!(rule, Rule::Proof);
+        assert!(detail.starts_with(name), "{name}: {detail}");
+    }
+    for at in 0..honest.len() {
+        let mut flipped = honest.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(judge(&flipped, None).is_err(), "byte {at}");
+    }
+}
+
+/// An event of a world with its proof; `edit` may spoil it.
+fn inclusion(of: &World, index: u64, edit: impl FnOnce(&mut Inclusion)) -> Vec<u8> {
+    let shown = shown(of, &[index], 0, of.history.len() as u64);
+    let proved = shown.excerpt.events.into_iter().next().expect("one event");
+    let mut rest = Inclusion { index, event: proved.event, path: proved.path };
+    edit(&mut rest);
+    let head = head("alpha", shown.checkpoint);
+    let mut out = file(&Head { kind: Kind::Inclusion, ..head }, &[]);
+    rest.write(&mut out).expect("memory takes it");
+    out
 }
 
 /// What the domain said, and what it said to somebody else.

@@ -192,6 +192,11 @@ fn view(verdict: &Verdict) -> Value {
             "holds": true, "document": "equivocation", "domain": first.checkpoint().domain,
             "one": view_of(first), "other": view_of(second),
         }),
+        Verdict::Inclusion { judged, index, event } => json!({
+            "holds": true, "document": "inclusion", "domain": judged.checkpoint().domain,
+            "events": judged.checkpoint().size, "root": judged.checkpoint().root, "signer": judged.signer(),
+            "index": index, "stamp_ms": event.stamp_ms, "event": event.kind,
+        }),
         Verdict::TwoDecisions(two) => json!({
             "holds": true, "document": "two-decisions", "domain": two.domain, "transfer": two.transfer,
             "committed_by": two.committed_by, "aborted_by": two.aborted_by,
@@ -217,10 +222,14 @@ fn view_of_history(report: &Report) -> Value {
             "house": figures.house.to_string(), "reserves": reserves.collect::<Vec<_>>(),
         })
     });
+    let projected = report.projected.iter();
+    let projected =
+        projected.map(|told| json!({ "peer": told.peer, "events": told.events, "in_a_tree_of": told.size }));
     json!({
         "holds": true, "document": "history", "domain": checkpoint.domain, "events": checkpoint.size,
         "root": checkpoint.root, "signer": report.signer, "roster_epoch": report.roster_epoch,
         "entries": report.entries, "postings": report.postings, "accounts": report.accounts,
         "agents": report.agents, "assets": assets.collect::<Vec<_>>(), "against": report.against,
+        "projected": projected.collect::<Vec<_>>(),
     })
 }

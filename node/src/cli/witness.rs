@@ -1,4 +1,4 @@
-//! `audit list`, `audit show`, `audit tell`, `audit proof`: what this node saw as a witness.
+//! `audit list`, `audit show`, `audit events`, `audit export`, `audit tell`, `audit proof`: what this node saw as a witness.
 
 use super::{
     args::AuditCommand,
@@ -24,6 +24,8 @@ pub(super) fn audit(context: &Context, command: &AuditCommand) -> Result<(), Ser
             Ok(())
         }
         AuditCommand::Show { peer } => show(context, peer),
+        AuditCommand::Events { peer, last } => events(context, peer, *last),
+        AuditCommand::Export { peer, index, file } => export(context, peer, *index, file),
         AuditCommand::Tell { file } => tell(context, file),
         AuditCommand::Proof { peer, file } => proof(context, peer, file),
         AuditCommand::Verify(args) => audit::verify(args, context.output),
@@ -67,10 +69,39 @@ fn show(context: &Context, peer: &str) -> Result<(), ServiceError> {
             line("signer", "signer"),
             format!("checked     {} ago\n", age(found, "age_ms")),
             line("cosigned", "cosigned_size"),
+            line("projected", "projected"),
+            line("in a tree", "projected_size"),
             format!("proof       {accused}\n"),
         ]
         .concat()
     });
+    Ok(())
+}
+
+fn events(context: &Context, peer: &str, last: u64) -> Result<(), ServiceError> {
+    let domain = context.domain()?.resolve(peer)?;
+    let answer: Value = context.client.get(&format!("/api/v1/audit/{domain}/events?last={last}"))?;
+    context.output.show(&answer, |answer| {
+        let row = |event: &Value| {
+            let text = |name| field(event, name);
+            let about = ["transfer", "version", "standing"].map(|name| &event["data"][name]);
+            let about = about.into_iter().find(|about| !about.is_null());
+            let about = about.map(|about| about.as_str().map_or_else(|| about.to_string(), str::to_owned));
+            vec![text("index"), text("kind"), about.unwrap_or_default(), text("size"), text("leaf")]
+        };
+        let header = ["THERE", "EVENT", "ABOUT", "IN A TREE OF", "HERE"];
+        table(&header, answer["events"].as_array().into_iter().flatten().map(row))
+    });
+    Ok(())
+}
+
+fn export(context: &Context, peer: &str, index: u64, file: &Path) -> Result<(), ServiceError> {
+    let domain = context.domain()?.resolve(peer)?;
+    let answer: Value = context.client.get(&format!("/api/v1/audit/{domain}/events/{index}"))?;
+    let document = from_base64(answer["document"].as_str().unwrap_or_default())?;
+    files::write(file, &document, Access::Public).map_err(|error| unwritable(&error))?;
+    let document = json!({ "file": file.display().to_string(), "domain": domain, "index": index });
+    context.output.show(&document, |_| format!("event {index} of {domain}, proved: {}", file.display()));
     Ok(())
 }
 

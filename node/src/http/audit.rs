@@ -12,6 +12,7 @@ use crate::{
     service::{
         audit::{self, SignedCheckpoint},
         error::ServiceError,
+        projected::{self, ProjectedView},
         shape, witness,
     },
 };
@@ -22,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
+
+/// Events of a peer in one answer.
+const LAST_MAX: usize = 500;
 
 type App = State<Arc<Node>>;
 type Answer<T> = Result<Json<T>, ServiceError>;
@@ -34,6 +38,8 @@ pub(super) fn all() -> Routes {
         .routes(routes!(list))
         .routes(routes!(tell))
         .routes(routes!(documents))
+        .routes(routes!(events))
+        .routes(routes!(event))
 }
 
 /// The head of the event log, with everything that is needed to judge it alone.
@@ -154,7 +160,45 @@ async fn documents(State(node): App, Caller(who): Caller, Path(text): Path<Strin
     Ok(Json(Documents { checkpoint, cosignature, accusation }))
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Last {
+    /// How many, at most 500.
+    #[serde(default = "some")]
+    last: usize,
+}
+
+const fn some() -> usize {
+    20
+}
+
+#[derive(Serialize, ToSchema)]
+struct Projected {
+    events: Vec<ProjectedView>,
+}
+
+/// What a peer's log says about this domain, newest first: each stands in our log with its proof.
+#[utoipa::path(get, path = "/api/v1/audit/{domain}/events", params(Last), responses((status = 200, body = Projected)))]
+async fn events(
+    State(node): App,
+    Caller(who): Caller,
+    Path(text): Path<String>,
+    Query(query): Query<Last>,
+) -> Answer<Projected> {
+    who.require_operator()?;
+    let events = projected::list(&node, domain_id(&text)?, query.last.min(LAST_MAX)).await?;
+    Ok(Json(Projected { events }))
+}
+
+/// One of them as a document that anybody judges alone.
+#[utoipa::path(get, path = "/api/v1/audit/{domain}/events/{index}", responses((status = 200, body = Document)))]
+async fn event(State(node): App, Caller(who): Caller, Path((text, index)): Path<(String, u64)>) -> Answer<Document> {
+    who.require_operator()?;
+    let document = projected::document(&node, domain_id(&text)?, index).await?;
+    Ok(Json(Document { document: BASE64.encode(&document) }))
+}
+
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Document {
     #[schema(value_type = shape::Base64Text)]

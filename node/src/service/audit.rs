@@ -151,7 +151,7 @@ pub async fn document(node: &Node, older: u64) -> Result<Result<Bytes, u64>, Ser
     Ok(Ok(out.into()))
 }
 
-fn missing(event: u64) -> ServiceError {
+pub(super) fn missing(event: u64) -> ServiceError {
     let detail = format!("event {event} is not here: this node was given a snapshot and is still fetching");
     let next = "ask again in a moment, or ask another node of the domain";
     ServiceError::new(Kind::Unavailable, "events_missing", detail, next)
@@ -189,6 +189,6 @@ pub async fn leaves(node: &Node, from: u64, below: u64) -> Result<Vec<Bytes>, Se
     }
 }
 
-fn unreadable(error: &comity_replica::StoreError) -> ServiceError {
+pub(super) fn unreadable(error: &comity_replica::StoreError) -> ServiceError {
     ServiceError::new(Kind::Internal, "events_unreadable", error.to_string(), "see the node's log")
 }

@@ -328,7 +328,7 @@ fn parties(ledger: &Ledger, escrow: &EscrowId) -> Vec<AgentId> {
 }
 
 /// The name of an event in snake case, and its fields: money as texts, outcomes by name.
-fn words(kind: &EventKind) -> (String, Value) {
+pub(super) fn words(kind: &EventKind) -> (String, Value) {
     let (name, mut fields) = match serde_json::to_value(kind) {
         Ok(Value::Object(tagged)) => tagged.into_iter().next().unwrap_or_default(),
         Ok(Value::String(name)) => (name, Value::Object(Map::new())),

@@ -22,6 +22,7 @@ pub mod licences;
 pub mod payments;
 pub mod peers;
 pub mod principal;
+pub mod projected;
 pub mod records;
 pub mod registry;
 pub mod relay;

@@ -73,7 +73,7 @@ pub(super) async fn ask_home(
             }
             Ok(Answer::Refused(code)) => return Err(of_outcome(outcome(code)?)),
             Ok(Answer::NotNow(reason)) => words(reason).to_owned(),
-            Ok(Answer::IsHere(_) | Answer::Document(_) | Answer::Behind(_) | Answer::Taken(_)) => {
+            Ok(Answer::IsHere(_) | Answer::Document(_) | Answer::Behind(_) | Answer::Taken(_) | Answer::Excerpt(_)) => {
                 "it answered another question".to_owned()
             }
             Err(reject) => format!("its answer was not understood: {reject}"),

@@ -46,6 +46,10 @@ pub struct PeerView {
     pub cosigned_age_ms: Option<u64>,
     /// There is a proof that it signed two histories.
     pub accused: bool,
+    /// Events of its log that concern this domain and stand in ours with their proof.
+    pub projected: u64,
+    /// Events in the tree of its log that they are proved to.
+    pub projected_size: Option<u64>,
 }
 
 fn broken(error: &io::Error) -> ServiceError {
@@ -72,7 +76,13 @@ pub async fn list(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
     if accused.contains_key(&node.domain()) {
         domains.insert(node.domain(), own);
     }
+    let projected: BTreeMap<DomainId, (u64, Option<u64>)> = node.replica().read_stale(|ledger, _| {
+        let of = |domain: &DomainId| ledger.peer_state(domain).map(|state| &state.projected);
+        let figures = |domain: &DomainId| of(domain).map(|all| (all.count, all.tree.map(|(size, _)| size)));
+        domains.keys().filter_map(|domain| Some((*domain, figures(domain)?))).collect()
+    });
     let view = |(domain, nickname): (DomainId, String)| {
+        let (count, size) = projected.get(&domain).copied().unwrap_or_default();
         let held = seen.get(&domain);
         let judged = held.and_then(|kept| checkpoint_of(kept.bytes.as_ref()).ok());
         let theirs = cosigned.get(&domain);
@@ -87,6 +97,8 @@ pub async fn list(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
             cosigned_size: signed.map(|signed| signed.get().size),
             cosigned_age_ms: theirs.map(|kept| now_ms.saturating_sub(kept.heard_ms)),
             accused: accused.contains_key(&domain),
+            projected: count,
+            projected_size: size,
         }
     };
     Ok(domains.into_iter().map(view).collect())

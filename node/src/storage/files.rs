@@ -67,7 +67,8 @@ pub fn read_secret(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// The system's, with the path.
 pub fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    // A name alone has a parent that is no path.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir).map_err(|error| named(dir, "create", &error))?;
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {

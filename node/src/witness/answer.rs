@@ -1,6 +1,6 @@
 //! What a node answers to other witnesses.
 
-use super::{ask, compare};
+use super::{ask, compare, project};
 use crate::{
     mesh::{Caller, Refusal},
     node::Node,
@@ -28,6 +28,7 @@ pub(crate) async fn answer(node: &Node, caller: Caller, question: Question) -> R
         Question::Seen(document) => ask::consider(node, document).await.map(Answer::Taken).map_err(broken),
         Question::Told(envelope) => compare::told(node, envelope).await.map(Answer::Taken).map_err(broken),
         Question::Accusation(document) => ask::accuse(node, document).await.map(Answer::Taken).map_err(broken),
+        Question::Concerning { from, held, size } => project::answer(node, caller, (from, held, size)).await,
         Question::IsHere(_)
         | Question::Commands(_)
         | Question::Word(..)

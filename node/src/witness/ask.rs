@@ -3,6 +3,7 @@
 use super::{
     compare,
     judge::{self, Shown},
+    project,
 };
 use crate::{
     mesh::class::Class,
@@ -45,6 +46,9 @@ pub(crate) async fn run(node: Arc<Node>, every: Duration) {
         let watched = peers(&node).into_iter().map(async |(peer, root_key)| {
             if let Err(error) = watch(&node, peer, root_key).await {
                 tracing::warn!(%peer, %error, "a peer's checkpoint could not be kept");
+            }
+            if let Err(error) = project::project(&node, peer, root_key).await {
+                tracing::warn!(%peer, %error, "a peer's checkpoint could not be read");
             }
         });
         futures::future::join_all(watched).await;

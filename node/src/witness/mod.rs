@@ -12,12 +12,13 @@
 //! Each node is a witness of its own, with its own memory and its own key: two nodes of a domain need not agree on anything
 //! before one of them signs. A cosignature says that a history was only added to, never that what it says is true.
 //! Two signed decisions of a peer about one transfer are told to everybody by the same way, and suspend its treaty by rule
-//! wherever they are kept. Absent: two histories change no treaty; that is for the operator, who is told.
+//! wherever they are kept. What a peer's log says about this domain is brought into ours with its proof. Absent: two histories change no treaty; that is for the operator, who is told.
 
 mod answer;
 mod ask;
 mod compare;
 mod judge;
+mod project;
 
 pub(crate) use answer::answer;
 pub(crate) use ask::{consider, run};
@@ -36,11 +37,12 @@ pub const GRID: u64 = 256;
 pub struct Memory {
     disk: Arc<dyn Disk>,
     store: Mutex<Option<DiskAudit>>,
+    shown: project::Shown,
 }
 
 impl Memory {
     pub(crate) fn on(disk: Arc<dyn Disk>) -> Arc<Memory> {
-        Arc::new(Memory { disk, store: Mutex::new(None) })
+        Arc::new(Memory { disk, store: Mutex::new(None), shown: project::Shown::default() })
     }
 
     /// Runs one piece of work on the store, off the async threads; nothing comes between its parts.

@@ -1,6 +1,6 @@
 //! Questions between nodes, their answers, and receipts.
 
-use super::{narrow, put};
+use super::{narrow, projection, put};
 use crate::{
     envelope::{Context, Signed},
     identity::Roster,
@@ -13,6 +13,9 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message as _;
+
+/// Number of the excerpt in an answer.
+const EXCERPT_FIELD: u64 = 9;
 
 impl Question {
     /// The one encoding.
@@ -31,6 +34,9 @@ impl Question {
             Question::Told(envelope) => WireQuestion::Told(envelope.clone()),
             Question::Word(to, transfer) => {
                 WireQuestion::Word(wire::AskWord { to: put(&to.0), transfer: put(&transfer.0) })
+            }
+            Question::Concerning { from, held, size } => {
+                WireQuestion::Concerning(wire::Concerning { from: *from, held: *held, size: *size })
             }
         };
         wire::Question { version: RELAY_VERSION, question: Some(question) }.encode_to_vec().into()
@@ -64,6 +70,9 @@ impl Question {
             WireQuestion::Word(wire::AskWord { to, transfer }) => {
                 Ok(Question::Word(DomainId(array(&to, "to")?), TransferId(array(&transfer, "transfer")?)))
             }
+            WireQuestion::Concerning(wire::Concerning { from, held, size }) => {
+                Ok(Question::Concerning { from, held, size })
+            }
             WireQuestion::Bundle(false) => Err(Reject::WrongKind { field: "bundle" }),
             WireQuestion::Given(wire::Given { request, note }) => {
                 within(note.len(), l::TASK_NOTE_BYTES_MAX, "task_note_bytes")?;
@@ -84,6 +93,7 @@ impl Answer {
             Answer::Document(document) => WireAnswer::Document(document.clone()),
             Answer::Behind(size) => WireAnswer::Behind(*size),
             Answer::Taken(taken) => WireAnswer::Taken(*taken),
+            Answer::Excerpt(excerpt) => WireAnswer::Excerpt(excerpt.into()),
         };
         wire::Answer { version: RELAY_VERSION, answer: Some(answer) }.encode_to_vec().into()
     }
@@ -91,6 +101,7 @@ impl Answer {
     /// Reads an answer; a receipt is a slice of what arrived.
     pub fn decode(bytes: &Bytes) -> Result<Answer, Reject> {
         within(bytes.len(), l::ANSWER_BYTES_MAX, "answer_bytes")?;
+        projection::counts(bytes, EXCERPT_FIELD)?;
         let wire = strict::versioned(bytes, RELAY_VERSION, |answer: &wire::Answer| answer.version)?;
         Ok(match wire.answer.ok_or(Reject::WrongKind { field: "answer" })? {
             WireAnswer::IsHere(here) => Answer::IsHere(here),
@@ -100,6 +111,7 @@ impl Answer {
             WireAnswer::Document(document) => Answer::Document(audit_document(document)?),
             WireAnswer::Behind(size) => Answer::Behind(size),
             WireAnswer::Taken(taken) => Answer::Taken(taken),
+            WireAnswer::Excerpt(excerpt) => Answer::Excerpt(excerpt.try_into()?),
         })
     }
 }

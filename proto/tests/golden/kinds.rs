@@ -49,6 +49,7 @@ pub(crate) fn all() -> Vec<Kind> {
         relay::answer(),
         relay::receipt(),
         relay::cosignature(),
+        relay::projection(),
     ];
     all.extend(crate::treaties::all());
     all.extend([crate::verdicts::kind(), crate::verdicts::word_kind(), crate::key_steps::kind()]);

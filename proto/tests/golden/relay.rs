@@ -8,7 +8,9 @@ use bytes::Bytes;
 use comity_proto::{
     envelope::{Context, Signed as _, seal},
     identity::Roster,
+    ids::Hash,
     limits as l,
+    projection::{Excerpt, Projection, ProvedEvent},
     relay::{Answer, Cosignature, NotNow, Question, Receipt},
 };
 
@@ -32,6 +34,8 @@ pub(crate) fn question() -> Kind {
         ("given", given(Bytes::from_static(b"{}")).encode()),
         ("word", Question::Word(s::domain(s::BETA), comity_proto::ids::TransferId([0x77; 16])).encode()),
         ("told", Question::Told(s::answers().seal(&secret(s::NODE))).encode()),
+        ("concerning", Question::Concerning { from: 3, held: 256, size: 512 }.encode()),
+        ("concerning-from-the-first", Question::Concerning { from: 0, held: 0, size: 1 }.encode()),
     ];
     bare("question", again, valid, l::QUESTION_BYTES_MAX + 1).refusing(vec![
         ("seen-too-long", Question::Seen(too_long).encode(), "too_large", Some("audit_document_bytes")),
@@ -62,6 +66,8 @@ pub(crate) fn answer() -> Kind {
         ("document", Answer::Document(vec![7; 40].into()).encode()),
         ("behind", Answer::Behind(255).encode()),
         ("taken", Answer::Taken(true).encode()),
+        ("excerpt", Answer::Excerpt(excerpt()).encode()),
+        ("excerpt-of-nothing", Answer::Excerpt(Excerpt::default()).encode()),
     ];
     let reasons = ["busy", "no-leader", "not-a-voter", "unknown"].into_iter().zip(NotNow::ALL);
     valid.extend(reasons.map(|(name, why)| (name, Answer::NotNow(why).encode())));
@@ -72,6 +78,53 @@ pub(crate) fn answer() -> Kind {
         ("reason-unspecified", Bytes::from_static(&[8, 1, 0x28, 0]), "wrong_kind", Some("not_now")),
         ("reason-unknown", Bytes::from_static(&[8, 1, 0x28, 9]), "wrong_kind", Some("not_now")),
         ("refused-beyond-its-type", Bytes::from_static(&[8, 1, 0x20, 0x80, 0x80, 4]), "out_of_range", Some("refused")),
+        ("excerpt-of-too-many-events", Answer::Excerpt(crowded()).encode(), "too_large", Some("excerpt_events")),
+    ])
+}
+
+fn proved(index: u64) -> ProvedEvent {
+    ProvedEvent { index, event: Bytes::from_static(b"an event"), path: vec![Hash([7; 32]); 2] }
+}
+
+fn excerpt() -> Excerpt {
+    Excerpt { extends: vec![Hash([6; 32])], events: vec![proved(0), proved(5)] }
+}
+
+fn crowded() -> Excerpt {
+    let events = (0..=l::EXCERPT_EVENTS_MAX as u64).map(|index| ProvedEvent { path: vec![], ..proved(index) });
+    Excerpt { extends: vec![], events: events.collect() }
+}
+
+pub(crate) fn projected() -> Projection {
+    let checkpoint = Bytes::from_static(b"a signed checkpoint");
+    Projection { roster: s::roster_envelope(), checkpoint, excerpt: excerpt() }
+}
+
+pub(crate) fn projection() -> Kind {
+    let again = |bytes: &Bytes| Ok(Projection::decode(bytes)?.encode());
+    let of = |events: Vec<ProvedEvent>, extends| Projection { excerpt: Excerpt { extends, events }, ..projected() };
+    let (long, twice) = (Bytes::from(vec![7; l::EXCERPT_EVENT_BYTES_MAX + 1]), vec![proved(5), proved(5)]);
+    let endless = vec![Hash([0; 32]); l::PROOF_HASHES_MAX + 1];
+    let refused = |projection: Projection| projection.encode();
+    bare("projection", again, vec![("two-events", projected().encode())], l::PROJECTION_BYTES_MAX + 1).refusing(vec![
+        ("no-events", refused(of(vec![], vec![])), "missing_field", Some("events")),
+        ("no-excerpt", with(&projected().encode(), 3, |_| None).into(), "missing_field", Some("excerpt")),
+        ("event-twice", refused(of(twice, vec![])), "out_of_range", Some("index")),
+        ("events-backwards", refused(of(vec![proved(6), proved(5)], vec![])), "out_of_range", Some("index")),
+        (
+            "event-too-long",
+            refused(of(vec![ProvedEvent { event: long, ..proved(5) }], vec![])),
+            "too_large",
+            Some("excerpt_event_bytes"),
+        ),
+        (
+            "path-too-long",
+            refused(of(vec![ProvedEvent { path: endless.clone(), ..proved(5) }], vec![])),
+            "too_large",
+            Some("proof_hashes"),
+        ),
+        ("extends-too-long", refused(of(vec![proved(5)], endless)), "too_large", Some("proof_hashes")),
+        ("too-many-events", refused(of(crowded().events, vec![])), "too_large", Some("excerpt_events")),
     ])
 }
 

@@ -484,6 +484,7 @@ pub(crate) fn entry() -> Entry {
             EntryItem::Key(crate::key_steps::operators().seal(&secret(ALPHA))),
             EntryItem::Contradiction(Bytes::from_static(b"two batches")),
             EntryItem::DriftNote(crate::treaties::note().seal(&secret(NODE))),
+            EntryItem::Projection(crate::relay::projected().encode()),
         ],
     }
 }

@@ -82,6 +82,7 @@ fn asked(item: EntryItem) -> (Asked, usize) {
         | EntryItem::TreatyReceipt(_)
         | EntryItem::Key(_)
         | EntryItem::Contradiction(_)
-        | EntryItem::DriftNote(_) => (Asked::Other, 1),
+        | EntryItem::DriftNote(_)
+        | EntryItem::Projection(_) => (Asked::Other, 1),
     }
 }

@@ -119,6 +119,7 @@ impl Ledger {
             Checked::Key(step) => vec![either(self.change_key(&step, out))],
             Checked::Contradiction(proof) => vec![either(self.accuse(&proof, out))],
             Checked::DriftNote(note) => vec![either(self.note_drift(&note, out))],
+            Checked::Projection(shown) => vec![either(self.project(&shown, out))],
         }
     }
 

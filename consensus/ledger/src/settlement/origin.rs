@@ -203,7 +203,8 @@ impl Ledger {
         let state = OutgoingState::Decided { commit: true, fee, vote_evidence, decided_ms: now_ms };
         self.decided(record, state, effects);
         let transfer = prepare.transfer;
-        let kind = EventKind::TransferDecided { transfer, commit: true, reason: None, vote_evidence };
+        let participants = prepare.participants().collect();
+        let kind = EventKind::TransferDecided { transfer, commit: true, reason: None, vote_evidence, participants };
         effects.event(kind, &legs);
         self.source_told(now_ms, prepare, true, None, effects);
     }
@@ -243,7 +244,9 @@ impl Ledger {
             _ => OutgoingState::Decided { commit: false, fee: 0, vote_evidence, decided_ms: now_ms },
         };
         self.decided(record, state, effects);
-        effects.event(EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence }, legs);
+        let participants = prepare.participants().collect();
+        let kind = EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence, participants };
+        effects.event(kind, legs);
         self.source_told(now_ms, prepare, false, reason, effects);
     }
 
@@ -394,8 +397,9 @@ impl Ledger {
         let state = OutgoingState::Decided { commit: false, fee: 0, vote_evidence: None, decided_ms: now_ms };
         self.decided(&record, state, effects);
         let reason = Some(Outcome::UnknownTransfer.code());
-        let transfer = prepare.transfer;
-        effects.event(EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence: None }, &[]);
+        let (transfer, participants) = (prepare.transfer, prepare.participants().collect());
+        let kind = EventKind::TransferDecided { transfer, commit: false, reason, vote_evidence: None, participants };
+        effects.event(kind, &[]);
     }
 
     /// A peer has no decision, or no vote, to give. Recorded for people; ends nothing but a decision that it need not be

@@ -7,7 +7,7 @@ use super::{
     across::Across,
     dues::{Accrual, AccrualId, Payout, PayoutKey},
 };
-use crate::{account::AssetIndex, cow::CowMap, cow_queue::CowQueue};
+use crate::{account::AssetIndex, cow::CowMap, cow_queue::CowQueue, projection::Projected};
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use comity_proto::{
     ids::{DomainId, Hash, PublicKey, TransferId},
@@ -213,6 +213,8 @@ pub struct PeerState {
     pub equivocation: Option<Equivocation>,
     /// The transfer of the last such proof: once an operator has resumed the treaty, it suspends no more.
     pub proved: Option<TransferId>,
+    /// How far its log is projected here.
+    pub projected: Projected,
     /// Open and finished records by `decide_by`, for forgetting. Derived.
     #[serde(skip)]
     pub queues: PeerQueues,

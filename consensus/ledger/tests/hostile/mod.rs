@@ -1,6 +1,7 @@
 //! What a peer that breaks the protocol is told: real batches, honestly signed or not.
 
 mod majority;
+mod projected;
 
 use crate::support::{World, agent_of, domain_of, id_of, key_of, pair, roster_of, usd};
 use comity_ledger::{Outcome, settlement::content_of};
@@ -79,6 +80,7 @@ pub(crate) fn outcomes() -> BTreeSet<Outcome> {
     assert_eq!(said(&mut alpha, acknowledge("t")), Outcome::OldIncarnation);
     alpha.given.insert(false_closing());
     alpha.given.extend(majority::outcomes());
+    alpha.given.extend(projected::outcomes());
     alpha.given
 }
 

@@ -1,6 +1,8 @@
 //! A domain for tests: real keys, real envelopes, every invariant checked after every entry.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its part")]
 
+pub mod projections;
+
 use bytes::Bytes;
 use comity_ledger::{
     AccountKey, AccountKind, Applied, AssetIndex, Event, Ledger, Outcome, Owed, OwedMessage, check,

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use comity_runtime::disk::Disk;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::{EVENTS, EVIDENCE, EventKey, EventStore, HISTORY, LEAVES, MARKS, NODES, StoreError, rows};
+use super::{
+    EVENTS, EVIDENCE, EventKey, EventStore, HISTORY, LEAVES, MARKS, NODES, StoreError,
+    concerns::{CONCERNS, PROJECTED, concerns_leaf},
+    rows,
+};
 use crate::{backup::EVENTS_FILE, redb_disk::RedbDisk};
 
 impl EventStore {
@@ -41,6 +45,20 @@ impl EventStore {
                 let (key, ()) = row.map(|(key, value)| (key, value.value()))?;
                 if is_before(rows::history_event(key.value())) {
                     table.insert(key.value(), ())?;
+                }
+            }
+            let mut table = to.open_table(CONCERNS)?;
+            for row in from.open_table(CONCERNS)?.iter()? {
+                let (key, ()) = row.map(|(key, value)| (key, value.value()))?;
+                if concerns_leaf(key.value()).is_some_and(|leaf| leaf < leaves) {
+                    table.insert(key.value(), ())?;
+                }
+            }
+            let mut table = to.open_table(PROJECTED)?;
+            for row in from.open_table(PROJECTED)?.iter()? {
+                let (key, event) = row?;
+                if is_before(EventKey::from_bytes(event.value())) {
+                    table.insert(key.value(), event.value())?;
                 }
             }
             let mut table = to.open_table(EVIDENCE)?;

@@ -14,7 +14,7 @@ use redb::{CursorError, Database, Durability, Key, ReadableTable, Table, Value, 
 
 use super::{
     Applied, EVENTS, EVIDENCE, EventKey, GAP_FROM, GAP_TO, HISTORY, LEAVES, MARKS, NODES, StoreError, StoredEvent,
-    Work,
+    Work, concerns,
     rows::{event_value, history_agent, history_key, node_key},
 };
 
@@ -85,6 +85,7 @@ fn write_events(transaction: &WriteTransaction, rows: &[EventRow<'_>]) -> Result
     put_run(&mut transaction.open_table(EVENTS)?, &events)?;
     let leaves: Vec<(u64, &[u8])> = rows.iter().zip(&keys).map(|(row, key)| (row.leaf, &key[..])).collect();
     put_run(&mut transaction.open_table(LEAVES)?, &leaves)?;
+    concerns::write(transaction, rows.iter().map(|row| (row.leaf, row.event)))?;
     let of_agents =
         |(row, key): (&EventRow<'_>, _)| row.event.agents().map(|agent| history_key(&agent, key)).collect::<Vec<_>>();
     let mut history: Vec<_> = rows.iter().map(|row| (row, key(row))).flat_map(of_agents).collect();

@@ -53,7 +53,7 @@ pub enum LedgerCommand {
 /// `audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Judge a file of another domain: a history, a checkpoint, an extension, an equivocation. Asks no node.
+    /// Judge a file of another domain: a history, a checkpoint, an extension, an equivocation, an event. Asks no node.
     Verify(VerifyArgs),
     /// Per peer: its last checkpoint that this node checked, how old that is, and what the peer cosigned of ours.
     List,
@@ -61,6 +61,23 @@ pub enum AuditCommand {
     Show {
         /// Peer id or nickname.
         peer: String,
+    },
+    /// What a peer's log says about this domain (ends of transfers, changes of the treaty), as it stands in ours with its proof.
+    Events {
+        /// Peer id or nickname.
+        peer: String,
+        /// How many, newest first.
+        #[arg(long, default_value_t = 20)]
+        last: u64,
+    },
+    /// Write one of these events with all that proves it: anybody judges the file alone.
+    Export {
+        /// Peer id or nickname.
+        peer: String,
+        /// Its number in the peer's log.
+        index: u64,
+        /// Where to.
+        file: PathBuf,
     },
     /// Hand a checkpoint that somebody gave you to this node: a second history is found out and everybody is told.
     Tell {
@@ -88,7 +105,7 @@ pub enum AuditCommand {
 /// What to judge.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// What `ledger export`, `checkpoint` or `extension`, or `audit accuse` wrote.
+    /// What `ledger export`, `checkpoint` or `extension`, or `audit accuse` or `export` wrote.
     pub file: PathBuf,
     /// A checkpoint (or an older history) that it must extend.
     #[arg(long, value_name = "CHECKPOINT")]

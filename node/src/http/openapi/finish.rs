@@ -59,11 +59,12 @@ const TAGS: [(&str, &str); 26] = [
 ];
 
 /// What a name in braces stands for, and the form that it has.
-const PLACES: [(&str, &str, Option<&str>); 8] = [
+const PLACES: [(&str, &str, Option<&str>); 9] = [
     ("agent", "An agent's id; where agents are looked up, also a unique prefix of it or a registered name.", None),
     ("change", "What to do: deny, suspend, resume, drain or revoke, as far as the thing knows it.", None),
     ("domain", "A domain's id.", Some("DomainIdText")),
     ("escrow", "An escrow's id, or a unique prefix of it.", None),
+    ("index", "An event's number in the log of its domain.", None),
     ("name", "A registered name.", None),
     ("task", "A task's id.", Some("ShortIdText")),
     ("transfer", "A transfer's id, or a unique prefix of it.", None),

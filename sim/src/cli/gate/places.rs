@@ -55,7 +55,7 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         // Whatever a scenario that is shipped does to treaties, exports and whole domains.
         P::ExportBlind => "export-race",
         P::PeerUnheeded | P::TreatyUntold => "revoke-under-load",
-        P::TwoWordsTaken | P::ProofUntold => "equivocating-origin",
+        P::TwoWordsTaken | P::ProofUntold | P::ProjectionUnproved => "equivocating-origin",
         P::DriftBlind | P::DriftOpen => "drift-and-repair",
         // An operator drains while payments are under way.
         P::CloseInDoubt => "unpeer-in-doubt",

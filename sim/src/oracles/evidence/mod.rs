@@ -6,6 +6,7 @@ mod cards_forward;
 mod cards_signed;
 mod event_rows;
 mod exposure;
+mod projected;
 mod proofs;
 mod roots;
 
@@ -21,5 +22,6 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(exposure::Exposure::default()),
         Box::new(bridged::Bridged::default()),
         cards_converge::oracle(),
+        Box::new(projected::Projected::default()),
     ]
 }
