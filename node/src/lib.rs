@@ -39,5 +39,6 @@ pub mod tasks;
 pub mod telemetry;
 mod treaty;
 mod trust;
+mod wallet;
 mod webhook;
 pub mod witness;

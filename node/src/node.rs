@@ -3,6 +3,8 @@
 //! Start order matters: the disk is locked first, the mesh before the replica (which speaks through it), and what
 //! executes effects last. Stopping goes the other way round.
 
+mod found;
+
 use crate::{
     address,
     bridge::{self, Bridge},
@@ -12,15 +14,15 @@ use crate::{
     home::Home,
     join::JoinDesk,
     keyring::revocation::Revoked,
-    mesh::{CardStore, Identity, MeshConfig, MeshHandle, MeshLinks, MeshTransport},
+    mesh::{CardStore, Identity, MemberKeys, MeshConfig, MeshHandle, MeshLinks, MeshTransport},
     registry::{self, Shown},
     service::{
+        delegate::{self, Delegations},
         error::{Kind, ServiceError},
         principal::Tokens,
         webhooks::{self, Outlets},
     },
     settle::{budget::Budgets, outbox},
-    signer::Signer,
     spiffe::current::Svids,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::desk::Desk,
@@ -29,26 +31,16 @@ use crate::{
 };
 use bytes::Bytes;
 use comity_proto::{
-    command::{Command, Verb},
-    entry::EntryItem,
-    ids::{DomainId, Hash, PublicKey, RequestId},
+    ids::{DomainId, Hash, PublicKey},
     keys::SecretKey,
     text::AgentString,
 };
-use comity_replica::{InitializeFailed, NodeInfo, Replica, ReplicaConfig};
+use comity_replica::{NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
-
-/// How long a founding waits for the other founders to connect: a majority may be enough.
-const FOUND_WITHOUT: Duration = Duration::from_secs(5);
-/// What a new domain issues to its treasury, minor units, and how much of it goes to the faucet.
-const FIRST_ISSUE: u64 = 1_000_000_000_000;
-const FIRST_FAUCET: u64 = 10_000_000_000;
-/// Pause before a founding that did not succeed is tried again.
-const FOUND_AGAIN: Duration = Duration::from_millis(200);
 
 /// A running node.
 pub struct Node {
@@ -75,6 +67,7 @@ pub struct Node {
     revoked: Mutex<Revoked>,
     a2a: a2a::State,
     outlets: Outlets,
+    delegations: Delegations,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -152,6 +145,8 @@ impl Node {
             None => None,
         };
         let outlets = Outlets::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("webhooks", &error))?;
+        let delegations =
+            Delegations::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("delegations", &error))?;
         let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let revoked = revoked_at_start(&home);
@@ -175,11 +170,19 @@ impl Node {
             revoked,
             a2a: a2a::State::default(),
             outlets,
+            delegations,
             disk,
             _data: data,
         });
         node.serve_mesh();
-        comity_runtime::spawn(found(node.clone()));
+        node.tend(keys);
+        Ok(node)
+    }
+
+    /// Everything that goes on by itself from now on.
+    fn tend(self: &Arc<Self>, keys: MemberKeys) {
+        let node = self;
+        comity_runtime::spawn(found::found(node.clone()));
         comity_runtime::spawn(trust::watch(node.clone(), keys));
         comity_runtime::spawn(crate::join::tend(node.clone()));
         comity_runtime::spawn(crate::treaty::tend(node.clone()));
@@ -190,9 +193,9 @@ impl Node {
         if !every.is_zero() {
             comity_runtime::spawn(witness::run(node.clone(), every));
         }
-        webhooks::resume(&node);
+        webhooks::resume(node);
+        delegate::resume(node);
         comity_runtime::spawn(outbox::run(node.outbox()));
-        Ok(node)
     }
 
     fn outbox(&self) -> outbox::Outbox {
@@ -288,6 +291,11 @@ impl Node {
     /// Where its events go.
     pub(crate) fn outlets(&self) -> &Outlets {
         &self.outlets
+    }
+
+    /// Work that it hands out for agents.
+    pub(crate) fn delegations(&self) -> &Delegations {
+        &self.delegations
     }
 
     /// What its A2A door holds.
@@ -431,64 +439,4 @@ async fn start_mesh(
 pub(crate) fn agent_string() -> AgentString {
     // The package's own name and version are printable ASCII within the limit.
     AgentString::new(concat!("comity/", env!("CARGO_PKG_VERSION"))).expect("a short printable text")
-}
-
-/// The founding node brings the genesis into the log; repeated until it stands there.
-async fn found(node: Arc<Node>) {
-    let Some(genesis) = node.home.genesis.clone() else { return };
-    let is_founded = || node.replica.read_stale(|ledger, _| ledger.domain().is_some());
-    let own = (node.raft_id(), replica_config(&node.home).info);
-    let founders: Result<Vec<_>, _> = node.home.config.founders.iter().map(crate::address::of_founder).collect();
-    let members = match founders {
-        Ok(founders) if founders.is_empty() => vec![own],
-        Ok(founders) => founders.into_iter().map(|info| (raft_id(&info.key), info)).collect(),
-        Err(error) => return tracing::error!(%error, "the domain cannot be founded"),
-    };
-    greet_founders(&node, &members).await;
-    while !is_founded() {
-        match node.replica.initialize(members.clone(), genesis.clone()).await {
-            Ok(_) => break,
-            Err(InitializeFailed::NotAMember(why) | InitializeFailed::Stopped(why)) => {
-                return tracing::error!(why, "the domain cannot be founded");
-            }
-            Err(InitializeFailed::Submit(error)) => tracing::debug!(%error, "the genesis is not applied yet"),
-        }
-        comity_runtime::sleep(FOUND_AGAIN).await;
-    }
-    endow(&node).await;
-}
-
-/// A new domain's operator issues to its treasury and fills its faucet, so that the first agent can claim at once.
-///
-/// The request ids follow from the domain, so doing it again after a crash does nothing twice; a domain that has issued
-/// anything is left alone.
-async fn endow(node: &Node) {
-    let Some(keys) = &node.home.domain_keys else { return };
-    let asset = node.replica.read_stale(|ledger, _| ledger.asset(ledger.native_asset()).map(|asset| asset.id));
-    let Some(asset) = asset.filter(|asset| node.replica.read_stale(|ledger, _| ledger.supply_of(asset)) == 0) else {
-        return;
-    };
-    let verbs =
-        [Verb::Issue { code: asset.code, to: None, amount: FIRST_ISSUE }, Verb::FundFaucet { amount: FIRST_FAUCET }];
-    let id =
-        |label: &str| RequestId(Hash::of_parts("comity/v1/endow", &[&node.domain().0, label.as_bytes()]).first_16());
-    let commands = verbs.into_iter().zip(["issue", "faucet"]);
-    let commands = commands.map(|(verb, label)| Command { request_id: id(label), verb }).collect();
-    let batch = Signer::operator(keys.operator.clone(), node.domain()).sign_all(commands, comity_runtime::wall_ms());
-    if let Err(error) = node.replica.submit(EntryItem::Commands(batch.envelope)).await {
-        tracing::warn!(%error, "the treasury is empty; the operator can issue later");
-    }
-}
-
-/// A vote that is asked for before the others are connected costs an election timeout: waits for them, but not for ever.
-async fn greet_founders(node: &Node, members: &[(u64, NodeInfo)]) {
-    let begun = comity_runtime::now();
-    while begun.elapsed() < FOUND_WITHOUT {
-        let own = node.mesh.nodes_of(&node.domain());
-        let is_here = |info: &NodeInfo| info.key == node.key().public() || own.contains(&info.key);
-        if members.iter().all(|(_, info)| is_here(info)) {
-            return;
-        }
-        comity_runtime::sleep(Duration::from_millis(10)).await;
-    }
 }

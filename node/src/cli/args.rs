@@ -1,6 +1,7 @@
 //! The grammar of the command line: noun verb. A command that does not exist yet is not in `--help`.
 
 mod card;
+mod delegate;
 mod dev;
 mod drift;
 mod export;
@@ -9,9 +10,11 @@ mod ledger;
 mod licence;
 mod peer;
 mod snapshot;
+mod verdict;
 
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
 use clap::{Args, Parser, Subcommand};
+pub use delegate::{DelegateArgs, DelegateCommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use drift::DriftCommand;
 pub use export::{Admit, ExportCommand, ExportRuleArgs};
@@ -21,6 +24,7 @@ pub use licence::{LicenceArgs, LicenceCommand};
 pub use peer::{PeerChange, PeerCommand};
 pub use snapshot::{RestoreArgs, SnapshotCommand};
 use std::path::PathBuf;
+pub use verdict::VerdictArgs;
 
 /// A node that lets agents of different organisations find, hire and pay each other.
 #[derive(Debug, Parser)]
@@ -89,6 +93,9 @@ pub enum Command {
     /// Money that waits for work.
     #[command(subcommand)]
     Escrow(EscrowCommand),
+    /// Work handed to the first agent that does it: hired, checked, paid, or the next one.
+    #[command(subcommand)]
+    Delegate(DelegateCommand),
     /// Domains that this one trades with.
     #[command(subcommand)]
     Peer(PeerCommand),
@@ -351,29 +358,6 @@ pub enum TransferCommand {
         /// What the origin's operator handed over.
         verdict: String,
     },
-}
-
-/// Flags of `transfer verdict`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("end").required(true))]
-pub struct VerdictArgs {
-    /// The transfer's whole id.
-    pub id: String,
-    /// Id of the participant's domain.
-    #[arg(long, value_name = "DOMAIN")]
-    pub to: String,
-    /// Digest of what was asked, as `transfer show` prints it there.
-    #[arg(long, value_name = "HASH")]
-    pub content: String,
-    /// It was committed.
-    #[arg(long, group = "end")]
-    pub commit: bool,
-    /// It was aborted.
-    #[arg(long, group = "end")]
-    pub abort: bool,
-    /// For the people of both sides.
-    #[arg(long)]
-    pub reason: String,
 }
 
 /// `escrow …`

@@ -94,6 +94,20 @@ impl Client {
         decode(self.sent(request.send_json(body))?)
     }
 
+    /// POST without a body, for which the answer has none either.
+    ///
+    /// # Errors
+    /// What the node refused, or `node_unreachable`.
+    pub fn post_for_nothing(&self, path: &str) -> Result<(), ServiceError> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("authorization", self.bearer());
+        let mut response = self.sent(request.send_empty())?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(refusal(status.as_u16(), &response.body_mut().read_json().unwrap_or_default()))
+    }
+
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }

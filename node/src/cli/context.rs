@@ -1,6 +1,6 @@
 //! What most commands need: the node's API, the domain that it belongs to, the local keys.
 
-use super::{args::Cli, client::Client, output::Output, wallet::Wallet};
+use super::{args::Cli, client::Client, output::Output};
 use crate::{
     config::{self, CONFIG_FILE, Config},
     home,
@@ -8,6 +8,7 @@ use crate::{
     signer::{SignedBatch, Signer},
     spiffe,
     storage::files,
+    wallet::Wallet,
 };
 use comity_proto::{
     amount::{AssetCode, AssetId, format_amount, parse_amount},

@@ -9,6 +9,7 @@ mod card;
 pub mod client;
 pub mod context;
 mod custody;
+mod delegate;
 mod drift;
 mod escrow;
 mod export;
@@ -22,7 +23,6 @@ mod peer;
 mod restore;
 mod rotation;
 mod svid;
-pub mod wallet;
 mod witness;
 
 use crate::service::error::{Kind, ServiceError};
@@ -106,6 +106,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Name(command) => money::name(context, command),
         Command::Transfer(command) => money::transfer(context, command),
         Command::Escrow(command) => escrow::escrow(context, command),
+        Command::Delegate(command) => delegate::delegate(context, command),
         Command::Peer(command) => peer::peer(context, command),
         Command::Export(command) => export::export(context, command),
         Command::Licence(command) => peer::licence(context, command),

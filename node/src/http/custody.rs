@@ -93,7 +93,7 @@ async fn open(State(node): App, Caller(who): Caller, headers: HeaderMap, Body(bo
     }))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<&str, ServiceError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<&str, ServiceError> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).ok_or_else(|| {
         ServiceError::bad_input("idempotency_key_missing", "send `Idempotency-Key`: the same one on every retry")
     })?;

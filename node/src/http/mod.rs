@@ -12,6 +12,7 @@ mod books;
 mod bridge;
 mod cards;
 mod custody;
+mod delegations;
 mod drift;
 mod events;
 mod exports;

@@ -55,6 +55,7 @@ pub(super) fn native() -> Routes {
         .merge(super::bridge::all())
         .merge(super::cards::all())
         .merge(super::custody::all())
+        .merge(super::delegations::all())
         .merge(super::drift::all())
         .merge(super::events::all())
         .merge(super::exports::all())

@@ -278,7 +278,7 @@ fn limits_of(node: &Node, who: Principal, asked: Limits) -> Limits {
     }
 }
 
-fn reused() -> ServiceError {
+pub(super) fn reused() -> ServiceError {
     ServiceError::new(
         Kind::Conflict,
         "idempotency_key_reused",

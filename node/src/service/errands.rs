@@ -365,7 +365,7 @@ pub async fn party(node: &Node, domain: &DomainView, text: &str) -> Result<Party
 }
 
 /// The current key of a party: from the ledger for a local one, from its verified card for a remote one.
-async fn key_of(node: &Node, party: Party) -> Result<PublicKey, ServiceError> {
+pub(super) async fn key_of(node: &Node, party: Party) -> Result<PublicKey, ServiceError> {
     if party.domain == node.domain() {
         let agent = read(node, |ledger| ledger.agent(&party.agent).map(|agent| agent.key)).await?;
         return agent.ok_or_else(|| ServiceError::not_found("agent", party.agent));

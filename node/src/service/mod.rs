@@ -7,6 +7,7 @@ pub mod cards;
 pub mod closing;
 pub mod commands;
 pub mod custody;
+pub mod delegate;
 pub mod domain;
 pub mod drift;
 pub mod errands;

@@ -116,6 +116,19 @@ pub async fn give(node: &Node, who: Principal, envelope: Bytes, note: Bytes) -> 
     Ok(task)
 }
 
+/// Takes up a task again that was given before a restart, however late: how it ended may still be learnt. Only for what was
+/// judged when it was given.
+///
+/// # Errors
+/// Those of the desk.
+pub(super) fn take_up(node: &Node, envelope: Bytes) -> Result<TaskId, ServiceError> {
+    let request = TaskRequest::open(&envelope).map_err(|reject| of_reject(&reject))?;
+    let task = request.get().task_id;
+    node.desk().put(Side::Given, request, Bytes::new())?;
+    attend(node, task);
+    Ok(task)
+}
+
 /// Follows a given task from now on, if nobody here does yet.
 fn attend(node: &Node, task: TaskId) -> bool {
     let first = node.desk().claim(task);

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cards;
 pub mod custody;
+pub mod delegations;
 pub mod disk;
 pub mod files;
 pub mod layout;

@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 26] = [
+const TAGS: [(&str, &str); 27] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -38,6 +38,7 @@ const TAGS: [(&str, &str); 26] = [
     ("cards", "What agents say of themselves."),
     ("commands", "Signed commands: how money moves."),
     ("custody", "Accounts of agents that cannot sign."),
+    ("delegations", "Work handed to the first agent that does it."),
     ("discover", "Search among agents of all domains."),
     ("domain", "This domain."),
     ("domains", "Cards of other domains."),
@@ -59,9 +60,10 @@ const TAGS: [(&str, &str); 26] = [
 ];
 
 /// What a name in braces stands for, and the form that it has.
-const PLACES: [(&str, &str, Option<&str>); 9] = [
+const PLACES: [(&str, &str, Option<&str>); 10] = [
     ("agent", "An agent's id; where agents are looked up, also a unique prefix of it or a registered name.", None),
     ("change", "What to do: deny, suspend, resume, drain or revoke, as far as the thing knows it.", None),
+    ("delegation", "A delegation's id.", Some("ShortIdText")),
     ("domain", "A domain's id.", Some("DomainIdText")),
     ("escrow", "An escrow's id, or a unique prefix of it.", None),
     ("index", "An event's number in the log of its domain.", None),
