@@ -63,6 +63,10 @@ pub struct Config {
     /// Hosts inside this node's network, `host` or `host:port`, to which webhooks may point; others are refused there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhook_hosts: Vec<String>,
+    /// Hosts inside this node's network, `host` or `host:port`, where agents may have A2A servers of their own; others are
+    /// refused there, unless the operator names one itself (`comity endpoint set`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoint_hosts: Vec<String>,
     /// Domains whose gateways this node hears: it takes cards and words of others through them, and sends words to others.
     /// They read what they pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -225,6 +229,7 @@ impl Config {
             exchange_arbiter: None,
             door_names: Vec::new(),
             webhook_hosts: Vec::new(),
+            endpoint_hosts: Vec::new(),
             gateways: Vec::new(),
             https: None,
             bridge: Vec::new(),

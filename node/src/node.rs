@@ -18,6 +18,7 @@ use crate::{
     registry::{self, Shown},
     service::{
         delegate::{self, Delegations},
+        endpoints::{self, Endpoints},
         error::{Kind, ServiceError},
         principal::Tokens,
         webhooks::{self, Outlets},
@@ -68,6 +69,7 @@ pub struct Node {
     a2a: a2a::State,
     outlets: Outlets,
     delegations: Delegations,
+    endpoints: Endpoints,
     disk: Arc<dyn Disk>,
     _data: Option<DataDir>,
 }
@@ -147,6 +149,7 @@ impl Node {
         let outlets = Outlets::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("webhooks", &error))?;
         let delegations =
             Delegations::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("delegations", &error))?;
+        let endpoints = Endpoints::of(data.as_ref().map(DataDir::root)).map_err(|error| cannot("endpoints", &error))?;
         let join = JoinDesk::on(disk.clone()).map_err(|error| cannot("disk", &error))?;
         let (shown, certificate) = (Shown::new(home.profile.clone()), Mutex::new(home.certificate.clone()));
         let revoked = revoked_at_start(&home);
@@ -171,6 +174,7 @@ impl Node {
             a2a: a2a::State::default(),
             outlets,
             delegations,
+            endpoints,
             disk,
             _data: data,
         });
@@ -194,6 +198,7 @@ impl Node {
             comity_runtime::spawn(witness::run(node.clone(), every));
         }
         webhooks::resume(node);
+        endpoints::resume(node);
         delegate::resume(node);
         comity_runtime::spawn(outbox::run(node.outbox()));
     }
@@ -296,6 +301,11 @@ impl Node {
     /// Work that it hands out for agents.
     pub(crate) fn delegations(&self) -> &Delegations {
         &self.delegations
+    }
+
+    /// Servers of agents to which it hands their tasks.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// What its A2A door holds.

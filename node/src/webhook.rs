@@ -1,5 +1,5 @@
-//! Posts to addresses that clients name. Such an address may be a trap: it must not point to this machine or its network,
-//! unless the operator lists the host (`webhook_hosts`). A name is judged by the addresses that it has when it is called,
+//! Calls of addresses that clients name: webhooks, and agents' own servers. Such an address may be a trap: it must not point to this machine or its network,
+//! unless the operator lists the host (`webhook_hosts`, `endpoint_hosts`). A name is judged by the addresses that it has when it is called,
 //! and called by those: one that changes its mind in between gains nothing. Redirects are not followed.
 
 use crate::service::error::{Kind, ServiceError};
@@ -45,8 +45,7 @@ impl Resolver for Outside {
 
 fn judge(uri: &Uri, addresses: &[SocketAddr], allowed: &[String]) -> Result<(), Reason> {
     let host = uri.host().unwrap_or_default();
-    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    let with_port = format!("{host}:{}", uri.port_u16().unwrap_or(usual));
+    let with_port = host_of(&uri.to_string()).unwrap_or_default();
     if allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(&with_port)) {
         return Ok(());
     }
@@ -95,23 +94,55 @@ fn refused(reason: impl std::fmt::Display) -> ServiceError {
     ServiceError::new(Kind::BadInput, "webhook_refused", detail, next)
 }
 
-/// Whether an address may be posted to, as far as that is known now. Waits for its name.
+/// Whether a webhook may be posted to, as far as that is known now. Waits for its name.
 ///
 /// # Errors
 /// `webhook_refused`.
 pub(crate) fn check(url: &str, allowed: &[String]) -> Result<(), ServiceError> {
+    judge_address(url, allowed).map_err(refused)
+}
+
+/// Host and port of an address, as the operator would list it.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(usual)))
+}
+
+/// Whether an address may be called, as far as that is known now. Waits for its name.
+///
+/// # Errors
+/// Why not, in words.
+pub(crate) fn judge_address(url: &str, allowed: &[String]) -> Result<(), Reason> {
     if url.len() > URL_CHARS_MAX {
-        return Err(refused(format!("over {URL_CHARS_MAX} characters")));
+        return Err(format!("over {URL_CHARS_MAX} characters"));
     }
-    let uri: Uri = url.parse().map_err(refused)?;
+    let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
     if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.is_empty() || authority.contains('@') {
-        return Err(refused("it is no http or https address of a host"));
+        return Err("it is no http or https address of a host".to_owned());
     }
     let resolver = Outside { allowed: allowed.to_vec(), names: DefaultResolver::default() };
     let config = Config::builder().build();
     let timeout = NextTimeout { after: ANSWER.into(), reason: ureq::Timeout::Resolve, ..NextTimeout::default() };
-    resolver.resolve(&uri, &config, timeout).map(drop).map_err(refused)
+    resolver.resolve(&uri, &config, timeout).map(drop).map_err(|error| error.to_string())
+}
+
+/// What carries calls of addresses that clients name; each has so long in all.
+pub(crate) fn carrier(allowed: &[String], within: Duration) -> ureq::Agent {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder().root_certs(RootCerts::WebPki).unversioned_rustls_crypto_provider(provider).build();
+    let config = ureq::Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(within))
+        .timeout_connect(Some(ANSWER))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .build();
+    let resolver = Outside { allowed: allowed.to_vec(), names: DefaultResolver::default() };
+    ureq::Agent::with_parts(config, DefaultConnector::default(), resolver)
 }
 
 /// Posts JSON, once. Waits for the answer.
@@ -119,19 +150,7 @@ pub(crate) fn check(url: &str, allowed: &[String]) -> Result<(), ServiceError> {
 /// # Errors
 /// Why nobody took it, in words.
 pub(crate) fn post(url: &str, headers: &[(String, String)], body: &str, allowed: &[String]) -> Result<(), Reason> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().root_certs(RootCerts::WebPki).unversioned_rustls_crypto_provider(provider).build();
-    let config = ureq::Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(ANSWER))
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .proxy(None)
-        .build();
-    let resolver = Outside { allowed: allowed.to_vec(), names: DefaultResolver::default() };
-    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), resolver);
-    let mut request = agent.post(url).header("content-type", "application/json");
+    let mut request = carrier(allowed, ANSWER).post(url).header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(name, value);
     }

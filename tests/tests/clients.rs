@@ -13,7 +13,10 @@ use comity_tests::{
     wait_for,
 };
 use serde_json::Value;
-use std::process::Command;
+use std::{
+    net::TcpListener,
+    process::{Child, Command},
+};
 
 /// Runs a script against a fresh node.
 fn run(environment: &str, script: &str, more: &[&str]) -> String {
@@ -150,6 +153,39 @@ fn the_a2a_example_of_the_readme_runs() {
     command.args([format!("http://{}", node.http), node.token("admission.token")]);
     let said = must(&mut command);
     assert!(said.contains("released for 500000 minor units"), "{said}");
+}
+
+/// A program that ends with the test.
+struct Beside(Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_worker_by_a2a_sdk_1_3_0_has_its_own_server_behind_its_node_and_is_hired_from_another_domain() {
+    let python = python("a2a-server-1");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let globex = Single::configured("globex", &format!("endpoint_hosts = [\"127.0.0.1:{port}\"]"));
+    let pair = Pair::of(Single::named("acme"), globex, "all");
+    let mut command = Command::new(python);
+    command.arg(folder().join("examples/a2a_worker.py"));
+    command.args([&format!("http://{}", pair.globex.http), &pair.globex.token("admission.token"), &port.to_string()]);
+    let _worker = Beside(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")));
+    ask(&pair.acme.dir, &["agent", "register", "alice"]);
+    ask(&pair.acme.dir, &["faucet", "claim", "alice"]);
+    wait_for("the worker's card", PATIENCE, || {
+        let found = ask(&pair.acme.dir, &["discover", "text.count"]);
+        (found["agents"][0]["home_known"] == true).then_some(())
+    });
+    let words = ["--task", "to be or not to be", "--max-price", "0.50", "--from", "alice"];
+    let said = ask(&pair.acme.dir, &[&["delegate", "start", "text.count"], &words[..]].concat());
+    assert_eq!((&said["state"], &said["paid"]), (&"done".into(), &"500000".into()), "{said:#}");
+    assert_eq!(said["result"], "eyJ3b3JkcyI6Nn0=", "{{\"words\":6}}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod card;
 mod delegate;
 mod dev;
 mod drift;
+mod endpoint;
 mod export;
 mod keyring;
 mod ledger;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 pub use delegate::{DelegateArgs, DelegateCommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use drift::DriftCommand;
+pub use endpoint::EndpointCommand;
 pub use export::{Admit, ExportCommand, ExportRuleArgs};
 pub use keyring::{KeyArgs, KeyKind, KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
@@ -96,6 +98,9 @@ pub enum Command {
     /// Work handed to the first agent that does it: hired, checked, paid, or the next one.
     #[command(subcommand)]
     Delegate(DelegateCommand),
+    /// Agents' own A2A servers, to which this node hands their tasks.
+    #[command(subcommand)]
+    Endpoint(EndpointCommand),
     /// Domains that this one trades with.
     #[command(subcommand)]
     Peer(PeerCommand),

@@ -11,6 +11,7 @@ pub mod context;
 mod custody;
 mod delegate;
 mod drift;
+mod endpoint;
 mod escrow;
 mod export;
 mod keyring;
@@ -107,6 +108,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Transfer(command) => money::transfer(context, command),
         Command::Escrow(command) => escrow::escrow(context, command),
         Command::Delegate(command) => delegate::delegate(context, command),
+        Command::Endpoint(command) => endpoint::endpoint(context, command),
         Command::Peer(command) => peer::peer(context, command),
         Command::Export(command) => export::export(context, command),
         Command::Licence(command) => peer::licence(context, command),

@@ -14,6 +14,7 @@ mod cards;
 mod custody;
 mod delegations;
 mod drift;
+mod endpoints;
 mod events;
 mod exports;
 mod federation;

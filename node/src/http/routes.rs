@@ -56,6 +56,7 @@ pub(super) fn native() -> Routes {
         .merge(super::cards::all())
         .merge(super::custody::all())
         .merge(super::delegations::all())
+        .merge(super::endpoints::all())
         .merge(super::drift::all())
         .merge(super::events::all())
         .merge(super::exports::all())

@@ -10,6 +10,7 @@ pub mod custody;
 pub mod delegate;
 pub mod domain;
 pub mod drift;
+pub mod endpoints;
 pub mod errands;
 pub mod error;
 pub mod exports;

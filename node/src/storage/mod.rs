@@ -5,6 +5,7 @@ pub mod cards;
 pub mod custody;
 pub mod delegations;
 pub mod disk;
+pub mod endpoints;
 pub mod files;
 pub mod layout;
 pub mod terminal;

@@ -12,6 +12,7 @@
 //! Deliberately absent: durable task state and any look into the body.
 
 pub mod desk;
+pub mod endpoint;
 pub mod give;
 pub mod serve;
 pub mod spread;

@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 27] = [
+const TAGS: [(&str, &str); 28] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -43,6 +43,7 @@ const TAGS: [(&str, &str); 27] = [
     ("domain", "This domain."),
     ("domains", "Cards of other domains."),
     ("drift", "What treaty partners disagree about."),
+    ("endpoints", "Agents' own A2A servers."),
     ("escrows", "Money put aside for work."),
     ("events", "What happens, as it happens."),
     ("exports", "What other domains may see and hire."),
