@@ -137,7 +137,7 @@ impl Node {
             let next = "see ARCHITECTURE.md, recovery: a damaged log is wiped and the node joins again";
             ServiceError::new(Kind::Internal, "log_unreadable", error.to_string(), next)
         })?;
-        let tokens = Tokens::new(&home.operator_token, &home.admission_token);
+        let tokens = Tokens::new(&home.operator_token, &home.admission_token, comity_runtime::wall_ms());
         let custody = match &data {
             Some(data) => {
                 let (custody, accounts) = Custody::of(data.root()).map_err(|error| cannot("custody", &error))?;

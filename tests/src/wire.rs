@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -106,6 +106,14 @@ impl Wire {
         self.stream.read_exact(&mut bytes).ok()?;
         bytes.truncate(length);
         (length > 0).then_some(bytes)
+    }
+
+    /// Waits until the other side has closed, without another word.
+    pub fn is_closed(&mut self) -> bool {
+        match self.stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
     }
 
     fn line(&mut self) -> Option<String> {

@@ -1,5 +1,6 @@
-//! Reads the bearer token of a request.
+//! Who asks: whoever signed the request, or else whoever its bearer token belongs to.
 
+use super::signed::SignedBy;
 use crate::{
     doors::a2a,
     node::Node,
@@ -22,6 +23,9 @@ impl FromRequestParts<Arc<Node>> for Caller {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Self::Rejection> {
+        if let Some(SignedBy(who)) = parts.extensions.get() {
+            return Ok(Caller(*who));
+        }
         identify(node, &parts.headers).map(|bearer| Caller(bearer.who))
     }
 }

@@ -11,6 +11,7 @@ mod body;
 mod books;
 mod bridge;
 mod cards;
+mod connections;
 mod custody;
 mod delegations;
 mod drift;
@@ -29,6 +30,7 @@ pub mod problem;
 mod registry;
 mod restore;
 mod routes;
+mod signed;
 mod stopping;
 mod tasks;
 mod tls;
@@ -78,7 +80,8 @@ pub async fn serve(
     node: Arc<Node>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(node)).with_graceful_shutdown(stop).await
+    let service = router(node).into_make_service_with_connect_info::<connections::Seat>();
+    axum::serve(connections::Door::of(listener), service).with_graceful_shutdown(stop).await
 }
 
 /// All routes.
@@ -90,11 +93,13 @@ pub fn router(node: Arc<Node>) -> Router {
             let error = ServiceError::new(Kind::BadInput, "method_not_allowed", "this route has other methods", next);
             error.into_answer(StatusCode::METHOD_NOT_ALLOWED)
         })
+        .layer(middleware::from_fn_with_state(node.clone(), signed::judged))
         .layer(middleware::from_fn_with_state(node.clone(), own::no_page_of_others))
         .layer(middleware::from_fn(bounded))
         .layer(middleware::from_fn_with_state(node.clone(), stopping::answered))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(own::host_of_address))
+        .layer(middleware::from_fn(connections::streams_stay))
         .with_state(node)
 }
 

@@ -3,6 +3,7 @@
 //! A handshake proves only that the client holds the key of the certificate that it shows. Whose it is and whether that
 //! counts is judged with each request, where a refusal has a name and where what was revoked since ends too.
 
+use super::connections::{Places, Seat, Watched};
 use crate::{
     config::Https,
     node::Node,
@@ -26,26 +27,27 @@ use rustls::{
     version::TLS13,
 };
 use std::{io, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
-};
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A client that is slower than this is let go.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
-/// Handshakes at once; who comes when so many are under way waits in the system's queue.
-const HANDSHAKES: usize = 64;
+/// Connections whose handshake has succeeded and that nobody has taken yet.
+const READY: usize = 64;
 /// Pause after the system refused a connection: it is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The certificates that a client showed, leaf first; none if it showed none.
+/// The certificates that a client showed, leaf first; none if it showed none. And the place that its connection has.
 #[derive(Clone, Debug)]
-pub(super) struct Presented(Arc<[CertificateDer<'static>]>);
+pub(super) struct Presented(Arc<[CertificateDer<'static>]>, Seat);
 
 impl Presented {
     pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0
+    }
+
+    pub(super) fn seat(&self) -> Seat {
+        self.1.clone()
     }
 }
 
@@ -154,21 +156,21 @@ impl ClientCertVerifier for Asked {
 
 /// Connections whose handshake has succeeded.
 struct Door {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, Presented)>,
+    ready: mpsc::Receiver<(TlsStream<Watched>, Presented)>,
 }
 
 impl Door {
     fn open(listener: TcpListener, acceptor: TlsAcceptor) -> Door {
-        let (done, ready) = mpsc::channel(HANDSHAKES);
+        let (done, ready) = mpsc::channel(READY);
         runtime::spawn(accept(listener, acceptor, done));
         Door { ready }
     }
 }
 
 /// Each handshake is a task of its own, so that a client that says nothing holds up no other.
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, done: mpsc::Sender<(TlsStream<TcpStream>, Presented)>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES));
-    while let Ok(place) = places.clone().acquire_owned().await {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, done: mpsc::Sender<(TlsStream<Watched>, Presented)>) {
+    let places = Places::new();
+    loop {
         let stream = tokio::select! {
             biased;
             () = done.closed() => return,
@@ -181,21 +183,20 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, done: mpsc::Sender
                 }
             },
         };
+        let stream = places.admit(stream).await;
         let (acceptor, done) = (acceptor.clone(), done.clone());
         runtime::spawn(async move {
-            let _place = place;
-            // A small answer must not wait for the acknowledgement of the one before.
-            let _kept_or_not = stream.set_nodelay(true);
+            let seat = stream.seat();
             let Ok(Ok(stream)) = runtime::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else { return };
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
             // A door that closes meanwhile closes this connection too.
-            let _taken = done.send((stream, Presented(chain.into()))).await;
+            let _taken = done.send((stream, Presented(chain.into(), seat))).await;
         });
     }
 }
 
 impl Listener for Door {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsStream<Watched>;
     type Addr = Presented;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -207,6 +208,6 @@ impl Listener for Door {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(Presented(Vec::new().into()))
+        Ok(Presented(Vec::new().into(), Seat::default()))
     }
 }

@@ -8,7 +8,7 @@ use comity_proto::ids::AgentId;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an agent's session lasts.
 pub const SESSION_MS: u64 = 24 * 60 * 60 * 1000;
@@ -16,6 +16,8 @@ pub const SESSION_MS: u64 = 24 * 60 * 60 * 1000;
 pub const SESSIONS_MAX: usize = 10_000;
 /// Characters of a token: 32 random bytes in hex.
 pub const TOKEN_CHARS: usize = 64;
+/// Signed requests remembered at once: over a thousand each second, for as long as one counts.
+const SIGNED_MAX: usize = 200_000;
 
 /// Who is asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +76,10 @@ pub struct Tokens {
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
     /// Of custodial accounts; they last until the account is claimed.
     custodial: Mutex<BTreeMap<[u8; 32], AgentId>>,
+    /// Signed requests that came, each until it is too old to count.
+    signed: Mutex<BTreeSet<(u64, AgentId, String)>>,
+    /// Since when they are remembered.
+    since_ms: u64,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -88,10 +94,17 @@ pub fn fresh_token() -> String {
 }
 
 impl Tokens {
-    /// Keeps digests only.
-    pub fn new(operator: &str, admission: &str) -> Tokens {
+    /// Keeps digests only. What was signed before it is `now_ms` may have come to the process before this one.
+    pub fn new(operator: &str, admission: &str, now_ms: u64) -> Tokens {
         let (operator, admission) = (digest(operator), digest(admission));
-        Tokens { operator, admission, sessions: Mutex::default(), custodial: Mutex::default() }
+        Tokens {
+            operator,
+            admission,
+            sessions: Mutex::default(),
+            custodial: Mutex::default(),
+            signed: Mutex::default(),
+            since_ms: now_ms,
+        }
     }
 
     /// Takes in the digests of custodial accounts that were opened before this start.
@@ -135,6 +148,31 @@ impl Tokens {
         }
     }
 
+    /// Whether a request of that second can be told from one that came before.
+    pub fn remembers(&self, created_ms: u64) -> bool {
+        created_ms > self.since_ms
+    }
+
+    /// Remembers a signed request, which would count until then.
+    ///
+    /// # Errors
+    /// `nonce_repeated`: it came before.
+    pub fn once(&self, agent: AgentId, nonce: String, now_ms: u64, until_ms: u64) -> Result<(), ServiceError> {
+        let mut signed = self.signed.lock();
+        while signed.first().is_some_and(|(until_ms, ..)| *until_ms < now_ms) {
+            signed.pop_first();
+        }
+        if signed.len() >= SIGNED_MAX {
+            let detail = "this node cannot remember more signed requests now";
+            return Err(ServiceError::new(Kind::Unavailable, "too_many_signed", detail, "use a session's token"));
+        }
+        if signed.insert((until_ms, agent, nonce)) {
+            return Ok(());
+        }
+        let next = "sign each request anew, with a nonce of its own";
+        Err(ServiceError::new(Kind::Unauthenticated, "nonce_repeated", "this signed request came before", next))
+    }
+
     /// Opens a session for an agent whose signature was checked; gives the token and its end.
     pub fn open_session(&self, agent: AgentId, now_ms: u64) -> (String, u64) {
         let token = fresh_token();
@@ -167,7 +205,7 @@ mod tests {
     #[test]
     fn a_session_token_names_its_agent_until_it_ends() {
         crate::runtime::tests_world();
-        let tokens = Tokens::new("operator", "admission");
+        let tokens = Tokens::new("operator", "admission", 0);
         let agent = AgentId([7; 32]);
         let (token, ends) = tokens.open_session(agent, 1000);
         assert_eq!(token.len(), TOKEN_CHARS);
@@ -176,8 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_request_counts_once_and_is_forgotten_when_it_is_too_old_to_count() {
+        let tokens = Tokens::new("operator", "admission", 5_000);
+        let (agent, other) = (AgentId([7; 32]), AgentId([8; 32]));
+        let once = |agent, nonce: &str, now_ms| tokens.once(agent, nonce.to_owned(), now_ms, 9_000);
+        once(agent, "a", 6_000).unwrap();
+        assert_eq!(once(agent, "a", 9_000).unwrap_err().code, "nonce_repeated");
+        once(agent, "b", 6_000).unwrap();
+        once(other, "a", 6_000).unwrap();
+        tokens.once(agent, "c".to_owned(), 9_001, 12_000).unwrap();
+        assert_eq!(tokens.signed.lock().len(), 1);
+        // What an earlier process may have taken is not remembered by this one.
+        assert!(tokens.remembers(5_001) && !tokens.remembers(5_000));
+    }
+
+    #[test]
     fn an_unknown_token_is_refused() {
-        let tokens = Tokens::new("operator", "admission");
+        let tokens = Tokens::new("operator", "admission", 0);
         assert_eq!(tokens.identify("operator", 0).unwrap(), Principal::Operator);
         assert_eq!(tokens.identify("admission", 0).unwrap(), Principal::Newcomer);
         assert_eq!(tokens.identify("Operator", 0).unwrap_err().code, "bad_token");

@@ -6,7 +6,10 @@ use comity_tests::{
     single::Single,
     wire::{Said, Wire, ask},
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -81,6 +84,36 @@ fn a_body_that_never_ends_is_not_read_for_ever() {
     let said = slow.answer().expect("an answer");
     assert_eq!(said.refusal(), (400, "body_too_slow".to_owned()));
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
+fn ten_thousand_silent_connections_keep_nobody_out() {
+    let node = Single::up();
+    let token = format!("Bearer {}", node.token("api.token"));
+    let headers = [("authorization", token.as_str())];
+    // More than there are places, fewer than a process may commonly have open.
+    let window = 700;
+    let mut silent: VecDeque<Wire> = VecDeque::new();
+    for count in 0..10_000 {
+        let mut wire = Wire::to(node.http);
+        // Some have asked once and could ask again; others never say a word.
+        if count < window {
+            let began = Instant::now();
+            wire.head("GET", "/api/v1/id", &headers);
+            assert_eq!(wire.answer().map(|said| said.status), Some(200), "the {count}th");
+            // Sooner than silence alone lets anybody go.
+            assert!(began.elapsed() < Duration::from_secs(60), "the {count}th: {:?}", began.elapsed());
+        }
+        silent.push_back(wire);
+        if silent.len() > window {
+            assert!(silent.pop_front().is_some_and(|mut first| first.is_closed()), "{count}: the first made no room");
+        }
+        if count % 1_000 == 999 {
+            assert_eq!(ask(node.http, "GET", "/api/v1/id", &headers, b"").status, 200, "after {count}");
+        }
+    }
+    // Nobody needs their places now, and they lose them all the same.
+    assert!(silent.iter_mut().all(Wire::is_closed));
 }
 
 #[test]

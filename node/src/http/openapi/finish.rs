@@ -84,13 +84,18 @@ pub(super) fn finished(routes: OpenApi) -> Value {
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     document["servers"] = json!([{ "url": "/", "description": "The node that serves this description." }]);
-    document["security"] = json!([{ "bearer": [] }]);
+    document["security"] = json!([{ "bearer": [] }, { "signature": [] }]);
     document["components"]["securitySchemes"] = json!({
         "bearer": {
             "type": "http", "scheme": "bearer",
             "description": "A token of the operator, of newcomers, of an agent's session, or of a custodial account.",
         },
         "licence": { "type": "http", "scheme": "bearer", "description": "The token of a licence of another domain." },
+        "signature": {
+            "type": "apiKey", "in": "header", "name": "Signature",
+            "description": "An agent signs the request with its key (RFC 9421, ed25519, tag `comity-request`, `keyid` its id, \
+                `created` within a minute, a `nonce`) over @method, @target-uri and, with a body, content-digest.",
+        },
         "svid": { "type": "mutualTLS", "description": "An X.509-SVID of another domain's node, over HTTPS." },
     });
     document["components"]["schemas"]["Problem"] = json!(Problem::schema());
