@@ -134,7 +134,7 @@ struct Webhooks {
     path: Option<PathBuf>,
     all: Mutex<BTreeMap<String, (Webhook, watch::Sender<bool>)>>,
     /// One write at a time, each of what stands then.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
 }
 
@@ -143,19 +143,19 @@ impl Webhooks {
         let path = root.map(file::path);
         let kept = path.as_deref().map(file::read).transpose()?.unwrap_or_default();
         let all = kept.into_iter().map(|hook| (hook.id.clone(), (hook, watch::Sender::new(false)))).collect();
-        Ok(Webhooks {
-            path,
-            all: Mutex::new(all),
-            writing: tokio::sync::Mutex::new(()),
-            places: Semaphore::new(AT_ONCE),
-        })
+        Ok(Webhooks { path, all: Mutex::new(all), writing: Arc::default(), places: Semaphore::new(AT_ONCE) })
     }
 
     async fn keep(&self) -> Result<(), ServiceError> {
         let Some(path) = self.path.clone() else { return Ok(()) };
-        let _one = self.writing.lock().await;
+        let one = self.writing.clone().lock_owned().await;
         let all: Vec<Webhook> = self.all.lock().values().map(|(hook, _)| hook.clone()).collect();
-        let written = runtime::run_blocking(move || file::write(&path, all)).await;
+        // Who asked may be gone before it is written; the next one waits all the same.
+        let written = runtime::run_blocking(move || {
+            let _one = one;
+            file::write(&path, all)
+        })
+        .await;
         written.unwrap_or_else(|_| Err(io::Error::other("the work was not done"))).map_err(|error| {
             let next = "make room, or mend the data directory, and ask again";
             ServiceError::new(Kind::Internal, "webhook_not_kept", error.to_string(), next)
