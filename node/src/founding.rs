@@ -12,6 +12,7 @@ use comity_proto::{
     limits::{SECOND_MS, SUPPLY_MAX, YEAR_MS},
     policy::Policy,
     reject::Reject,
+    roots::RootKey,
     text::{Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyParty},
 };
@@ -53,7 +54,7 @@ pub fn first_policy() -> Policy {
 /// Those who may sign for a domain as a whole.
 pub struct DomainKeys {
     /// Certifies nodes and rosters.
-    pub root: SecretKey,
+    pub root: RootKey,
     /// Signs the operator's commands.
     pub operator: SecretKey,
 }
@@ -61,12 +62,12 @@ pub struct DomainKeys {
 impl DomainKeys {
     /// Fresh ones.
     pub fn fresh() -> DomainKeys {
-        DomainKeys { root: fresh_key(), operator: fresh_key() }
+        DomainKeys { root: fresh_key().into(), operator: fresh_key() }
     }
 
     /// The domain's id.
     pub fn domain(&self) -> DomainId {
-        DomainId::of_key(&self.root.public())
+        self.root.domain()
     }
 
     /// The envelope that makes a node a member of the domain.
@@ -107,7 +108,7 @@ impl DomainKeys {
     pub fn genesis(&self, nickname: &str, roster: Bytes, policy: Policy) -> Result<Bytes, Reject> {
         let genesis = Genesis {
             domain: self.domain(),
-            domain_key: self.root.public(),
+            domain_key: self.root.first(),
             nickname: Nickname::new(nickname)?,
             operator_key: self.operator.public(),
             asset_code: AssetCode::new(ASSET_CODE)?,
@@ -137,7 +138,7 @@ pub struct KnownDomain<'a> {
 impl KnownDomain<'_> {
     fn part(&self, other: &KnownDomain<'_>, cap: u64) -> Result<TreatyParty, Reject> {
         let asset = AssetId { issuer: other.keys.domain(), code: AssetCode::new(ASSET_CODE)? };
-        let (key, nickname) = (self.keys.root.public(), Nickname::new(self.nickname)?);
+        let (key, nickname) = (self.keys.root.first(), Nickname::new(self.nickname)?);
         Ok(TreatyParty {
             key,
             nickname,

@@ -9,7 +9,8 @@
 //! | `node.place` | the node's first key, once it has another one | |
 //! | `node.cert` | certificate by the domain | |
 //! | `node.x509` | the same in X.509, and the domain's authority, for the HTTPS door | |
-//! | `domain.pub` | the domain's root key | |
+//! | `domain.pub` | the domain's first root key, which names it | |
+//! | `domain.links` | the links from the first root key to the one in use, once another one acts | |
 //! | `roster` | the roster known at the start | |
 //! | `genesis` | founding node only | |
 //! | `domain.key`, `operator.key` | founding node only; the former may be sealed with a passphrase | yes |
@@ -23,6 +24,7 @@ use crate::{
     founding::{DomainKeys, first_policy, fresh_key},
     keyring::{
         revocation::REVOCATIONS_FILE,
+        root::own_root,
         rotation::{NODE, NODE_NEXT, PLACE},
         sealed,
     },
@@ -59,7 +61,7 @@ pub struct Home {
     pub place: PublicKey,
     /// Envelope of its certificate.
     pub certificate: Bytes,
-    /// The domain's root key, pinned.
+    /// The domain's first root key, pinned.
     pub domain_key: PublicKey,
     /// Envelope of the roster known at the start.
     pub roster: Bytes,
@@ -121,7 +123,7 @@ impl Home {
             certificate,
             place: node.public(),
             node,
-            domain_key: keys.root.public(),
+            domain_key: keys.root.first(),
             roster,
             genesis: Some(genesis),
             domain_keys: Some(keys),
@@ -188,7 +190,7 @@ impl Home {
         if let Some(keys) = &self.domain_keys {
             match &self.sealed_root {
                 Some(sealed) => self.put(ROOT_FILE, sealed, Access::Secret)?,
-                None => self.put_key(ROOT_FILE, &keys.root)?,
+                None => self.put_key(ROOT_FILE, keys.root.secret())?,
             }
             self.put_key("operator.key", &keys.operator)?;
         }
@@ -208,6 +210,7 @@ impl Home {
         let root = files::read_secret(&dir.join(ROOT_FILE)).map_err(io)?;
         let sealed_root = root.filter(|file| sealed::is_sealed(file)).map(Bytes::from);
         let root = if sealed_root.is_some() { None } else { key_if_any(dir, ROOT_FILE)? };
+        let root = root.map(|secret| own_root(dir, secret, &domain_key)).transpose()?;
         let domain_keys = match (root, key_if_any(dir, "operator.key")?) {
             (Some(root), Some(operator)) => Some(DomainKeys { root, operator }),
             _ => None,
@@ -245,7 +248,8 @@ impl Home {
     /// Without the memory that it costs.
     pub fn seal(&mut self, passphrase: &str) -> Result<(), ServiceError> {
         if let Some(keys) = &self.domain_keys {
-            let text = sealed::seal(&keys.root, passphrase).map_err(|closed| bad_directory(closed.to_string()))?;
+            let text =
+                sealed::seal(keys.root.secret(), passphrase).map_err(|closed| bad_directory(closed.to_string()))?;
             self.sealed_root = Some(text.into());
         }
         Ok(())
@@ -261,12 +265,16 @@ impl Home {
             let next = "give the passphrase with which it was sealed, or start without one";
             ServiceError::new(Kind::Refused, closed.code(), format!("{ROOT_FILE}: {closed}"), next)
         })?;
-        if root.public() != self.domain_key {
-            return Err(bad_directory(format!("{ROOT_FILE} holds the root key of another domain")));
-        }
+        let root = own_root(&self.dir, root, &self.domain_key)?;
         let operator = key_if_any(&self.dir, "operator.key")?;
         self.domain_keys = operator.map(|operator| DomainKeys { root, operator });
         Ok(())
+    }
+
+    /// The root key with which this process was started, sealed or not.
+    pub fn root_named(&self) -> Option<PublicKey> {
+        let plain = self.domain_keys.as_ref().map(|keys| keys.root.public());
+        plain.or_else(|| sealed::named_in(self.sealed_root.as_ref()?).ok())
     }
 
     /// `plain`, `sealed`, `open` (sealed, and opened in this process) or `absent`.
@@ -341,7 +349,7 @@ pub fn operator_token(dir: &Path) -> Result<String, ServiceError> {
 
 /// The node's key. A process that ended between the two steps of putting another one in use left a certificate of the
 /// next one: then that one counts.
-fn node_key(dir: &Path, certificate: &Bytes) -> Result<SecretKey, ServiceError> {
+pub(crate) fn node_key(dir: &Path, certificate: &Bytes) -> Result<SecretKey, ServiceError> {
     let key = key_if_any(dir, NODE)?.ok_or_else(|| no_node(dir))?;
     let certified = NodeCertificate::open(certificate).map(|certificate| certificate.get().node);
     let next = key_if_any(dir, NODE_NEXT)?.filter(|next| certified == Ok(next.public()));
@@ -393,7 +401,7 @@ mod tests {
 
     fn home(dir: &Path) -> Home {
         let config = Config::alone("acme", HTTP_DEFAULT.parse().unwrap(), MESH_DEFAULT.parse().unwrap());
-        let keys = DomainKeys { root: SecretKey::from_seed(&[1; 32]), operator: SecretKey::from_seed(&[2; 32]) };
+        let keys = DomainKeys { root: SecretKey::from_seed(&[1; 32]).into(), operator: SecretKey::from_seed(&[2; 32]) };
         let node = SecretKey::from_seed(&[3; 32]);
         let roster = keys.roster(1, &[node.public()]);
         let mut home = Home::member(dir, config, node, Bytes::new(), keys.root.public(), roster);

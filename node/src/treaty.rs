@@ -177,6 +177,10 @@ pub(crate) async fn take(node: &Node, body: Bytes) -> Result<Bytes, Refusal> {
             Err(_) => return not_now(NotNow::Unknown),
         }
     }
+    if outcome == Outcome::RootKeyForked {
+        node.mesh().count(outcome.name());
+        tracing::warn!(from = %push.from(), "somebody says that another root key follows one of that domain's; the known one stands");
+    }
     tracing::info!(from = %push.from(), %outcome, "another domain spoke about a treaty");
     let (domain, outcomes) = (node.domain(), vec![outcome.code()]);
     let receipt = Receipt { domain, batch: subject, incarnation, log_index, stamp_ms, outcomes, roster };

@@ -6,7 +6,7 @@ use crate::{
     mesh::{Identity, MemberKeys, Relation, Trust, TrustedDomain},
     node::Node,
 };
-use comity_proto::{export::Exports, treaty::TreatyStanding};
+use comity_proto::{export::Exports, roots::RootKeys, treaty::TreatyStanding};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often trust and roster are read again from the ledger, besides when an entry changes them.
@@ -15,8 +15,14 @@ const TRUST_EVERY: Duration = Duration::from_millis(250);
 /// Before the ledger is read.
 pub(crate) fn own(home: &Home) -> Trust {
     let mut trust = Trust::default();
-    trust.domains.insert(home.domain(), TrustedDomain { key: home.domain_key, relation: Relation::Own });
+    trust.domains.insert(home.domain(), TrustedDomain::first(home.domain_key, Relation::Own));
     trust
+}
+
+/// What counts at this ledger time, without the time: the mesh knows another clock.
+fn counting(root: &RootKeys, now_ms: u64) -> RootKeys {
+    let before_until_ms = root.before(now_ms).map(|_| u64::MAX);
+    RootKeys { before_until_ms, ..root.clone() }
 }
 
 /// Keeps the mesh's trust, our exports and our shown roster as the ledger has them.
@@ -41,12 +47,17 @@ pub(crate) async fn watch(node: Arc<Node>, keys: MemberKeys) {
             node.mesh().set_exports(exports);
         }
         let (trust, roster) = node.replica().read_stale(|ledger, _| {
+            let now_ms = ledger.stamp_ms();
             let mut trust = own(node.home());
+            if let Some(domain) = ledger.domain() {
+                let root = counting(&domain.root, now_ms);
+                trust.domains.insert(domain.id, TrustedDomain { root, relation: Relation::Own });
+            }
             for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {
                 // What has begun is finished under every treaty, so its key stays pinned.
                 let agreed = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
                 let relation = if agreed { Relation::Peer } else { Relation::Known };
-                trust.domains.insert(treaty.peer, TrustedDomain { key: treaty.peer_key, relation });
+                trust.domains.insert(treaty.peer, TrustedDomain { root: counting(&treaty.root, now_ms), relation });
             }
             (trust, ledger.domain().map(|domain| domain.roster.clone()))
         });

@@ -1,17 +1,19 @@
 //! Signed envelopes: exact bytes, one key, one signature, one context.
 //!
 //! ```text
-//! Envelope { payload, key (32 bytes), signature (64 bytes) }            protobuf, canonical
+//! Envelope { payload, key (32 bytes), signature (64 bytes), path }      protobuf, canonical
 //! signed bytes = "comity/v1/<context>" || 0x00 || payload length, u64 little endian || payload
 //! ```
+//! `path` leads from the first root key of a domain to the one that signed ([`crate::roots`]); empty for every other key.
 //! The signature covers the bytes that travelled, never a re-encoding. A message is trusted as [`Verified`] and in no
 //! other way: its fields are private and [`open`] is its only constructor.
 
 use crate::{
     ids::{Hash, PublicKey},
     keys::{self, SIGNATURE_BYTES, SecretKey},
-    limits::ENVELOPE_OVERHEAD_BYTES,
+    limits::{ENVELOPE_OVERHEAD_BYTES, ROOT_PATH_BYTES_MAX},
     reject::{Reject, within},
+    roots::Signer,
     strict, wire,
 };
 use alloc::vec::Vec;
@@ -81,11 +83,15 @@ pub enum Context {
     DecisionWord,
     /// A domain notes that it and a peer disagree about each other.
     DriftNote,
+    /// A root key says which one follows it.
+    RootLink,
+    /// The next root key agrees.
+    RootAgreement,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Context; 29] = [
+    pub const ALL: [Context; 31] = [
         Context::Command,
         Context::KeyRotation,
         Context::Settlement,
@@ -115,6 +121,8 @@ impl Context {
         Context::KeyStep,
         Context::DecisionWord,
         Context::DriftNote,
+        Context::RootLink,
+        Context::RootAgreement,
     ];
 
     /// The string that goes into the signed bytes. Fixed for ever.
@@ -149,6 +157,8 @@ impl Context {
             Context::KeyStep => "comity/v1/key-step",
             Context::DecisionWord => "comity/v1/decision-word",
             Context::DriftNote => "comity/v1/drift-note",
+            Context::RootLink => "comity/v1/root-link",
+            Context::RootAgreement => "comity/v1/root-agreement",
         }
     }
 }
@@ -173,6 +183,8 @@ pub trait Signed: Sized {
     const PAYLOAD_BYTES_MAX: usize;
     /// Name of that limit, for a refusal.
     const LIMIT: &'static str;
+    /// Whether a domain's root key signs it, so that links from the first one may stand beside it.
+    const BY_ROOT: bool = false;
 
     /// The one encoding of this message.
     fn encode(&self) -> Bytes;
@@ -181,7 +193,7 @@ pub trait Signed: Sized {
     fn decode(payload: &Bytes) -> Result<Self, Reject>;
 
     /// May this key say this, as far as the message itself tells? Whether the key is pinned, registered or in a roster
-    /// is for the caller, who has state.
+    /// is for the caller, who has state. Of a later root key it is asked with the first one, which names the domain.
     fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
         let _ = key;
         Ok(())
@@ -193,8 +205,20 @@ pub trait Signed: Sized {
     }
 
     /// Signs this message; see [`seal`].
-    fn seal(&self, key: &SecretKey) -> Bytes {
-        seal(Self::CONTEXT, self.encode(), key)
+    fn seal(&self, key: &(impl Sealer + ?Sized)) -> Bytes {
+        key.seal_payload(Self::CONTEXT, self.encode())
+    }
+}
+
+/// Who can sign: a key, or a root key with the links to it.
+pub trait Sealer {
+    /// Signs a payload and wraps it.
+    fn seal_payload(&self, context: Context, payload: Bytes) -> Bytes;
+}
+
+impl Sealer for SecretKey {
+    fn seal_payload(&self, context: Context, payload: Bytes) -> Bytes {
+        seal(context, payload, self)
     }
 }
 
@@ -204,18 +228,32 @@ pub struct Envelope {
     payload: Bytes,
     key: PublicKey,
     signature: [u8; SIGNATURE_BYTES],
+    path: Bytes,
 }
 
 impl Envelope {
     /// Reads the parts; checks the total length first, and that this is the one encoding. Copies no payload.
     pub fn parse(bytes: &Bytes, payload_max: usize, limit: &'static str) -> Result<Envelope, Reject> {
-        within(bytes.len(), payload_max.saturating_add(ENVELOPE_OVERHEAD_BYTES), limit)?;
+        Envelope::read(bytes, payload_max, limit, 0)
+    }
+
+    /// The same for an envelope of this kind.
+    pub fn of<T: Signed>(bytes: &Bytes) -> Result<Envelope, Reject> {
+        let path_max = if T::BY_ROOT { ROOT_PATH_BYTES_MAX } else { 0 };
+        Envelope::read(bytes, T::PAYLOAD_BYTES_MAX, T::LIMIT, path_max)
+    }
+
+    fn read(bytes: &Bytes, payload_max: usize, limit: &'static str, path_max: usize) -> Result<Envelope, Reject> {
+        let most = payload_max.saturating_add(ENVELOPE_OVERHEAD_BYTES).saturating_add(path_max);
+        within(bytes.len(), most, limit)?;
         let wire: wire::Envelope = strict::decode(bytes)?;
         within(wire.payload.len(), payload_max, limit)?;
+        within(wire.path.len(), path_max, "root_links")?;
         Ok(Envelope {
             key: PublicKey(strict::array(&wire.key, "key")?),
             signature: strict::array(&wire.signature, "signature")?,
             payload: wire.payload,
+            path: wire.path,
         })
     }
 
@@ -235,7 +273,7 @@ impl Envelope {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verified<T> {
     message: T,
-    key: PublicKey,
+    signer: Signer,
     payload: Bytes,
     envelope: Bytes,
 }
@@ -253,7 +291,18 @@ impl<T> Verified<T> {
 
     /// The key that signed.
     pub fn key(&self) -> &PublicKey {
-        &self.key
+        self.signer.key()
+    }
+
+    /// The first of the root keys that led to it: the one that names its domain. Whether the signing one counts now is
+    /// for whoever knows the domain ([`crate::roots::RootKeys`]).
+    pub fn first_key(&self) -> &PublicKey {
+        self.signer.first()
+    }
+
+    /// Who signed, with the root keys before it.
+    pub const fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The exact bytes of the message.
@@ -274,27 +323,34 @@ impl<T> Verified<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("message", &self.message).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Verified").field("message", &self.message).field("key", self.key()).finish_non_exhaustive()
     }
 }
 
 /// Opens an envelope: length, form, signature under the context of `T`, content, signer. The signature comes before the
 /// content, so a stranger cannot make us parse.
 pub fn open<T: Signed>(bytes: &Bytes) -> Result<Verified<T>, Reject> {
-    let envelope = Envelope::parse(bytes, T::PAYLOAD_BYTES_MAX, T::LIMIT)?;
+    let envelope = Envelope::of::<T>(bytes)?;
     keys::verify_in(T::CONTEXT, &envelope.key, &envelope.payload, &envelope.signature)?;
+    let signer = Signer::along(&envelope.path, envelope.key)?;
     let message = T::decode(&envelope.payload)?;
-    message.check_signer(&envelope.key)?;
-    Ok(Verified { message, key: envelope.key, payload: envelope.payload, envelope: bytes.clone() })
+    message.check_signer(signer.first())?;
+    Ok(Verified { message, signer, payload: envelope.payload, envelope: bytes.clone() })
 }
 
 /// Signs a payload and wraps it.
 pub fn seal(context: Context, payload: Bytes, key: &SecretKey) -> Bytes {
+    seal_along(context, payload, key, &Bytes::new())
+}
+
+/// The same with the links that lead to the key.
+pub(crate) fn seal_along(context: Context, payload: Bytes, key: &SecretKey, path: &Bytes) -> Bytes {
     let signature = key.sign(context, &payload);
     let envelope = wire::Envelope {
         payload,
         key: Bytes::copy_from_slice(&key.public().0),
         signature: Bytes::copy_from_slice(&signature),
+        path: path.clone(),
     };
     envelope.encode_to_vec().into()
 }

@@ -7,7 +7,8 @@
 //! revoke     a key that is not the active one counts no more, at once, and never again
 //! ```
 //! One document for each step, counted by a serial, so that a step is taken once and an old one never again. The ledger
-//! judges who may sign it: the root key for the operator's key, the node's own keys for a node's.
+//! judges who may sign it: the root key for the operator's key and for the next root key, the next root key itself when it
+//! is activated, the node's own keys for a node's.
 
 use crate::{
     ids::{AgentId, DomainId, PublicKey},
@@ -47,7 +48,8 @@ impl KeyChange {
 pub struct KeyStep {
     /// Whose keys.
     pub domain: DomainId,
-    /// A node's: the first key of its place among the voters, which names the place for ever. `None`: the operator's.
+    /// A node's: the first key of its place among the voters, which names the place for ever. The root's: the first root
+    /// key, which names the domain. `None`: the operator's.
     pub place: Option<PublicKey>,
     /// Counts up from 1 with each step of this holder.
     pub serial: u64,
@@ -55,16 +57,21 @@ pub struct KeyStep {
     pub change: KeyChange,
     /// To which key.
     pub key: PublicKey,
-    /// Activation of an operator's key: how long the one before still counts, ledger milliseconds.
+    /// Activation of an operator's or root key: how long the one before still counts, ledger milliseconds.
     pub overlap_ms: u64,
     /// Preparation, else empty: of an operator's key [`KeyStep::prove`], of a node's its envelope of a
-    /// [`crate::identity::NodeCertificate`].
+    /// [`crate::identity::NodeCertificate`], of a root key the links to it ([`crate::roots`]).
     pub proof: Bytes,
     /// For people.
     pub reason: Reason,
 }
 
 impl KeyStep {
+    /// Whether it is about the domain's root key.
+    pub fn is_of_root(&self) -> bool {
+        self.place.is_some_and(|first| DomainId::of_key(&first) == self.domain)
+    }
+
     /// The holder of the next operator's key agrees.
     pub fn prove(domain: &DomainId, next: &SecretKey) -> Bytes {
         Bytes::copy_from_slice(&prove_rotation(&AgentId(domain.0), next))

@@ -20,6 +20,7 @@
 //! | [`card`], [`gossip`] | what agents and domains say about themselves; heartbeats, suspicions, hello, repair |
 //! | [`task`] | work between agents, and the demand for its payment |
 //! | [`licence`] | what a domain grants a peer to ask of it, and how much |
+//! | [`roots`] | how one root key of a domain follows another, and which of them counts |
 //! | [`key_step`] | the life of the keys that act for a domain |
 //! | [`drift`] | what a domain notes about a peer with which it disagrees |
 //! | [`export`] | what a domain lets the others see and hire |
@@ -72,6 +73,7 @@ pub mod projection;
 pub mod recall;
 pub mod reject;
 pub mod relay;
+pub mod roots;
 mod scan;
 pub mod session;
 pub mod settlement;

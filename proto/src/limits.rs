@@ -187,7 +187,7 @@ pub const INVITATION_VALID_MAX_MS: u64 = 30 * DAY_MS;
 /// How long an invitation is remembered after its end, so that it is refused by its name.
 pub const INVITATION_KEPT_MS: u64 = 7 * DAY_MS;
 /// What one domain tells another about a treaty: a document signed twice, a roster, addresses.
-pub const TREATY_PUSH_BYTES_MAX: usize = 32 * 1_024;
+pub const TREATY_PUSH_BYTES_MAX: usize = 36 * 1_024;
 /// How long a peer's holders can bring its paper back after the last transfer of a draining treaty.
 pub const REDEMPTION_MS: u64 = 90 * DAY_MS;
 
@@ -195,12 +195,19 @@ pub const REDEMPTION_MS: u64 = 90 * DAY_MS;
 
 /// Voters in a roster: a domain runs one, three or five; seven leaves room for a replacement under way.
 pub const ROSTER_MAX: usize = 7;
+/// One link from a root key to the next: the key before, its signature, the agreement of the next one.
+pub const ROOT_LINK_BYTES: usize = 32 + 64 + 64;
+/// Root keys that may follow the first one: one a year for the life of a machine room, and what a link costs stands in
+/// every certificate.
+pub const ROOT_LINKS_MAX: usize = 8;
+/// What the links add to an envelope, with their tag and length.
+pub const ROOT_PATH_BYTES_MAX: usize = ROOT_LINKS_MAX * ROOT_LINK_BYTES + 4;
 /// Envelope of a roster.
-pub const ROSTER_BYTES_MAX: usize = 1_024;
+pub const ROSTER_BYTES_MAX: usize = 1_024 + ROOT_PATH_BYTES_MAX;
 /// Payload of a short signed document: session, attestation, payment request.
 pub const IDENTITY_BYTES_MAX: usize = 4 * 1_024;
 /// Envelope of a node certificate, which travels in heartbeats.
-pub const CERTIFICATE_BYTES_MAX: usize = 512;
+pub const CERTIFICATE_BYTES_MAX: usize = 512 + ROOT_PATH_BYTES_MAX;
 /// Payload of a join request with its addresses.
 pub const JOIN_BYTES_MAX: usize = 6 * 1_024;
 /// Payload of a genesis, which carries a roster and a policy.
@@ -210,7 +217,7 @@ pub const REVOKED_MAX: usize = 64;
 /// Payload of such a list.
 pub const REVOCATIONS_BYTES_MAX: usize = 1_024;
 /// Payload of one step in the life of a key, which carries a node certificate.
-pub const KEY_STEP_BYTES_MAX: usize = 1_280;
+pub const KEY_STEP_BYTES_MAX: usize = 2_560;
 /// Longest time for which an operator's key that was replaced still counts.
 pub const KEY_OVERLAP_MAX_MS: u64 = 30 * DAY_MS;
 /// Keys of one holder that are remembered as taken back; the event log has them all.
@@ -229,7 +236,7 @@ pub const CAPABILITIES_MAX: usize = 32;
 /// Addresses in a heartbeat or a join request.
 pub const ENDPOINTS_MAX: usize = 16;
 /// The JSON document in a domain card: also what one HTTP answer carries and what a verifier reads.
-pub const DOMAIN_DOCUMENT_BYTES_MAX: usize = 14 * 1_024;
+pub const DOMAIN_DOCUMENT_BYTES_MAX: usize = 13 * 1_024;
 /// Longest life of a card: an owner that is alive signs again.
 pub const CARD_VALID_MAX_MS: u64 = 30 * DAY_MS;
 /// Digests in one repair message.
@@ -239,11 +246,11 @@ pub const CARDS_PER_REPLY_MAX: usize = 64;
 /// Any repair message.
 pub const REPAIR_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Payload of a heartbeat with addresses and certificate.
-pub const HEARTBEAT_BYTES_MAX: usize = 6 * 1_024;
+pub const HEARTBEAT_BYTES_MAX: usize = 6_656;
 /// Payload of a note about drift: two ids and two numbers.
 pub const DRIFT_NOTE_BYTES_MAX: usize = 128;
 /// Payload of a passage: five ids, two numbers and a certificate.
-pub const PASSAGE_BYTES_MAX: usize = 1_024;
+pub const PASSAGE_BYTES_MAX: usize = 512 + CERTIFICATE_BYTES_MAX;
 /// Payload of a suspicion: two keys and a number.
 pub const SUSPICION_BYTES_MAX: usize = 128;
 /// Suspicions of one member that are kept and passed on.
@@ -257,7 +264,7 @@ pub const MEMBER_WORDS_MAX: usize = MEMBERS_PER_REPLY_MAX * (SUSPICIONS_MAX + 1)
 /// Any message between neighbours about who lives.
 pub const MEMBERS_BYTES_MAX: usize = 640 * 1_024;
 /// A hello with certificate, roster and addresses.
-pub const HELLO_BYTES_MAX: usize = 8 * 1_024;
+pub const HELLO_BYTES_MAX: usize = 10 * 1_024;
 
 // --- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -275,9 +282,9 @@ pub const TASK_CHUNK_BYTES: usize = 64 * 1_024;
 /// A question between nodes: at most a task with its note, each with tags and lengths.
 pub const QUESTION_BYTES_MAX: usize = TASK_BYTES_MAX + IDENTITY_BYTES_MAX + TASK_NOTE_BYTES_MAX + 64;
 /// Payload of a receipt: a roster, two ids, three numbers and an outcome of at most three bytes per command.
-pub const RECEIPT_BYTES_MAX: usize = 2 * 1_024;
+pub const RECEIPT_BYTES_MAX: usize = 4 * 1_024;
 /// A document about checkpoints: two rosters, two checkpoints, and the longest consistency proof.
-pub const AUDIT_DOCUMENT_BYTES_MAX: usize = 5 * 1_024;
+pub const AUDIT_DOCUMENT_BYTES_MAX: usize = 8 * 1_024;
 /// A proof against a domain: two histories, or two settlement batches of full length without evidence in them.
 pub const ACCUSATION_BYTES_MAX: usize = 256 * 1_024;
 /// Payload of a cosignature: a roster, two ids, a root and two numbers.
@@ -320,7 +327,11 @@ const _: () = {
         "a full page of shared transfers fits"
     );
     assert!(2 * ASSETS_PER_DOMAIN_MAX * 160 + 256 <= CLOSING_BYTES_MAX, "a statement with every asset of both fits");
-    assert!(ROSTER_MAX * (32 + 2 + 1) + 66 + ENVELOPE_OVERHEAD_BYTES <= ROSTER_BYTES_MAX, "a full roster fits");
+    assert!(
+        ROSTER_MAX * (32 + 2 + 1) + 66 + ENVELOPE_OVERHEAD_BYTES + ROOT_PATH_BYTES_MAX <= ROSTER_BYTES_MAX,
+        "a full roster fits"
+    );
+    assert!(ROOT_LINKS_MAX * ROOT_LINK_BYTES <= CERTIFICATE_BYTES_MAX, "all links fit into a step of a root key");
     assert!(REVOKED_MAX * 10 + 64 <= REVOCATIONS_BYTES_MAX, "a full list of revocations fits");
     assert!(CERTIFICATE_BYTES_MAX + REASON_BYTES_MAX + 128 <= KEY_STEP_BYTES_MAX, "a step with a certificate fits");
     assert!(ROSTER_MAX % 2 == 1, "an even number of voters tolerates no more than one fewer");
@@ -363,7 +374,10 @@ const _: () = {
         "the longest treaty fits"
     );
     assert!(
-        2 * TREATY_BYTES_MAX + ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3) + ROSTER_BYTES_MAX + 512
+        2 * (TREATY_BYTES_MAX + ROOT_PATH_BYTES_MAX)
+            + ENDPOINTS_MAX * (ENDPOINT_BYTES_MAX + 3)
+            + ROSTER_BYTES_MAX
+            + 512
             <= TREATY_PUSH_BYTES_MAX,
         "the longest push fits"
     );

@@ -8,6 +8,7 @@ use crate::{
     command::Party,
     envelope::{Signed as _, Verified},
     ids::{AgentId, DomainId, EscrowId, Hash, TransferId},
+    limits::{ROOT_PATH_BYTES_MAX, VERDICT_BYTES_MAX},
     reject::Reject,
     text::Reason,
 };
@@ -311,7 +312,7 @@ impl TransferVerdict {
     /// `bad_text`.
     pub fn envelope(text: &str) -> Result<Bytes, Reject> {
         let bad = Reject::BadText { field: "verdict" };
-        let most = crate::limits::VERDICT_BYTES_MAX.saturating_mul(2);
+        let most = (VERDICT_BYTES_MAX + ROOT_PATH_BYTES_MAX).saturating_mul(2);
         let body = text.trim().strip_prefix(VERDICT_PREFIX).filter(|body| body.len() <= most).ok_or(bad)?;
         if body.bytes().any(|letter| letter.is_ascii_uppercase()) {
             return Err(bad);

@@ -15,6 +15,7 @@ use crate::{
     amount::{AssetCode, AssetId},
     envelope::{Signed, Verified},
     ids::{DomainId, Hash, PublicKey},
+    limits::{INVITATION_BYTES_MAX, ROOT_PATH_BYTES_MAX},
     reject::Reject,
     text::{Endpoint, Nickname, Reason},
 };
@@ -44,7 +45,7 @@ pub struct ExposureCap {
 /// One of the two domains, and what it grants the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreatyParty {
-    /// Its root key, pinned; certifies its nodes and rosters.
+    /// Its first root key, which names it; whichever root key acts signs for it.
     pub key: PublicKey,
     /// What it calls itself; display only.
     pub nickname: Nickname,
@@ -61,7 +62,7 @@ impl TreatyParty {
     }
 }
 
-/// What two domains agree on. Context [`crate::envelope::Context::Treaty`]; signed by each of the two root keys.
+/// What two domains agree on. Context [`crate::envelope::Context::Treaty`]; signed by a root key of each of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreatyDocument {
     /// Digest of the version before; [`TreatyDocument::NONE`] for version 1.
@@ -187,7 +188,7 @@ impl Invitation {
     /// Reads the text. A wrong letter is `bad_text`; what was edited with care is `bad_signature`.
     pub fn parse(text: &str) -> Result<Verified<Invitation>, Reject> {
         let bad = Reject::BadText { field: "invitation" };
-        let most = crate::limits::INVITATION_BYTES_MAX.saturating_mul(2);
+        let most = (INVITATION_BYTES_MAX + ROOT_PATH_BYTES_MAX).saturating_mul(2);
         let body = text.trim().strip_prefix(INVITATION_PREFIX).filter(|body| body.len() <= most).ok_or(bad)?;
         if body.bytes().any(|letter| letter.is_ascii_uppercase()) {
             return Err(bad);

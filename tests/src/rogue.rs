@@ -38,7 +38,7 @@ impl Rogue {
         let victims = victim.home();
         let mut trust = Trust::default();
         for (key, relation) in [(home.domain_key, Relation::Own), (victims.domain_key, Relation::Peer)] {
-            trust.domains.insert(comity_proto::ids::DomainId::of_key(&key), TrustedDomain { key, relation });
+            trust.domains.insert(comity_proto::ids::DomainId::of_key(&key), TrustedDomain::first(key, relation));
         }
         let identity =
             Identity { domain: Some(home.domain()), certificate: certificate.clone(), roster: home.roster.clone() };

@@ -1,4 +1,4 @@
-//! Another key for an operator, and for every node of a domain, under load, with real processes: no honest message is
+//! Another key for an operator, for every node of a domain and for the domain itself, under load, with real processes: no honest message is
 //! refused, nothing acknowledged is lost, and each peer is known to have seen the new keys.
 //!
 //! `cargo test -p comity-tests --test rotation -- --nocapture` says how long each key took.
@@ -109,6 +109,79 @@ fn rotate_node(domain: &Domain, index: usize) {
         let serial = NodeCertificate::open(&old.certificate).expect("a certificate").get().serial;
         ask(&founder.plan.dir, &["keyring", "revoke", &serial.to_string(), "--reason", "replaced"]);
     }
+}
+
+/// A certificate by the acting root key for a node that does not hold it.
+fn certify(founder: &Path, dir: &Path) {
+    let (asked, made) = (dir.join("request").display().to_string(), dir.join("certified").display().to_string());
+    ask(dir, &["keyring", "request", "--out", &asked]);
+    ask(founder, &["keyring", "certify", &asked, "--out", &made]);
+    ask(dir, &["keyring", "prepare", &made]);
+    ask(dir, &["keyring", "activate"]);
+    ask(dir, &["keyring", "retire"]);
+}
+
+/// The domain's root key, from the first step to the last; one node is away while it changes.
+fn rotate_root(domain: &mut Domain) {
+    let (id, dir) = (domain.id(), domain.nodes[0].plan.dir.clone());
+    let of = |view: &Value, name: &str| view["ledger"]["root"][name].as_str().map(str::to_owned);
+    domain.nodes[2].kill();
+    let next = of(&rotate(&dir, "root", &["prepare"]), "next").expect("the next key");
+    rotate(&dir, "root", &["activate", "--overlap-hours", "1"]);
+    domain.nodes[2].start();
+    let founder = &domain.nodes[0];
+    let known = wait_for("the founder under the new root key", PATIENCE, || {
+        let known: Value = founder.api.get("/api/v1/keyring").ok()?;
+        (known["old_certificates"].as_array()?.len() == 2).then_some(known)
+    });
+    assert_eq!(known["root"]["active"], next.as_str());
+    let first = known["root"]["before"].as_str().expect("the key before").to_owned();
+    assert_eq!(refused(&dir, &["retire", "--key", "root"]), "certificates_of_old_root");
+    for node in &domain.nodes[1..] {
+        wait_for("a node to certify", PATIENCE, || node.is_ready().then_some(()));
+        certify(&dir, &node.plan.dir);
+    }
+    let retired = || {
+        let said = try_ask(&dir, &["keyring", "retire", "--key", "root", "--reason", "every year"]);
+        let waits = ["certificates_of_old_root", "key_not_in_roster", "no_leader", "node_unreachable"];
+        assert!(said.code == 0 || waits.contains(&said.refusal()), "{}", said.text);
+        (said.code == 0).then(|| said.last().clone())
+    };
+    let retired = wait_for("everybody to have a new certificate", PATIENCE, retired);
+    assert_eq!((of(&retired, "active"), of(&retired, "before")), (Some(next), None));
+    seen_by_all(domain);
+    assert_eq!(domain.id(), id);
+    assert_eq!(refused(&dir, &["revoke", &first, "--key", "root", "--reason", "again"]), "unknown_key");
+}
+
+#[test]
+fn the_root_keys_of_two_domains_change_under_load_and_no_honest_message_is_refused() {
+    let mut federation = Federation::trading();
+    let load = Load::prepare(&federation);
+    let stop = AtomicBool::new(false);
+    let workers: Vec<Worker> = std::thread::scope(|scope| {
+        let working: Vec<_> = load
+            .workers
+            .to_vec()
+            .into_iter()
+            .map(|mut worker| {
+                scope.spawn(|| {
+                    worker.run(&stop);
+                    worker
+                })
+            })
+            .collect();
+        for domain in &mut federation.domains {
+            let begun = Instant::now();
+            rotate_root(domain);
+            println!("root key: {:.1} s", begun.elapsed().as_secs_f64());
+        }
+        stop.store(true, Ordering::Relaxed);
+        working.into_iter().map(|thread| thread.join().expect("a worker that nobody refused")).collect()
+    });
+    federation.wait_until_ready();
+    federation.must_agree(PATIENCE);
+    println!("{}", load.verify(&federation, &workers));
 }
 
 #[test]

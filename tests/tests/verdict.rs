@@ -20,7 +20,7 @@ fn verdict(origin: &Domain, by: &Domain, to: &Domain, (transfer, content): (Tran
     let reason = Reason::new("our disks burned").expect("a reason");
     let said = TransferVerdict { origin: origin.id(), to: to.id(), transfer, content, commit, reason };
     let context = TransferVerdict::CONTEXT;
-    TransferVerdict::text(&comity_proto::envelope::seal(context, said.encode(), &by.plan.keys.root))
+    TransferVerdict::text(&comity_proto::envelope::seal(context, said.encode(), by.plan.keys.root.secret()))
 }
 
 #[test]

@@ -408,11 +408,11 @@ pub enum EventKind {
         /// With whom.
         peer: DomainId,
     },
-    /// A key that acts for this domain, or the operator's of a peer, took a step.
+    /// A key that acts for this domain, or the operator's or root key of a peer, took a step.
     KeyChanged {
         /// Whose.
         domain: DomainId,
-        /// A node's: the first key of its place.
+        /// A node's: the first key of its place. The root's: the first root key. `None`: the operator's.
         place: Option<Box<PublicKey>>,
         /// Of the step.
         serial: u64,

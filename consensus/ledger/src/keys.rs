@@ -1,4 +1,5 @@
-//! The keys that act for this domain, step by step, with overlap: the operator's, and that of each node.
+//! The keys that act for this domain, step by step, with overlap: the operator's, and that of each node. Its root key:
+//! [`crate::roots`].
 //!
 //! ```text
 //! prepare -> next    activate -> active, and the one before counts on    retire -> it counts no more    revoke
@@ -16,7 +17,9 @@ use crate::{
     apply::{Answer, Out},
     event::EventKind,
     outcome::Outcome,
+    roots,
     state::{Domain, Ledger},
+    treaty::Treaty,
 };
 use alloc::{
     boxed::Box,
@@ -119,15 +122,19 @@ impl KeyRecord {
 /// A step whose signatures hold. Private inside: [`CheckedStep::open`] is its only source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CheckedStep {
-    step: Verified<KeyStep>,
-    /// The proof of a preparation holds; true for every other change.
-    proved: bool,
+    pub(crate) step: Verified<KeyStep>,
+    /// The proof of a preparation holds, and a root key says what only it may; true for every other change.
+    pub(crate) proved: bool,
 }
 
 impl CheckedStep {
     pub(crate) fn open(envelope: &Bytes) -> Result<CheckedStep, Reject> {
         let step = KeyStep::open(envelope)?;
         let said = step.get();
+        if said.is_of_root() {
+            let proved = roots::proved(&step);
+            return Ok(CheckedStep { step, proved });
+        }
         let proved = said.change != KeyChange::Prepare
             || match said.place {
                 None => said.is_agreed(),
@@ -141,12 +148,12 @@ impl CheckedStep {
 }
 
 /// Who may take this step of a node's keys: its own keys; the root key in place of a node that is gone.
-fn may_sign(record: &KeyRecord, said: &KeyStep, signer: &PublicKey, root: &PublicKey) -> bool {
+fn may_sign(record: &KeyRecord, said: &KeyStep, signer: &PublicKey, is_root: bool) -> bool {
     match said.change {
         KeyChange::Prepare => record.active == *signer,
         KeyChange::Activate => said.key == *signer,
-        KeyChange::Retire => record.active == *signer || root == signer,
-        KeyChange::Revoke => root == signer,
+        KeyChange::Retire => record.active == *signer || is_root,
+        KeyChange::Revoke => is_root,
     }
 }
 
@@ -176,6 +183,11 @@ impl Domain {
         place.map_or(*key, |(place, _)| *place)
     }
 
+    /// Whether a peer has not yet acknowledged the newest step of the root key. A ledger that was restored may not have it.
+    pub(crate) fn owes_root_to(&self, treaty: &Treaty) -> bool {
+        treaty.root_told < self.root.serial && !self.root.word.is_empty()
+    }
+
     /// A key may be prepared once, and there is room for it beside the others.
     fn has_room_for(&self, key: &PublicKey) -> Result<(), Outcome> {
         let held = self.nodes.values().filter(|record| record.votes(&self.voters)).flat_map(KeyRecord::keys);
@@ -190,14 +202,18 @@ impl Domain {
 }
 
 impl Ledger {
-    /// Takes a step of the operator's key, or of a node's.
+    /// Takes a step of the operator's key, of a node's, or of the root key.
     pub(crate) fn change_key(&mut self, checked: &CheckedStep, out: &mut Out) -> Answer {
         let CheckedStep { step, proved } = checked;
         let (said, now_ms) = (step.get(), self.head.stamp_ms);
-        let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
-        if said.domain != domain.id {
+        if said.domain != self.domain_id().ok_or(Outcome::NotInitialized)? {
             return Err(Outcome::WrongDomain);
         }
+        if said.is_of_root() {
+            return self.change_root(checked, out);
+        }
+        let by_root = self.judge_root(&said.domain, step.signer());
+        let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
         let record = match said.place {
             None => domain.operator.clone(),
             Some(place) => match domain.nodes.get(&place) {
@@ -206,17 +222,18 @@ impl Ledger {
                 None => return Err(Outcome::UnknownKey),
             },
         };
-        let signed = match said.place {
-            None => domain.key == *step.key(),
-            Some(_) => may_sign(&record, said, step.key(), &domain.key),
-        };
         if record.word == *step.envelope_bytes() {
             return Ok(Outcome::Exists);
         }
         if record.serial.checked_add(1) != Some(said.serial) {
             return Err(Outcome::KeySerial);
         }
-        if !signed || !proved {
+        match said.place {
+            None => by_root?,
+            Some(_) if !may_sign(&record, said, step.key(), by_root.is_ok()) => return Err(Outcome::BadSignature),
+            Some(_) => {}
+        }
+        if !proved {
             return Err(Outcome::BadSignature);
         }
         let after = KeyRecord { word: step.envelope_bytes().clone(), ..record.after(said, now_ms)? };
@@ -240,9 +257,14 @@ impl Ledger {
         Ok(Outcome::Applied)
     }
 
-    /// A peer tells which key its operator signs with.
-    pub(crate) fn take_key(&mut self, step: &Verified<KeyStep>, out: &mut Out) -> Answer {
+    /// A peer tells which key its operator signs with, or of its root key.
+    pub(crate) fn take_key(&mut self, checked: &CheckedStep, out: &mut Out) -> Answer {
+        let step = &checked.step;
         let said = step.get();
+        if said.is_of_root() {
+            return self.take_root(checked, out);
+        }
+        let by_root = self.judge_root(&said.domain, step.signer());
         let treaty = self.head.treaties.get_mut(&said.domain).filter(|treaty| treaty.agreed.is_some());
         let treaty = treaty.ok_or(Outcome::UnknownTreaty)?;
         let digest = step.digest();
@@ -250,25 +272,27 @@ impl Ledger {
             let same = serial == said.serial && known == digest;
             return if same { Ok(Outcome::Exists) } else { Err(Outcome::KeySerial) };
         }
+        by_root?;
         treaty.their_operator = Some((said.serial, digest));
         self.told_of_key(said, out);
         Ok(Outcome::Applied)
     }
 
-    fn told_of_key(&mut self, said: &KeyStep, out: &mut Out) {
+    pub(crate) fn told_of_key(&mut self, said: &KeyStep, out: &mut Out) {
         let KeyStep { domain, place, serial, change, key, ref reason, .. } = *said;
         let (place, reason) = (place.map(Box::new), reason.clone());
         self.emit(out, EventKind::KeyChanged { domain, place, serial, change, key, reason }, Vec::new());
     }
 
-    /// Treaty peers that have not yet acknowledged the keys in force: of the roster, and of the operator's key.
-    pub fn keys_not_seen(&self) -> (Vec<DomainId>, Vec<DomainId>) {
+    /// Treaty peers that have not yet acknowledged the keys in force: of the roster, the operator's key, the root key.
+    pub fn keys_not_seen(&self) -> [Vec<DomainId>; 3] {
         let Some(domain) = &self.head.domain else { return Default::default() };
-        let bound =
-            |treaty: &&crate::treaty::Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
+        let bound = |treaty: &&Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
         let bound = || self.head.treaties.values().filter(bound);
         let roster = bound().filter(|treaty| treaty.roster_told < domain.roster_epoch);
         let operator = bound().filter(|treaty| treaty.key_told < domain.operator.serial);
-        (roster.map(|treaty| treaty.peer).collect(), operator.map(|treaty| treaty.peer).collect())
+        let root = bound().filter(|treaty| domain.owes_root_to(treaty));
+        let peers = |treaty: &Treaty| treaty.peer;
+        [roster.map(peers).collect(), operator.map(peers).collect(), root.map(peers).collect()]
     }
 }

@@ -58,6 +58,7 @@ mod posting;
 pub mod projection;
 mod reads;
 pub mod referral;
+pub mod roots;
 pub mod settlement;
 pub mod snapshot;
 pub mod state;

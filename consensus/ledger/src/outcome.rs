@@ -254,6 +254,10 @@ outcomes! {
     RootDiffers = 93, "root_differs", retry false, Peer, changed false;
     /// The checkpoint is older than the one that is held of that log, or the event lies outside of it.
     UnknownCheckpoint = 94, "unknown_checkpoint", retry true, Peer, changed false;
+    /// A root key of that domain signed it, which counts no more.
+    RootKeyRetired = 95, "root_key_retired", retry false, Caller, changed false;
+    /// Another root key is known to follow the one that says so: the first one that was known stands.
+    RootKeyForked = 96, "root_key_forked", retry false, Caller, changed false;
 }
 
 impl Outcome {
@@ -282,8 +286,8 @@ mod tests {
     #[test]
     fn numbers_and_names_are_unique_and_convert_back() {
         let mut names = BTreeSet::new();
-        for (position, outcome) in Outcome::ALL.iter().enumerate() {
-            assert_eq!(usize::from(outcome.code()), position + 1, "numbers follow the list");
+        assert!(Outcome::ALL.is_sorted_by(|one, next| one.code() < next.code()), "numbers follow the list");
+        for outcome in Outcome::ALL {
             assert_eq!(Outcome::from_code(outcome.code()), Some(*outcome));
             assert_eq!(Outcome::from_name(outcome.name()), Some(*outcome));
             assert!(names.insert(outcome.name()));

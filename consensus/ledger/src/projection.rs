@@ -218,6 +218,9 @@ impl Ledger {
         let state = self.settlement.peers.get(&tree.domain);
         // The highest roster seen, this one included.
         let heard = state.filter(|state| state.roster_epoch >= shown.roster.get().epoch && !state.voters.is_empty());
+        if heard.is_none() {
+            self.judge_root(&tree.domain, shown.roster.signer())?;
+        }
         let voters = heard.map_or(&shown.roster.get().voters, |state| &state.voters);
         if !voters.contains(shown.checkpoint.key()) {
             return Err(Outcome::NotAVoter);
@@ -239,7 +242,7 @@ impl Ledger {
         let news = self.judge_projection(shown)?;
         let Some(last) = news.last() else { return Ok(Outcome::Exists) };
         let Checkpoint { domain: peer, size, root, .. } = *shown.checkpoint.get();
-        self.adopt_roster(shown.roster.get());
+        self.adopt_roster(shown.roster.get(), Some(shown.roster.signer()))?;
         let state = self.settlement.peers.entry(peer).or_default();
         let before = state.projected.tree.replace((size, root));
         state.projected.next = last.index.saturating_add(1);

@@ -66,6 +66,7 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, Hash, TransferId},
     planted::{Plant, planted},
+    roots::Signer,
     settlement::{Prepare, SettlementMessage, SettlementRefusal},
 };
 pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
@@ -195,7 +196,7 @@ impl Ledger {
         if self.head.treaties.get(&said.from).is_none_or(|treaty| treaty.agreed.is_none()) {
             return Err(Outcome::PeerNotTrusted);
         }
-        self.adopt_roster(batch.roster());
+        self.adopt_roster(batch.roster(), batch.roster_by())?;
         let peer = self.settlement.peers.entry(said.from).or_default();
         if !peer.voters.contains(batch.key()) {
             return Err(Outcome::NotAVoter);
@@ -207,14 +208,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records a peer's roster if it is higher than what was seen. The caller has checked that the peer's root key
-    /// signed it.
-    pub(crate) fn adopt_roster(&mut self, roster: &Roster) {
-        let peer = self.settlement.peers.entry(roster.domain).or_default();
-        if roster.epoch > peer.roster_epoch || peer.voters.is_empty() {
-            peer.roster_epoch = roster.epoch;
-            (peer.voters, peer.seats) = (roster.voters.clone(), roster.seats.clone());
+    /// Records a peer's roster if it is higher than what was seen and a root key of that peer that counts now signed it. An
+    /// older one changes nothing, whoever signed it.
+    pub(crate) fn adopt_roster(&mut self, roster: &Roster, by: Option<&Signer>) -> Result<(), Outcome> {
+        let known = self.settlement.peers.get(&roster.domain).filter(|peer| !peer.voters.is_empty());
+        if known.is_some_and(|peer| roster.epoch <= peer.roster_epoch) {
+            return Ok(());
         }
+        by.map_or(Ok(()), |by| self.judge_root(&roster.domain, by))?;
+        let peer = self.settlement.peers.entry(roster.domain).or_default();
+        peer.roster_epoch = roster.epoch;
+        (peer.voters, peer.seats) = (roster.voters.clone(), roster.seats.clone());
+        Ok(())
     }
 
     /// Everything owed to peers and unanswered: what a new leader, or a retry, has to say. A fenced ledger only asks.

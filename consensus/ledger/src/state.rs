@@ -22,6 +22,7 @@ use comity_proto::{
     export::Exports,
     ids::{AgentId, DomainId, EscrowId, Hash, PublicKey, RequestId},
     policy::Policy,
+    roots::RootKeys,
     text::{GroupLabel, Name, Nickname, ReferralCode},
 };
 use serde::{Deserialize, Serialize};
@@ -92,8 +93,10 @@ pub(crate) struct Head {
 pub struct Domain {
     /// Its id: the hash of its first root key.
     pub id: DomainId,
-    /// Its root key.
+    /// Its first root key, which names it.
     pub key: PublicKey,
+    /// Its root keys.
+    pub root: RootKeys,
     /// Display only.
     pub nickname: Nickname,
     /// Of which one signs the operator's commands.

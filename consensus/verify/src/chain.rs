@@ -1,10 +1,11 @@
 //! From a domain's id to the key that signed its checkpoint.
 //!
 //! ```text
-//! domain id = hash of the root key -> root key signs the roster -> a voter of the roster signs the checkpoint
+//! domain id = hash of the first root key -> links to the one that acts -> it signs the roster -> a voter of the roster
+//! signs the checkpoint
 //! ```
 //! A file carries all of it, so it is judged alone. That the id is the one of the domain that you mean is for you to know:
-//! compare it with your treaty or with an older checkpoint.
+//! compare it with your treaty or with an older checkpoint. Which root key acts, only a whole history tells.
 
 use crate::wrong::{Place, Rule, Wrong};
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{DomainId, PublicKey},
+    roots::Signer,
 };
 
 /// What a checkpoint needs beside itself.
@@ -20,9 +22,9 @@ use comity_proto::{
 pub struct Chain {
     /// Whose history.
     pub domain: DomainId,
-    /// Its root key; the id is its hash.
+    /// Its first root key; the id is its hash.
     pub root_key: PublicKey,
-    /// An envelope in context `Roster`, signed by the root key.
+    /// An envelope in context `Roster`, signed by a root key.
     pub roster: Bytes,
 }
 
@@ -30,7 +32,7 @@ pub struct Chain {
 #[derive(Clone, Debug)]
 pub struct Judged {
     checkpoint: Verified<Checkpoint>,
-    roster: Roster,
+    roster: Verified<Roster>,
 }
 
 impl Judged {
@@ -48,8 +50,14 @@ impl Judged {
 
     /// The voters at that time.
     #[must_use]
-    pub const fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn roster(&self) -> &Roster {
+        self.roster.get()
+    }
+
+    /// Who signed that roster: a root key, with those before it.
+    #[must_use]
+    pub const fn root(&self) -> &Signer {
+        self.roster.signer()
     }
 }
 
@@ -66,7 +74,7 @@ impl Chain {
         }
         let roster = Roster::open(&self.roster)
             .map_err(|reject| wrong(Rule::Roster, format!("the roster is refused: {}", reject.code())))?;
-        if roster.get().domain != self.domain || *roster.key() != self.root_key {
+        if roster.get().domain != self.domain || *roster.first_key() != self.root_key {
             return Err(wrong(Rule::Roster, "the roster is of another domain or key".into()));
         }
         let checkpoint = Checkpoint::open(envelope).map_err(|reject| {
@@ -80,6 +88,6 @@ impl Chain {
             let detail = format!("{} is not a voter of roster {}", checkpoint.key(), roster.get().epoch);
             return Err(wrong(Rule::CheckpointSigner, detail));
         }
-        Ok(Judged { checkpoint, roster: roster.into_inner() })
+        Ok(Judged { checkpoint, roster })
     }
 }

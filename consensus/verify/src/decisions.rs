@@ -86,8 +86,8 @@ fn signed(envelope: &Bytes) -> Result<Verified<SettlementBatch>, Wrong> {
     let from = batch.get().from;
     let roster = Roster::open(&batch.get().roster)
         .map_err(|reject| wrong(Rule::Roster, format!("a roster is refused: {}", reject.code())))?;
-    if roster.get().domain != from || DomainId::of_key(roster.key()) != from {
-        return Err(wrong(Rule::Roster, "a roster is of another domain or key"));
+    if roster.get().domain != from {
+        return Err(wrong(Rule::Roster, "a roster is of another domain"));
     }
     if !roster.get().voters.contains(batch.key()) {
         let detail = format!("{} is not a voter of roster {}", batch.key(), roster.get().epoch);

@@ -27,6 +27,8 @@ pub struct Report {
     pub signer: PublicKey,
     /// Epoch of the roster that names the voter.
     pub roster_epoch: u64,
+    /// How many root keys of the domain came before the one that signed that roster.
+    pub roots_before: usize,
     /// Entries of the domain's log that left an event.
     pub entries: u64,
     /// Events that moved money.
@@ -118,6 +120,9 @@ fn judge_end(replay: &Replay, tree: &CompactRange, judged: &Judged) -> Result<()
         let detail = format!("the last event is of entry {log_index} at {stamp_ms}");
         return wrong(Rule::CheckpointBehind, detail);
     }
+    if let Err((rule, detail)) = replay.roots().judge(judged.root()) {
+        return wrong(rule, detail);
+    }
     let epoch = judged.roster().epoch;
     if replay.roster_epoch().is_some_and(|last| last != epoch) {
         let detail = format!("the file brings roster {epoch}, the history ends with {:?}", replay.roster_epoch());
@@ -163,6 +168,7 @@ fn report(replay: &Replay, judged: &Judged, against: Option<u64>) -> Report {
         checkpoint,
         signer: judged.signer(),
         roster_epoch: judged.roster().epoch,
+        roots_before: judged.root().number(),
         entries: replay.entries(),
         postings: replay.postings(),
         accounts: replay.balances().count(),

@@ -30,6 +30,7 @@ pub mod projected;
 pub mod proof;
 pub mod replay;
 pub mod report;
+mod roots;
 pub mod verdict;
 pub mod wrong;
 

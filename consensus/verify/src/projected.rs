@@ -62,7 +62,7 @@ pub(crate) fn take(own: DomainId, all: &mut HeldOf, kind: &EventKind) -> Result<
 
 fn tree(own: DomainId, all: &mut HeldOf, said: &PeerCheckpoint) -> Result<(), Broken> {
     let peer = said.peer;
-    let root_key = Roster::open(&said.roster.0).map(|roster| *roster.key());
+    let root_key = Roster::open(&said.roster.0).map(|roster| *roster.first_key());
     let root_key = root_key.map_err(|reject| wrong(&format!("roster: {}", reject.code()), &peer))?;
     let chain = Chain { domain: peer, root_key, roster: said.roster.0.clone() };
     let judged = chain.judge(&said.checkpoint.0).map_err(|wrong| (Rule::Projection, wrong.to_string()))?;

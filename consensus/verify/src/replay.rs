@@ -3,6 +3,7 @@
 use crate::{
     closing::{self, Stated},
     projected::{self, HeldOf, Told},
+    roots::Roots,
     wrong::Rule,
 };
 use comity_ledger::{AccountKey, AccountKind, AssetIndex, Event, EventKind};
@@ -36,6 +37,7 @@ pub struct Replay {
     agents: BTreeSet<AgentId>,
     last: Option<Position>,
     roster_epoch: Option<u64>,
+    roots: Roots,
     entries: u64,
     postings: u64,
     taken: u64,
@@ -61,6 +63,7 @@ impl Replay {
             agents: BTreeSet::new(),
             last: None,
             roster_epoch: None,
+            roots: Roots::new(),
             entries: 0,
             postings: 0,
             taken: 0,
@@ -95,6 +98,11 @@ impl Replay {
                 }
                 self.roster_epoch = Some(*epoch);
             }
+            (EventKind::KeyChanged { domain, place: Some(first), change, key, .. }, _)
+                if *domain == self.domain && DomainId::of_key(first) == *domain =>
+            {
+                self.roots.take(**first, *change, *key);
+            }
             (kind, _) => {
                 let mut stated = std::mem::take(&mut self.stated);
                 closing::take(self, &mut stated, kind)?;
@@ -104,6 +112,11 @@ impl Replay {
         }
         self.taken = self.taken.saturating_add(1);
         self.post(event)
+    }
+
+    /// Which root key acts by now.
+    pub(crate) const fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// Entries in order, the events of each numbered from 0, one time per entry and none before the last one's.

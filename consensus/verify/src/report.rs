@@ -16,12 +16,13 @@ fn amount(figures: &AssetFigures, minor: u64) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { checkpoint, signer, roster_epoch, .. } = self;
+        let Report { checkpoint, signer, roster_epoch, roots_before, .. } = self;
+        let root = match roots_before {
+            0 => "the root key".to_owned(),
+            before => format!("root key {}, which the first one leads to", before.saturating_add(1)),
+        };
         writeln!(f, "domain      {}", checkpoint.domain)?;
-        writeln!(
-            f,
-            "signature   checkpoint signed by voter {signer} of roster {roster_epoch}, roster by the root key"
-        )?;
+        writeln!(f, "signature   checkpoint signed by voter {signer} of roster {roster_epoch}, roster by {root}")?;
         writeln!(f, "root        {} over {} events, recomputed", checkpoint.root, checkpoint.size)?;
         writeln!(
             f,

@@ -57,9 +57,9 @@ rules! {
     Truncated = "truncated",
     /// Bytes behind the end.
     TrailingBytes = "trailing_bytes",
-    /// The domain's id is not the hash of the root key.
+    /// The domain's id is not the hash of the first root key.
     DomainKey = "domain_key",
-    /// The roster is not one that the root key signed for this domain.
+    /// The roster is not one that a root key signed for this domain.
     Roster = "roster",
     /// The checkpoint's signature does not cover it.
     CheckpointSignature = "checkpoint_signature",
@@ -93,6 +93,8 @@ rules! {
     Asset = "asset",
     /// A roster's epoch does not rise, or the file's roster is not the last one of the history.
     RosterEpoch = "roster_epoch",
+    /// The file's roster is signed by a root key that counts no more, or by none of this history.
+    RootKey = "root_key",
     /// The legs of a posting do not sum to zero.
     SumZero = "sum_zero",
     /// A balance below zero, or an issuance above it.

@@ -17,6 +17,9 @@ use comity_proto::{
     envelope::Signed as _,
     identity::Roster,
     ids::Hash,
+    key_step::KeyChange,
+    roots::RootKey,
+    text::Reason,
 };
 use comity_verify::{Place, Rule, Verdict, Wrong, document::VERSION};
 use document::{
@@ -340,6 +343,46 @@ fn what_nobody_or_somebody_else_signed_is_named() {
     assert_eq!(wrong.rule, Rule::CheckpointSigner);
 }
 
+/// A history of alpha with these steps of its root key, whose roster these root keys lead to.
+fn rotated(steps: &[(KeyChange, &str)], along: &[&str]) -> Result<String, Rule> {
+    let key = |word: &str| if word == "first" { root_key("alpha") } else { key_of(word) };
+    let mut events = decoded(&world().history);
+    for (serial, (change, word)) in (1..).zip(steps) {
+        let place = Some(Box::new(root_key("alpha").public()));
+        let (domain, key, reason) = (domain_of("alpha"), key(word).public(), Reason::new("yearly").expect("a reason"));
+        more(&mut events, EventKind::KeyChanged { domain, place, serial, change: *change, key, reason }, vec![]);
+    }
+    let mut root = RootKey::from(root_key("alpha"));
+    for word in along {
+        let links = root.links_to(&key(word)).expect("a key that was not used");
+        root = RootKey::along(links, key(word)).expect("links that hold");
+    }
+    let bytes: Vec<_> = events.iter().map(Event::to_bytes).collect();
+    let mut head = head("alpha", checkpoint_over("alpha", &bytes).seal(&root_key("alpha")));
+    let voters = vec![root_key("alpha").public()];
+    head.chain.roster = Roster { domain: domain_of("alpha"), epoch: 1, voters, seats: vec![] }.seal(&root);
+    judge(&file(&head, &bytes), None).map(|verdict| verdict.to_string()).map_err(|wrong| wrong.rule)
+}
+
+#[test]
+fn the_roster_is_by_the_root_key_that_the_history_says_acts() {
+    use KeyChange::{Activate, Prepare, Retire, Revoke};
+    let activated = [(Prepare, "second"), (Activate, "second")];
+    let report = rotated(&activated, &["second"]).expect("the key that acts");
+    assert!(report.contains("roster by root key 2, which the first one leads to"), "{report}");
+    assert!(rotated(&[], &[]).expect("the first key").contains("roster by the root key\n"));
+    assert!(rotated(&activated, &[]).is_ok(), "the one before counts for a while");
+    assert_eq!(rotated(&activated, &["fork"]), Err(Rule::RootKey));
+    for ends in [Retire, Revoke] {
+        let over = [activated[0], activated[1], (ends, "first")];
+        assert_eq!(rotated(&over, &[]), Err(Rule::RootKey));
+        assert!(rotated(&over, &["second"]).is_ok());
+        let next = [over.as_slice(), &[(Prepare, "third"), (Activate, "third")]].concat();
+        assert!(rotated(&next, &["second"]).is_ok() && rotated(&next, &["second", "third"]).is_ok());
+        assert_eq!(rotated(&next, &[]), Err(Rule::RootKey));
+    }
+}
+
 fn against_older() -> Vec<Rule> {
     let world = world();
     let mut other = world.history.clone();
@@ -372,6 +415,7 @@ fn every_rule_is_broken_by_some_document() {
     let mut broken = against_older();
     assert_eq!(in_short_documents(), [Rule::Proof, Rule::OtherSize, Rule::NoContradiction]);
     broken.extend(in_short_documents());
+    broken.extend(rotated(&[(KeyChange::Activate, "second")], &["fork"]).err());
     broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_statements().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_projections().iter().map(|(_, wrong)| wrong.rule));

@@ -1,6 +1,7 @@
 //! Speaks to a node's REST API; the only way by which commands reach a running node.
 
 use crate::service::error::{Changed, Kind, ServiceError};
+use rustls::pki_types::CertificateDer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -20,9 +21,11 @@ impl Client {
         Client::with(base.into(), token.into(), None)
     }
 
-    /// `base` such as `https://node.acme.example:7443`; the door must prove itself under this authority and no other.
-    pub fn secure(base: impl Into<String>, token: impl Into<String>, authority: &[u8]) -> Client {
-        let roots = RootCerts::new_with_certs(&[Certificate::from_der(authority).to_owned()]);
+    /// `base` such as `https://node.acme.example:7443`; the door must prove itself under one of these
+    /// authorities of its domain and no other.
+    pub fn secure(base: impl Into<String>, token: impl Into<String>, authorities: &[CertificateDer<'_>]) -> Client {
+        let roots: Vec<_> = authorities.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+        let roots = RootCerts::new_with_certs(&roots);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider);
         Client::with(base.into(), token.into(), Some(tls.build()))

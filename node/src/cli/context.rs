@@ -16,6 +16,7 @@ use comity_proto::{
     ids::{AgentId, DomainId, PublicKey},
 };
 use data_encoding::BASE64;
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -107,7 +108,7 @@ impl Context {
             Err(_) => home::operator_token(&data)?,
         };
         let client = match base.starts_with("https://") {
-            true => Client::secure(base, token, &authority(cli.bundle.as_deref(), &data)?),
+            true => Client::secure(base, token, &authorities(cli.bundle.as_deref(), &data)?),
             false => Client::new(base, token),
         };
         Ok(Context { output: Output { json: cli.json }, client, wallet: Wallet::of(&data), data })
@@ -196,9 +197,9 @@ pub fn submit(client: &Client, batch: &SignedBatch) -> Result<Value, ServiceErro
     }
 }
 
-/// The authority that an HTTPS door must prove itself under: of the bundle that was named, else of the domain whose node
-/// lives in this data directory.
-fn authority(bundle: Option<&Path>, data: &Path) -> Result<Vec<u8>, ServiceError> {
+/// The authorities of which an HTTPS door must prove itself under one: of the bundle that was named, else of the domain
+/// whose node lives in this data directory.
+fn authorities(bundle: Option<&Path>, data: &Path) -> Result<Vec<CertificateDer<'static>>, ServiceError> {
     let unknown = |detail: String| {
         let next = "name its bundle with --bundle: comity keyring bundle makes one at a node of that domain";
         ServiceError::new(Kind::BadInput, "bundle_missing", detail, next)
@@ -206,11 +207,11 @@ fn authority(bundle: Option<&Path>, data: &Path) -> Result<Vec<u8>, ServiceError
     let read = |path: &Path| files::read(path).map_err(|error| unknown(error.to_string()));
     if let Some(path) = bundle {
         let bytes = read(path)?.ok_or_else(|| unknown(format!("there is no file {}", path.display())))?;
-        return spiffe::bundle::read(&bytes).map(|authority| authority.to_vec());
+        return spiffe::bundle::read(&bytes);
     }
     let path = data.join(spiffe::CHAIN_FILE);
     let chain = read(&path)?.and_then(|text| spiffe::chain::Chain::parse(&text));
-    chain.map(|chain| chain.domain.to_vec()).ok_or_else(|| unknown(format!("no authority in {}", path.display())))
+    chain.map(|chain| vec![chain.domain]).ok_or_else(|| unknown(format!("no authority in {}", path.display())))
 }
 
 fn configured(data: &Path) -> Result<Config, ServiceError> {

@@ -5,6 +5,7 @@ use super::{
     context::Context,
     node::keys_not_seen,
     output::{Output, field},
+    root_key::RootRotation,
     rotation::{self, Rotation},
 };
 use crate::{
@@ -15,12 +16,13 @@ use crate::{
         renewal::Certificates,
         request,
         revocation::{self, REVOCATIONS_FILE},
+        root::with_links,
         sealed,
     },
     service::error::{Kind, ServiceError},
     storage::files::{self, Access, NewFile},
 };
-use comity_proto::{identity::NodeCertificate, keys::SecretKey, limits::DAY_MS};
+use comity_proto::{identity::NodeCertificate, keys::SecretKey, limits::DAY_MS, roots::RootKey};
 use serde_json::{Value, json};
 use std::{
     io::Write as _,
@@ -54,6 +56,7 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
         KeyringCommand::Prepare { certificate, of } => {
             match of.key {
                 KeyKind::Certificate => prepare(&dir, certificate.as_ref(), of)?,
+                KeyKind::Root => RootRotation::of(cli, of)?.prepare()?,
                 _ => Rotation::of(cli, of)?.prepare(certificate.as_ref())?,
             }
             show(cli, &dir, output)
@@ -61,6 +64,7 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
         KeyringCommand::Activate(of) => {
             match of.key {
                 KeyKind::Certificate => activate(&dir)?,
+                KeyKind::Root => RootRotation::of(cli, of)?.activate()?,
                 _ => Rotation::of(cli, of)?.activate()?,
             }
             tell(cli, None)?;
@@ -69,6 +73,7 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
         KeyringCommand::Retire(of) => {
             match of.key {
                 KeyKind::Certificate => Certificates::of(&dir)?.retire()?,
+                KeyKind::Root => RootRotation::of(cli, of)?.retire()?,
                 _ => Rotation::of(cli, of)?.retire()?,
             }
             show(cli, &dir, output)
@@ -81,19 +86,22 @@ pub(super) fn keyring(cli: &Cli, command: &KeyringCommand) -> Result<(), Service
             if of.reason.trim().is_empty() {
                 return Err(ServiceError::bad_input("reason_missing", "say why: it is logged"));
             }
-            if of.key == KeyKind::Certificate {
-                let serial = what.parse().map_err(|_| ServiceError::bad_input("bad_serial", format!("`{what}`")))?;
-                revoke(&dir, serial, &root_key(&of.root_in(&dir), &of.passphrase)?)?;
-                tell(cli, Some(&of.reason))?;
-            } else {
-                Rotation::of(cli, of)?.revoke(what)?;
+            match of.key {
+                KeyKind::Certificate => {
+                    let serial =
+                        what.parse().map_err(|_| ServiceError::bad_input("bad_serial", format!("`{what}`")))?;
+                    revoke(&dir, serial, &root_key(&of.root_in(&dir), &of.passphrase)?)?;
+                    tell(cli, Some(&of.reason))?;
+                }
+                KeyKind::Root => RootRotation::of(cli, of)?.revoke(what)?,
+                _ => Rotation::of(cli, of)?.revoke(what)?,
             }
             show(cli, &dir, output)
         }
     }
 }
 
-fn revoke(dir: &Path, serial: u64, root: &SecretKey) -> Result<(), ServiceError> {
+fn revoke(dir: &Path, serial: u64, root: &RootKey) -> Result<(), ServiceError> {
     let home = Home::load(dir)?;
     if Certificates::of(dir)?.in_use.serial == serial {
         let detail = format!("serial {serial} is the certificate that this node shows");
@@ -159,16 +167,24 @@ fn encrypt(dir: &Path, args: &PassphraseArgs, output: Output) -> Result<(), Serv
     Ok(())
 }
 
-pub(super) fn root_key(path: &Path, args: &PassphraseArgs) -> Result<SecretKey, ServiceError> {
+/// The root key in a file, with the links that lie beside it.
+pub(super) fn root_key(path: &Path, args: &PassphraseArgs) -> Result<RootKey, ServiceError> {
+    let (secret, _) = open_root(path, args)?;
+    with_links(path.parent().unwrap_or(Path::new(".")), secret)
+}
+
+/// A root key alone, and the passphrase with which it was sealed.
+pub(super) fn open_root(path: &Path, args: &PassphraseArgs) -> Result<(SecretKey, Option<String>), ServiceError> {
     let file = key_file(path)?;
     if !sealed::is_sealed(&file) {
-        return crate::home::load_key(path)?.ok_or_else(|| no_root(path));
+        return crate::home::load_key(path)?.map(|key| (key, None)).ok_or_else(|| no_root(path));
     }
     let passphrase = passphrase::find(args.passphrase_file.as_deref(), OPEN)?.ok_or_else(|| {
         let next = "name a file with --passphrase-file, set COMITY_PASSPHRASE, or run this in a terminal";
         ServiceError::new(Kind::BadInput, "passphrase_missing", format!("{} is sealed", path.display()), next)
     })?;
-    sealed::open(&file, &passphrase).map_err(|closed| refused(path, closed))
+    let key = sealed::open(&file, &passphrase).map_err(|closed| refused(path, closed))?;
+    Ok((key, Some(passphrase)))
 }
 
 fn key_file(path: &Path) -> Result<Vec<u8>, ServiceError> {
@@ -233,7 +249,13 @@ fn held(document: &Value) -> String {
             + &line("  next", &held["next"], String::new())
             + &line("  before", &held["before"], format!(", counts{until}"))
     };
-    of("operator", &live["operator"])
+    let old = live["old_certificates"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let old: Vec<&str> = old.collect();
+    let waits =
+        if old.is_empty() { String::new() } else { format!("  wait for   a certificate by it: {}\n", old.join(", ")) };
+    let rotated = live["root"]["serial"].as_u64() > Some(0);
+    let root = if rotated { of("root", &live["root"]) + &waits } else { String::new() };
+    root + &of("operator", &live["operator"])
         + &of("in ledger", &live["node"])
         + &format!("keys         {}\n", keys_not_seen(live))
 }
@@ -248,7 +270,7 @@ fn show(cli: &Cli, dir: &Path, output: Output) -> Result<(), ServiceError> {
         })
     };
     let document = json!({
-        "domain": home.domain(), "root_key": home.domain_key, "root": home.root_state(), "node_key": home.node.public(),
+        "domain": home.domain(), "root_key": home.root_named().unwrap_or(home.domain_key), "root": home.root_state(), "node_key": home.node.public(),
         "certificate": view(&certificates.in_use), "next": certificates.next.as_ref().map(view),
         "before": certificates.before.as_ref().map(view),
         "revoked": revocation::read(&home.domain(), home.revocations.as_ref())?.map_or(Vec::new(), |list| list.serials),

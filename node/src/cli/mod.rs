@@ -22,6 +22,7 @@ mod node;
 pub mod output;
 mod peer;
 mod restore;
+mod root_key;
 mod rotation;
 mod svid;
 mod witness;

@@ -120,11 +120,12 @@ pub(super) fn keys_not_seen(answer: &Value) -> String {
     let lists = [of("keys_not_seen"), of("not_seen")].concat();
     let lists = lists.iter().map(|list| {
         let peers: Vec<&str> = list["peers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        format!(
-            "{} not yet seen by {}",
-            if list["key"] == "operator" { "operator's" } else { "nodes'" },
-            peers.join(", ")
-        )
+        let whose = match list["key"].as_str() {
+            Some("root") => "root's",
+            Some("operator") => "operator's",
+            _ => "nodes'",
+        };
+        format!("{whose} not yet seen by {}", peers.join(", "))
     });
     let lists: Vec<String> = lists.collect();
     if lists.is_empty() { "seen by every peer".to_owned() } else { lists.join("; ") }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     home::Home,
     keyring::{
-        renewal::Certificates,
+        renewal::{self, Certificates},
         request,
         rotation::{self, Holder, NODE, NODE_NEXT, OPERATOR, OPERATOR_NEXT, PLACE},
     },
@@ -20,10 +20,11 @@ use crate::{
 };
 use bytes::Bytes;
 use comity_proto::{
+    envelope::Sealer,
     ids::PublicKey,
     key_step::{KeyChange, KeyStep},
-    keys::SecretKey,
     limits::HOUR_MS,
+    roots::RootKey,
     text::Reason,
 };
 use data_encoding::BASE64;
@@ -62,7 +63,7 @@ impl<'a> Rotation<'a> {
         &self.home.dir
     }
 
-    fn root(&self) -> Result<SecretKey, ServiceError> {
+    fn root(&self) -> Result<RootKey, ServiceError> {
         super::keyring::root_key(&self.args.root_in(self.dir()), &self.args.passphrase)
     }
 
@@ -72,7 +73,7 @@ impl<'a> Rotation<'a> {
         change: KeyChange,
         key: PublicKey,
         with: (u64, Bytes),
-        signer: &SecretKey,
+        signer: &dyn Sealer,
     ) -> Result<(), ServiceError> {
         let place = if self.is_node { self.held.place } else { None };
         let holder = Holder { domain: self.home.domain(), place, serial: self.held.serial };
@@ -113,12 +114,16 @@ impl<'a> Rotation<'a> {
         let (next_file, in_use) = if self.is_node { (NODE_NEXT, NODE) } else { (OPERATOR_NEXT, OPERATOR) };
         let next = rotation::made(self.dir(), next_file)?;
         let certificates = if self.is_node { Some(self.certificates(&next.public())?) } else { None };
+        // Before the ledger is told: a step that it took is not taken back.
+        if certificates.as_ref().is_some_and(|known| known.next.is_some() && known.before.is_some()) {
+            return Err(renewal::not_retired());
+        }
         if self.held.active != next.public() {
-            let signer = if self.is_node { next.clone() } else { self.root()? };
+            let signer: Box<dyn Sealer> = if self.is_node { Box::new(next.clone()) } else { Box::new(self.root()?) };
             let overlap_ms = u64::from(self.args.overlap_hours).saturating_mul(HOUR_MS);
             let begun = comity_runtime::now();
             loop {
-                match self.say(KeyChange::Activate, next.public(), (overlap_ms, Bytes::new()), &signer) {
+                match self.say(KeyChange::Activate, next.public(), (overlap_ms, Bytes::new()), &*signer) {
                     Err(error) if error.code == "key_not_in_roster" && begun.elapsed() < PATIENCE => {
                         crate::dev::processes::pause(LOOK);
                     }
@@ -151,8 +156,9 @@ impl<'a> Rotation<'a> {
             let detail = "no key was replaced, or the one that was counts no more by itself";
             ServiceError::new(Kind::Conflict, "no_key_to_retire", detail, "comity keyring show")
         })?;
-        let signer = if self.is_node { self.home.node.clone() } else { self.root()? };
-        self.say(KeyChange::Retire, before, (0, Bytes::new()), &signer)?;
+        let signer: Box<dyn Sealer> =
+            if self.is_node { Box::new(self.home.node.clone()) } else { Box::new(self.root()?) };
+        self.say(KeyChange::Retire, before, (0, Bytes::new()), &*signer)?;
         let certificates = Certificates::of(self.dir())?;
         // Kept until now, that its serial can still be read and revoked.
         if self.is_node && certificates.before.is_some() { certificates.retire() } else { Ok(()) }

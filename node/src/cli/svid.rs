@@ -12,11 +12,21 @@ use crate::{
     spiffe::{self, CHAIN_FILE, bundle, chain},
     storage::files::{self, Access},
 };
+use comity_proto::{envelope::Signed as _, identity::NodeCertificate};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::path::Path;
 
 fn unwritten(error: &std::io::Error) -> ServiceError {
     ServiceError::bad_input("cannot_write", error.to_string())
+}
+
+/// The bundle with the authority under which this node was certified.
+fn made_under(home: &Home, authority: &CertificateDer<'static>) -> Vec<u8> {
+    let certificate = NodeCertificate::open(&home.certificate);
+    let roots = certificate.map(|known| known.signer().keys().copied().collect());
+    let roots: Vec<_> = roots.unwrap_or_else(|_| vec![home.domain_key]);
+    bundle::document(&home.domain(), &roots, std::slice::from_ref(authority), 1)
 }
 
 /// An SVID of this data directory's node, made without a running one.
@@ -37,7 +47,7 @@ pub(super) fn svid(cli: &Cli, out: &Path, hours: u32) -> Result<(), ServiceError
         ("svid.pem", presented.into_bytes(), Access::Public),
         ("svid.key", chain::pem("PRIVATE KEY", &made.key).into_bytes(), Access::Secret),
         ("bundle.pem", chain::pem("CERTIFICATE", &held.domain).into_bytes(), Access::Public),
-        ("bundle.json", bundle::document(&home.domain_key, &held.domain), Access::Public),
+        ("bundle.json", made_under(&home, &held.domain), Access::Public),
     ];
     for (name, bytes, access) in &files {
         files::write(&out.join(name), bytes, *access).map_err(|error| unwritten(&error))?;
@@ -61,7 +71,9 @@ pub(super) fn bundle(cli: &Cli, domain: Option<&str>, out: Option<&Path>, pem: b
     let domain = domain.map_or(Ok(known.domain), |name| known.resolve(name))?;
     let document: Value = context.client.get(&format!("/api/v1/bundles/{domain}"))?;
     let text = match pem {
-        true => chain::pem("CERTIFICATE", &bundle::read(document.to_string().as_bytes())?),
+        true => {
+            bundle::read(document.to_string().as_bytes())?.iter().map(|der| chain::pem("CERTIFICATE", der)).collect()
+        }
         false => document.to_string(),
     };
     if let Some(path) = out {

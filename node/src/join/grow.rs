@@ -3,8 +3,9 @@
 //! Runs on the node that holds the root key, because each change of voters needs a roster that only it can sign. Nothing
 //! here is remembered: what is still to do follows from the membership, the roster in the ledger and the nodes admitted.
 
-use crate::node::Node;
-use comity_proto::entry::EntryItem;
+use crate::{founding::DomainKeys, node::Node};
+use bytes::Bytes;
+use comity_proto::{entry::EntryItem, envelope::Signed as _, identity::Roster};
 use comity_replica::{MembershipError, RaftStatus};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -63,17 +64,22 @@ async fn promote(node: &Node, status: &RaftStatus) -> Result<(), MembershipError
     node.replica().change_membership(voters.collect()).await
 }
 
-/// The ledger's roster follows the voters and their keys: the next epoch is signed when they differ.
+/// Whether this root key signed the roster, or one that follows it.
+fn is_by(keys: &DomainKeys, roster: &Bytes) -> bool {
+    Roster::open(roster).is_ok_and(|roster| roster.signer().number() >= keys.root.signer().number())
+}
+
+/// The ledger's roster follows the voters, their keys and the root key: the next epoch is signed when they differ.
 async fn keep_roster(node: &Node, status: &RaftStatus) {
     let Some(keys) = &node.home().domain_keys else { return };
     let places = || status.voters.iter().map(|member| member.info.key);
     let listed = node.replica().read_stale(|ledger, _| {
         let domain = ledger.domain()?;
         let listed = (domain.voters.clone(), domain.seats.clone());
-        Some((domain.roster_epoch, listed, domain.voter_keys(places())))
+        Some((domain.roster_epoch, listed, domain.voter_keys(places()), domain.roster.clone()))
     });
-    let Some((epoch, listed, now)) = listed else { return };
-    if now.0.is_empty() || now == listed {
+    let Some((epoch, listed, now, roster)) = listed else { return };
+    if now.0.is_empty() || (now == listed && is_by(keys, &roster)) {
         return;
     }
     let roster = keys.roster_of(epoch.saturating_add(1), now);

@@ -49,7 +49,7 @@ pub async fn join_over(
     let admitted = ask(&config, &key, &token, transport).await?;
     let certificate = Bytes::from(admitted.certificate);
     let certified = NodeCertificate::open(&certificate).ok().filter(|certificate| {
-        *certificate.key() == token.domain_key
+        *certificate.first_key() == token.domain_key
             && certificate.get().node == key.public()
             && certificate.get().domain == token.domain()
     });
@@ -81,7 +81,7 @@ async fn ask(
 ) -> Result<Admitted, ServiceError> {
     let identity = Identity { domain: None, certificate: Bytes::new(), roster: Bytes::new() };
     let mut trust = Trust::default();
-    trust.domains.insert(token.domain(), TrustedDomain { key: token.domain_key, relation: Relation::Own });
+    trust.domains.insert(token.domain(), TrustedDomain::first(token.domain_key, Relation::Own));
     let mut mesh_config = MeshConfig::new(key.clone(), crate::node::agent_string(), identity, trust, transport);
     mesh_config.bootstrap = token.addresses.iter().map(|text| address::parse(text)).collect::<Result<_, _>>()?;
     let mesh = MeshHandle::start(mesh_config).await.map_err(|error| cannot(&error))?;

@@ -71,7 +71,7 @@ impl Certificates {
             return no("nothing_prepared", "no certificate was prepared", "comity keyring prepare");
         }
         if self.before.is_some() {
-            return no("not_retired", "the one before the one in use is not retired", "comity keyring retire");
+            return Err(not_retired());
         }
         let copy = files::read(&self.dir.join(IN_USE)).map_err(|error| unkept(&error))?.unwrap_or_default();
         // In this order a crash leaves the one in use standing, and the same command ends what it began.
@@ -91,6 +91,12 @@ impl Certificates {
         }
         files::remove(&self.dir.join(BEFORE)).map_err(|error| unkept(&error))
     }
+}
+
+/// The refusal while an earlier certificate waits to be retired.
+pub(crate) fn not_retired() -> ServiceError {
+    let detail = "the one before the one in use is not retired";
+    ServiceError::new(Kind::Conflict, "not_retired", detail, "comity keyring retire")
 }
 
 fn read(dir: &Path, name: &str) -> Result<Option<NodeCertificate>, ServiceError> {

@@ -15,6 +15,7 @@ use comity_proto::{
     identity::{JoinRequest, NodeCertificate},
     ids::{DomainId, Hash, PublicKey},
     keys::SecretKey,
+    roots::RootKey,
 };
 use data_encoding::BASE32_NOPAD;
 
@@ -54,7 +55,7 @@ pub fn ask(node: &SecretKey, domain: DomainId, now_ms: u64) -> String {
 ///
 /// # Errors
 /// `bad_certificate_request`; `request_of_other_domain`.
-pub fn certify(root: &SecretKey, request: &str, now_ms: u64) -> Result<(String, PublicKey), ServiceError> {
+pub fn certify(root: &RootKey, request: &str, now_ms: u64) -> Result<(String, PublicKey), ServiceError> {
     let bad = || ServiceError::bad_input("bad_certificate_request", "no request of a node, or a part of it is missing");
     let bytes = of_text(REQUEST, request).ok_or_else(bad)?;
     let request = JoinRequest::open(&bytes).map_err(|_| bad())?.into_inner();
@@ -82,7 +83,7 @@ pub fn chain(text: &str, serial: u64) -> Result<Option<Chain>, ServiceError> {
     chain.map(Some).ok_or_else(bad)
 }
 
-/// Reads a certificate for this node.
+/// Reads a certificate for this node; `root`: the first root key of its domain.
 ///
 /// # Errors
 /// `bad_certificate`, `certificate_of_other_domain`, `certificate_of_other_node`, `certificate_expired`,
@@ -104,7 +105,7 @@ pub fn judge(
         return no("bad_certificate", "no certificate, or a part of it is missing or changed");
     };
     let said = certificate.get();
-    if certificate.key() != root || said.domain != in_use.domain {
+    if certificate.first_key() != root || said.domain != in_use.domain {
         return no("certificate_of_other_domain", "it is signed by another root key");
     }
     if said.node != *node {
@@ -131,7 +132,7 @@ mod tests {
     }
 
     fn in_use(root: &SecretKey, node: &SecretKey, serial: u64) -> NodeCertificate {
-        let keys = DomainKeys { root: root.clone(), operator: key(9) };
+        let keys = DomainKeys { root: root.clone().into(), operator: key(9) };
         NodeCertificate::open(&keys.certify(node.public(), voter(), serial, NOW)).unwrap().into_inner()
     }
 
@@ -140,7 +141,7 @@ mod tests {
         crate::runtime::tests_world();
         let (root, node) = (key(1), key(2));
         let request = ask(&node, DomainId::of_key(&root.public()), NOW);
-        let (certificate, certified) = certify(&root, &request, NOW).unwrap();
+        let (certificate, certified) = certify(&root.clone().into(), &request, NOW).unwrap();
         assert_eq!(certified, node.public());
         let judge = |text: &str, root: &SecretKey, node: &SecretKey, serial, now_ms| {
             judge(text, &root.public(), &node.public(), &in_use(root, node, serial), now_ms)
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(chain(&certificate[..certificate.len() - 9], NOW).unwrap_err().code, "bad_certificate");
         assert_eq!(code(judge(&request, &root, &node, 1, NOW)), "bad_certificate");
 
-        let refused = |root: &SecretKey, text: &str| certify(root, text, NOW).unwrap_err().code;
+        let refused = |root: &SecretKey, text: &str| certify(&root.clone().into(), text, NOW).unwrap_err().code;
         assert_eq!(refused(&key(3), &request), "request_of_other_domain");
         let mut edited = request.clone().into_bytes();
         edited[60] = if edited[60] == b'a' { b'b' } else { b'a' };

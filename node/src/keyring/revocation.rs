@@ -11,8 +11,8 @@ use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Revocations,
     ids::DomainId,
-    keys::SecretKey,
     limits::REVOKED_MAX,
+    roots::RootKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub struct Revoked {
 impl Revoked {
     /// Takes a list of that domain if it is newer.
     pub fn offer(&mut self, domain: &DomainId, envelope: &Bytes) -> bool {
-        // Opening it has proved that the key which signed hashes to the domain's id.
+        // Opening it has proved that a root key of the domain that it names signed it.
         let Ok(list) = Revocations::open(envelope) else { return false };
         let newer = self.epoch_of(domain) < list.get().epoch && list.get().domain == *domain;
         if newer {
@@ -72,19 +72,19 @@ pub fn read(domain: &DomainId, file: Option<&Bytes>) -> Result<Option<Revocation
     })
 }
 
+/// The same list under another root key, which counts when the one that signed it does no more.
+pub fn renew(root: &RootKey, list: Revocations) -> Bytes {
+    Revocations { epoch: list.epoch.saturating_add(1), ..list }.seal(root)
+}
+
 /// The next list: the one before and one serial more.
 ///
 /// # Errors
 /// `already_revoked`, `too_many_revoked`, `root_key_of_other_domain`.
-pub fn add(
-    root: &SecretKey,
-    domain: DomainId,
-    before: Option<Revocations>,
-    serial: u64,
-) -> Result<Bytes, ServiceError> {
+pub fn add(root: &RootKey, domain: DomainId, before: Option<Revocations>, serial: u64) -> Result<Bytes, ServiceError> {
     let no = |kind, code: &str, detail: String, next: &str| Err(ServiceError::new(kind, code, detail, next));
-    if DomainId::of_key(&root.public()) != domain {
-        let detail = format!("this root key is of {}", DomainId::of_key(&root.public()));
+    if root.domain() != domain {
+        let detail = format!("this root key is of {}", root.domain());
         return no(Kind::Refused, "root_key_of_other_domain", detail, "bring the root key of this node's domain");
     }
     let (epoch, mut serials) = before.map_or((0, Vec::new()), |list| (list.epoch, list.serials));
@@ -104,11 +104,12 @@ pub fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use comity_proto::keys::SecretKey;
 
     #[test]
     fn lists_grow_and_an_older_or_foreign_one_takes_no_place() {
-        let (root, other) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
-        let domain = DomainId::of_key(&root.public());
+        let [root, other]: [RootKey; 2] = [1, 2].map(|seed| SecretKey::from_seed(&[seed; 32]).into());
+        let domain = root.domain();
         let one = add(&root, domain, None, 7).unwrap();
         let before = read(&domain, Some(&one)).unwrap();
         let two = add(&root, domain, before.clone(), 3).unwrap();

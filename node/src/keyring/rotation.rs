@@ -5,6 +5,7 @@
 //! activate   it takes the place of the one in use, which counts on for a while; a running node takes it up by itself
 //! retire, revoke                                    said to the ledger alone
 //! ```
+//! A root key is prepared and put in use the same way, with the links to it (`domain.key.next`, `domain.links.next`).
 //! A node keeps its place among the voters, its addresses and its data: `node.place` has the key that names the place.
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use comity_proto::{
-    envelope::Signed as _,
+    envelope::{Sealer, Signed as _},
     ids::{DomainId, PublicKey},
     key_step::{KeyChange, KeyStep},
     keys::SecretKey,
@@ -39,7 +40,7 @@ pub const PLACE: &str = "node.place";
 pub struct Holder {
     /// Of which domain.
     pub domain: DomainId,
-    /// A node's place; `None` for the operator.
+    /// A node's place, the domain's first root key; `None` for the operator.
     pub place: Option<PublicKey>,
     /// Of its newest step.
     pub serial: u64,
@@ -53,7 +54,7 @@ impl Holder {
         key: PublicKey,
         (overlap_ms, proof): (u64, Bytes),
         reason: &Reason,
-        signer: &SecretKey,
+        signer: &(impl Sealer + ?Sized),
     ) -> Bytes {
         let Holder { domain, place, serial } = *self;
         let serial = serial.saturating_add(1);

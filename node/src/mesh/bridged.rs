@@ -36,7 +36,7 @@ impl MeshHandle {
 
     /// Domains whose key is pinned here.
     pub(crate) fn pins(&self, domain: &DomainId) -> bool {
-        self.shared().trust().key_of(domain).is_some()
+        self.shared().trust().pins(domain)
     }
 
     /// Whether the gateway that signed a passage is certified by a domain that we have a treaty with, now.

@@ -10,6 +10,7 @@ use comity_proto::envelope::{Envelope, Signed as _};
 use comity_proto::identity::NodeCertificate;
 use comity_proto::ids::{DomainId, PublicKey};
 use comity_proto::reject::Reject;
+use comity_proto::roots::{NotRoot, RootKeys, Signer};
 
 use super::limits::CLOCK_SKEW_MS;
 use super::standing::Standing;
@@ -26,12 +27,19 @@ pub enum Relation {
 }
 
 /// A domain whose key we have pinned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedDomain {
-    /// Its current root key.
-    pub key: PublicKey,
+    /// Its root keys, of which the first one is pinned; what counts until a time counts.
+    pub root: RootKeys,
     /// What it is to us.
     pub relation: Relation,
+}
+
+impl TrustedDomain {
+    /// One of which nothing but its first root key is known.
+    pub fn first(key: PublicKey, relation: Relation) -> TrustedDomain {
+        TrustedDomain { root: RootKeys::first(key), relation }
+    }
 }
 
 /// Everything that a node believes about domains without having been told by the mesh.
@@ -44,9 +52,16 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// The pinned key of a domain.
-    pub fn key_of(&self, domain: &DomainId) -> Option<PublicKey> {
-        self.domains.get(domain).map(|trusted| trusted.key)
+    /// Whether we have pinned that domain's first root key.
+    pub fn pins(&self, domain: &DomainId) -> bool {
+        self.domains.contains_key(domain)
+    }
+
+    /// Whether this signer, of whom the bytes prove that it is or was a root key of that domain, is one now; `None` for a
+    /// domain that is not pinned.
+    pub fn judge_root(&self, domain: &DomainId, signer: &Signer) -> Option<Result<(), NotRoot>> {
+        // Times have passed where this was made: what no longer counts is not in it.
+        self.domains.get(domain).map(|trusted| trusted.root.judge(signer, 0))
     }
 }
 
@@ -67,6 +82,10 @@ pub enum Refused {
     Expired,
     /// Its domain took it back.
     Revoked,
+    /// It is signed by a root key that its domain uses no more.
+    RootRetired,
+    /// It is signed by a root key that is said to follow one after which we know another.
+    RootForked,
 }
 
 impl Refused {
@@ -80,12 +99,15 @@ impl Refused {
             Refused::NotYetValid => "certificate_not_yet_valid",
             Refused::Expired => "certificate_expired",
             Refused::Revoked => "certificate_revoked",
+            Refused::RootRetired => "certificate_of_retired_root",
+            Refused::RootForked => "certificate_of_forked_root",
         }
     }
 
-    /// Whether an honest node could not have sent it. An expired one is a neglected renewal, not a forgery.
+    /// Whether an honest node could not have sent it. An expired one, or one by a retired root key, is a neglected renewal,
+    /// not a forgery.
     pub const fn is_forgery(self) -> bool {
-        !matches!(self, Refused::NotYetValid | Refused::Expired | Refused::Revoked)
+        !matches!(self, Refused::NotYetValid | Refused::Expired | Refused::Revoked | Refused::RootRetired)
     }
 }
 
@@ -122,7 +144,7 @@ pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) 
         return stranger(None, None);
     }
     let (certificate, signer) = match NodeCertificate::open(certificate) {
-        Ok(verified) => (verified.get().clone(), *verified.key()),
+        Ok(verified) => (verified.get().clone(), verified.signer().clone()),
         // Well signed, but not by the domain that it names.
         Err(Reject::WrongSigner) if claimed_signer(certificate) == Some(*node) => {
             return stranger(None, Some(Refused::SelfMade));
@@ -151,13 +173,12 @@ pub fn judge(certificate: &Bytes, node: &PublicKey, trust: &Trust, now_ms: u64) 
 }
 
 fn claimed_signer(certificate: &Bytes) -> Option<PublicKey> {
-    let parsed = Envelope::parse(certificate, NodeCertificate::PAYLOAD_BYTES_MAX, NodeCertificate::LIMIT);
-    parsed.ok().map(|envelope| *envelope.claimed_key())
+    Envelope::of::<NodeCertificate>(certificate).ok().map(|envelope| *envelope.claimed_key())
 }
 
 fn check(
     certificate: &NodeCertificate,
-    signer: &PublicKey,
+    signer: &Signer,
     node: &PublicKey,
     trust: &Trust,
     now_ms: u64,
@@ -165,12 +186,15 @@ fn check(
     if certificate.node != *node {
         return Err(Refused::OtherNode);
     }
-    if signer == node {
+    if signer.key() == node {
         return Err(Refused::SelfMade);
     }
-    // Opening the envelope has proved that the signer's hash is the domain's id; a pin is stricter still.
-    if trust.key_of(&certificate.domain).is_some_and(|pinned| pinned != *signer) {
-        return Err(Refused::ForeignSigner);
+    // Opening the envelope has proved that the signer is or was a root key of the domain; what we know of it is stricter.
+    match trust.judge_root(&certificate.domain, signer) {
+        Some(Err(NotRoot::Foreign)) => return Err(Refused::ForeignSigner),
+        Some(Err(NotRoot::Forked)) => return Err(Refused::RootForked),
+        Some(Err(NotRoot::Retired)) => return Err(Refused::RootRetired),
+        Some(Ok(())) | None => {}
     }
     if trust.revoked.contains(&(certificate.domain, certificate.serial)) {
         return Err(Refused::Revoked);

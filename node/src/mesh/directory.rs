@@ -107,7 +107,7 @@ pub(crate) fn check_agent(
     if now_ms >= attestation.get().valid_until_ms {
         return Err(CardRefused::NotAttested);
     }
-    let by_root = trust.key_of(&home).is_some_and(|root| root == *attestation.key());
+    let by_root = trust.judge_root(&home, attestation.signer()) == Some(Ok(()));
     if by_root || rosters.votes(&home, attestation.key()) {
         return Ok((card, VerifiedBy::HomeAttestation));
     }
@@ -127,9 +127,12 @@ pub(crate) fn check_domain(
     if *signer != card.get().key && rosters.get(&domain).is_some() && !rosters.votes(&domain, signer) {
         return Err(CardRefused::NotAttested);
     }
-    match trust.key_of(&card.get().domain) {
-        Some(pinned) if pinned == card.get().key => Ok((card, VerifiedBy::PinnedKey)),
-        Some(_) => Err(CardRefused::NotPinnedKey),
+    let pinned = trust.domains.get(&domain).map(|trusted| trusted.root.named_by() == Some(&card.get().key));
+    match pinned {
+        // Without a roster that holds, the one inside is by a root key that counts no more.
+        Some(true) if *signer == card.get().key || rosters.get(&domain).is_some() => Ok((card, VerifiedBy::PinnedKey)),
+        Some(true) => Err(CardRefused::NotAttested),
+        Some(false) => Err(CardRefused::NotPinnedKey),
         None => Ok((card, VerifiedBy::OwnFirstKey)),
     }
 }

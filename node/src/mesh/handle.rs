@@ -209,6 +209,13 @@ impl MeshHandle {
         reach::announce(self.shared(), |_, other| is_of_it(other));
     }
 
+    /// The certificates that connected nodes of a domain have shown.
+    pub(crate) fn certificates_of(&self, domain: &DomainId) -> Vec<(PublicKey, Bytes)> {
+        let neighbours = self.shared().neighbours.lock();
+        let of_it = neighbours.values().filter(|other| other.judged.standing.domain() == Some(*domain));
+        of_it.map(|other| (other.key, other.certificate.clone())).collect()
+    }
+
     /// Replaces how much each peer may ask, by the licences that our domain grants.
     pub fn set_quotas(&self, quotas: BTreeMap<DomainId, Quota>) {
         self.shared().meter.lock().set(quotas);

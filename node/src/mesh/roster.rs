@@ -17,18 +17,18 @@ pub(crate) struct Rosters {
 }
 
 impl Rosters {
-    /// Takes a roster if it is signed by its domain's key and newer than ours. Answers its domain and epoch if taken.
+    /// Takes a roster if it is signed by a root key of its domain and newer than ours. Answers its domain and epoch if taken.
     pub(crate) fn offer(&mut self, envelope: &Bytes, trust: &Trust) -> Option<(DomainId, u64)> {
         if envelope.is_empty() {
             return None;
         }
         let roster = Roster::open(envelope).ok()?;
         let (domain, epoch) = (roster.get().domain, roster.get().epoch);
-        let known = trust.key_of(&domain);
-        // Opening it has proved that the signer's hash is the domain's id; a pin is stricter still.
-        let by_domain = known.is_none_or(|pinned| pinned == *roster.key());
+        let known = trust.pins(&domain);
+        // Opening it has proved that the signer is or was a root key of the domain; what we know of it is stricter.
+        let by_domain = trust.judge_root(&domain, roster.signer()).is_none_or(|judged| judged.is_ok());
         // Domains that nobody here has agreed to may use only what is left.
-        let room = known.is_some() || self.newest.contains_key(&domain) || self.newest.len() < ROSTERS_TOTAL;
+        let room = known || self.newest.contains_key(&domain) || self.newest.len() < ROSTERS_TOTAL;
         let newer = self.newest.get(&domain).is_none_or(|ours| ours.get().epoch < epoch);
         if !(by_domain && room && newer) {
             return None;

@@ -20,8 +20,8 @@ use crate::{
 use bytes::Bytes;
 use comity_proto::{
     card::DomainCard,
-    envelope::Signed as _,
-    identity::Roster,
+    envelope::{Signed as _, Verified},
+    identity::{Revocations, Roster},
     ids::{DomainId, Hash, PublicKey},
     limits::DAY_MS,
 };
@@ -224,7 +224,11 @@ async fn hear_revocations(node: &Node, domain: &DomainId) {
     let Some(entry) = node.mesh().domain_card(domain) else { return };
     let document = json::parse(&entry.card.get().document).unwrap_or_default();
     let Ok(list) = revocations(&document, domain) else { return };
-    if !list.is_empty() && node.revoked().lock().offer(domain, &list) && *domain == node.domain() {
+    let signed = Revocations::open(&list).ok();
+    let by_root = |list: Verified<Revocations>| {
+        node.replica().read_stale(|ledger, _| ledger.judge_root(domain, list.signer())).is_ok()
+    };
+    if signed.is_some_and(by_root) && node.revoked().lock().offer(domain, &list) && *domain == node.domain() {
         let path = node.home().dir.join(REVOCATIONS_FILE);
         let written = runtime::run_blocking(move || files::write(&path, &list, Access::Public)).await;
         if !matches!(written, Ok(Ok(()))) {

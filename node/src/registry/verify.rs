@@ -1,7 +1,7 @@
 //! Judging a registry card. The reader brings the domain that it expects; everything else is proved from there.
 //!
 //! ```text
-//! domain id = hash of root key -> roster, signed by the root key -> voter named by it -> signature over the document
+//! domain id = hash of first root key -> roster, signed by a root key -> voter named by it -> signature over the document
 //! ```
 //! The header's `kid` chooses among those keys and no others. What brings a key along, or an address of one, is refused
 //! before any signature is looked at: a card cannot vouch for its own key.
@@ -243,7 +243,7 @@ fn signature(document: &Value) -> Result<(jws::Detached, String), Wrong> {
 fn roster(document: &Value, domain: &DomainId, root: &PublicKey) -> Result<Verified<Roster>, Wrong> {
     let bytes = BASE64.decode(text(document, "roster")?.as_bytes()).map_err(|_| Wrong::BadRoster)?;
     let roster = Roster::open(&bytes.into()).map_err(|_| Wrong::BadRoster)?;
-    if roster.get().domain == *domain && roster.key() == root { Ok(roster) } else { Err(Wrong::BadRoster) }
+    if roster.get().domain == *domain && roster.first_key() == root { Ok(roster) } else { Err(Wrong::BadRoster) }
 }
 
 /// The list of taken back certificates in a card that holds; empty while there is none.
@@ -253,7 +253,7 @@ pub(super) fn revocations(document: &Value, domain: &DomainId) -> Result<Bytes, 
     }
     let text = document["revocations"].as_str().ok_or(Wrong::BadRevocations)?;
     let bytes = BASE64.decode(text.as_bytes()).map(Bytes::from).map_err(|_| Wrong::BadRevocations)?;
-    // Opening it proves that the key which signed hashes to the domain that it names.
+    // Opening it proves that a root key of the domain that it names signed it.
     let list = Revocations::open(&bytes).map_err(|_| Wrong::BadRevocations)?;
     if list.get().domain == *domain { Ok(bytes) } else { Err(Wrong::BadRevocations) }
 }

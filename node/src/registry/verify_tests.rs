@@ -15,7 +15,7 @@ struct Acme {
 
 fn acme() -> Acme {
     let key = |seed| SecretKey::from_seed(&[seed; 32]);
-    Acme { keys: DomainKeys { root: key(1), operator: key(2) }, voter: key(3) }
+    Acme { keys: DomainKeys { root: key(1).into(), operator: key(2) }, voter: key(3) }
 }
 
 impl Acme {
@@ -65,7 +65,7 @@ fn a_card_of_the_expected_domain_holds_whatever_its_spelling() {
     assert_eq!((judged.sequence, judged.roster_epoch, judged.signer), (7, 4, acme.voter.public()));
     let spread = serde_json::to_string_pretty(&acme.card()).unwrap();
     assert_eq!(verify(spread.as_bytes(), &acme.keys.domain()).unwrap(), judged);
-    let by_root = signed(acme.unsigned(), &acme.keys.root);
+    let by_root = signed(acme.unsigned(), acme.keys.root.secret());
     assert_eq!(acme.judge(&by_root).unwrap().signer, acme.keys.root.public());
 }
 
@@ -85,7 +85,7 @@ fn a_card_that_names_its_own_key_is_refused_before_any_signature() {
     assert_eq!(acme.refused(&acme.under(&borrowed, &mallory)), "bad_signature");
     assert!(acme.judge(&acme.under(&borrowed, &acme.voter)).is_ok());
     // Her own root key and roster, under the name of acme.
-    let hers = DomainKeys { root: mallory.clone(), operator: mallory.clone() };
+    let hers = DomainKeys { root: mallory.clone().into(), operator: mallory.clone() };
     let mut card = acme.unsigned();
     card["roster"] = BASE64.encode(&hers.roster(1, &[mallory.public()])).into();
     assert_eq!(acme.refused(&signed(card.clone(), &mallory)), "bad_roster");
@@ -166,7 +166,11 @@ fn a_list_of_revoked_certificates_is_the_root_keys_word_only() {
         signed(card, &acme.voter)
     };
     let version = |card: &Value| acme.judge(card).unwrap().version;
-    assert_eq!(version(&with(list(&acme.keys.root).into())), version(&acme.card()), "it moves under one version");
+    assert_eq!(
+        version(&with(list(acme.keys.root.secret()).into())),
+        version(&acme.card()),
+        "it moves under one version"
+    );
     let by_voter = Revocations { domain: acme.keys.domain(), epoch: 1, serials: vec![4] }.seal(&acme.voter);
     for wrong in [list(&other).into(), BASE64.encode(&by_voter).into(), "AA==".into(), "?".into(), 4.into()] {
         assert_eq!(acme.refused(&with(wrong)), "bad_revocations");
@@ -209,7 +213,7 @@ fn a_document_says_the_same_as_the_card_that_carries_it() {
         is_carried_by(&opened).map_err(|wrong| wrong.code())
     };
     assert_eq!(carried(&card, &acme.voter), Ok(()));
-    assert_eq!(carried(&card, &acme.keys.root), Err("not_a_card"));
+    assert_eq!(carried(&card, acme.keys.root.secret()), Err("not_a_card"));
     assert_eq!(carried(&DomainCard { sequence: 8, ..card.clone() }, &acme.voter), Err("not_a_card"));
     assert_eq!(carried(&DomainCard { document: "{}".into(), ..card.clone() }, &acme.voter), Err("not_a_card"));
     let gone = DomainCard { retired: true, document: Default::default(), ..card };

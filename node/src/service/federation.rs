@@ -8,7 +8,7 @@ use super::{
 use crate::{
     mesh::{CardEntry, Standing, class::Class},
     node::Node,
-    spiffe::{bundle, current::pinned, judge},
+    spiffe::{bundle, current::anchors, judge},
 };
 use comity_proto::{
     card::AgentCard,
@@ -45,8 +45,13 @@ pub struct Partner {
 /// The names of [`judge::Refused`].
 pub fn by_svid(node: &Node, chain: &[CertificateDer<'_>]) -> Result<Partner, ServiceError> {
     let revoked = node.revoked().lock().all();
-    let key_of = |domain: &DomainId| pinned(node, domain);
-    let judged = judge::judge(chain, key_of, &revoked, KeyUsage::client_auth(), comity_runtime::wall_ms());
+    let judged = judge::judge(
+        chain,
+        |domain| anchors(node, domain),
+        &revoked,
+        KeyUsage::client_auth(),
+        comity_runtime::wall_ms(),
+    );
     let id = judged.map_err(|refused| {
         tracing::info!(code = refused.name(), "a client's certificate is refused");
         node.mesh().count(refused.name());
@@ -196,14 +201,16 @@ fn of_entry(entry: &CardEntry<AgentCard>, own: DomainId) -> SharedCard {
 /// # Errors
 /// `bundle_not_made` on a node without an HTTPS door, or before the root key has made its authority.
 pub fn own_bundle(node: &Node) -> Result<Vec<u8>, ServiceError> {
-    let authority = node.svids().authority().ok_or_else(|| {
+    let authorities = node.svids().authorities().ok_or_else(|| {
         let next = "set [https] in config.toml; see the log for what the door waits for";
         ServiceError::new(Kind::Unavailable, "bundle_not_made", "this node has no authority in X.509", next)
     })?;
-    Ok(bundle::document(&node.home().domain_key, &authority))
+    let domain = node.domain();
+    let serial = node.replica().read_stale(|ledger, _| ledger.root_keys(&domain).map_or(0, |root| root.serial));
+    Ok(bundle::document(&domain, &anchors(node, &domain), &authorities, serial.saturating_add(1)))
 }
 
-/// The SPIFFE bundle of this domain or of a partner, which is asked over the mesh and judged by the pinned key.
+/// The SPIFFE bundle of this domain or of a partner, which is asked over the mesh and judged by its root keys.
 ///
 /// # Errors
 /// As [`own_bundle`] and [`bundle::check`]; `unknown_domain` without a treaty; `no_answer` when no node of it gives one.
@@ -211,13 +218,16 @@ pub async fn bundle_of(node: &Node, domain: DomainId) -> Result<Vec<u8>, Service
     if domain == node.domain() {
         return own_bundle(node);
     }
-    let root = pinned(node, &domain).ok_or_else(|| ServiceError::not_found("domain", domain))?;
+    let roots = anchors(node, &domain);
+    if roots.is_empty() {
+        return Err(ServiceError::not_found("domain", domain));
+    }
     let mut why = "none of its nodes is connected".to_owned();
     for other in node.mesh().nodes_of(&domain) {
         let answer = node.mesh().request(other, Class::Tasks, Question::Bundle.encode(), PATIENCE).await;
         match answer.map(|bytes| Answer::decode(&bytes)) {
             Ok(Ok(Answer::Document(document))) => {
-                return bundle::check(&document, &domain, &root).map(|_| document.to_vec());
+                return bundle::check(&document, &domain, &roots).map(|()| document.to_vec());
             }
             Ok(_) => "its answer is no bundle".clone_into(&mut why),
             Err(error) => why = error.to_string(),

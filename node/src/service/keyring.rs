@@ -2,8 +2,8 @@
 
 use super::error::{Kind, ServiceError};
 use crate::{
-    home::load_key,
-    keyring::{renewal, revocation, rotation},
+    home::{load_key, node_key},
+    keyring::{renewal, revocation, root, rotation},
     node::Node,
     registry::votes,
     storage::files,
@@ -26,6 +26,18 @@ async fn read_key(node: &Node, name: &str) -> Result<Option<SecretKey>, ServiceE
     read.unwrap_or_else(|_| Err(ServiceError::new(Kind::Internal, "bad_data_directory", "not read", "try again")))
 }
 
+/// Whether a start would take another node key or root key than this process has.
+async fn starts_with_another_key(node: &Node) -> Result<bool, ServiceError> {
+    let (dir, own, root) = (node.home().dir.clone(), node.key().public(), node.home().root_named());
+    let certificate = read(node, renewal::IN_USE).await?.unwrap_or_default();
+    let differs = move || {
+        let key = node_key(&dir, &certificate)?.public();
+        Ok(key != own || root::named_in(&dir)?.is_some_and(|found| Some(found) != root))
+    };
+    let looked = comity_runtime::run_blocking(differs).await;
+    looked.unwrap_or_else(|_| Err(ServiceError::new(Kind::Internal, "bad_data_directory", "not read", "try again")))
+}
+
 /// Shows the certificate in use, and tells the mesh of every certificate that is taken back. Answers the serial shown.
 ///
 /// # Errors
@@ -35,8 +47,8 @@ pub async fn reload(node: &Node, reason: Option<&str>) -> Result<u64, ServiceErr
     if let Some(operator) = read_key(node, rotation::OPERATOR).await? {
         node.set_operator_key(operator);
     }
-    if read_key(node, rotation::NODE).await?.is_some_and(|key| key.public() != node.key().public()) {
-        tracing::info!("this node has another key; it starts again with it");
+    if starts_with_another_key(node).await? {
+        tracing::info!("this node has another key, or its domain another root key; it starts again with it");
         node.begin_rekeying();
         return NodeCertificate::open(&node.certificate()).map(|certificate| certificate.get().serial).map_err(
             |reject| {
@@ -67,7 +79,7 @@ async fn reload_certificate(node: &Node) -> Result<u64, ServiceError> {
     let bytes = read(node, renewal::IN_USE).await?.ok_or_else(|| bad("there is none"))?;
     let certificate = NodeCertificate::open(&bytes).map_err(|reject| bad(&reject.to_string()))?;
     let said = certificate.get();
-    if *certificate.key() != node.home().domain_key || said.node != node.key().public() {
+    if *certificate.first_key() != node.home().domain_key || said.node != node.key().public() {
         return Err(bad("it is another node's, or by another root key"));
     }
     let serial = said.serial;

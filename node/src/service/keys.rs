@@ -6,12 +6,15 @@ use super::{
     error::ServiceError,
     shape,
 };
-use crate::node::Node;
+use crate::{mesh::peer::peer_text, node::Node};
 use bytes::Bytes;
-use comity_ledger::{Ledger, Outcome, keys::KeyRecord};
+use comity_ledger::{Ledger, Outcome, keys::KeyRecord, state::Domain};
 use comity_proto::{
     entry::EntryItem,
+    envelope::Signed as _,
+    identity::{NodeCertificate, keys_by_seat},
     ids::{DomainId, PublicKey},
+    roots::RootKeys,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,7 +43,7 @@ pub struct HeldView {
 /// Peers that have not yet acknowledged the keys in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotSeenView {
-    /// `operator` or `nodes`.
+    /// `root`, `operator` or `nodes`.
     pub key: String,
     /// Their nicknames.
     pub peers: Vec<String>,
@@ -53,6 +56,10 @@ pub struct KeysView {
     pub operator: HeldView,
     /// This node's.
     pub node: HeldView,
+    /// The domain's root keys; `place` names the domain.
+    pub root: HeldView,
+    /// Voters of whom no certificate by the acting root key is known: the one before cannot be retired yet.
+    pub old_certificates: Vec<String>,
     /// Empty when everybody has seen everything.
     pub not_seen: Vec<NotSeenView>,
 }
@@ -71,13 +78,40 @@ fn held(place: Option<PublicKey>, record: &KeyRecord, now_ms: u64) -> HeldView {
 
 /// Of every key that changed: who has not seen it.
 pub(super) fn not_seen(ledger: &Ledger) -> Vec<NotSeenView> {
-    let (nodes, operator) = ledger.keys_not_seen();
+    let [nodes, operator, root] = ledger.keys_not_seen();
     let named = |peers: Vec<DomainId>| peers.iter().map(|peer| name_of(ledger, peer)).collect();
     let view = |(key, peers): (&str, Vec<DomainId>)| NotSeenView { key: key.to_owned(), peers: named(peers) };
-    [("operator", operator), ("nodes", nodes)].into_iter().filter(|(_, peers)| !peers.is_empty()).map(view).collect()
+    let all = [("root", root), ("operator", operator), ("nodes", nodes)];
+    all.into_iter().filter(|(_, peers)| !peers.is_empty()).map(view).collect()
 }
 
-/// The keys of the operator and of this node.
+fn root_held(root: &RootKeys, now_ms: u64) -> Option<HeldView> {
+    Some(HeldView {
+        place: root.named_by().copied(),
+        serial: root.serial,
+        active: *root.active()?,
+        next: root.next,
+        before: root.before(now_ms).copied(),
+        until_ms: root.before(now_ms).and(root.before_until_ms),
+    })
+}
+
+/// Voters of whom no certificate by this root key, or one that follows it, is at hand.
+fn old_certificates(node: &Node, domain: &Domain) -> Vec<String> {
+    let newest = domain.root.number();
+    let is_new = |certificate: &Bytes| {
+        NodeCertificate::open(certificate).is_ok_and(|certificate| certificate.signer().number() >= newest)
+    };
+    let shown = node.mesh().certificates_of(&domain.id);
+    let own = (node.key().public(), node.certificate());
+    let certified: Vec<PublicKey> =
+        shown.into_iter().chain([own]).filter(|(_, shown)| is_new(shown)).map(|(key, _)| key).collect();
+    let seats = keys_by_seat(&domain.voters, &domain.seats).into_values();
+    let without = seats.filter(|keys| !keys.iter().any(|key| certified.contains(key)));
+    without.filter_map(|keys| peer_text(keys.first()?)).collect()
+}
+
+/// The keys of the operator, of this node and of the domain.
 ///
 /// # Errors
 /// `not_initialized` before the genesis; no majority.
@@ -89,7 +123,9 @@ pub async fn keys(node: &Node) -> Result<KeysView, ServiceError> {
         let own = domain.node_keys(&place).map(|record| held(Some(place), record, now_ms));
         let first = HeldView { place: Some(place), serial: 0, active: place, next: None, before: None, until_ms: None };
         let operator = held(None, &domain.operator, now_ms);
-        Some(KeysView { operator, node: own.unwrap_or(first), not_seen: not_seen(ledger) })
+        let root = root_held(&domain.root, now_ms)?;
+        let old_certificates = old_certificates(node, domain);
+        Some(KeysView { operator, node: own.unwrap_or(first), root, old_certificates, not_seen: not_seen(ledger) })
     });
     view.await?.ok_or_else(|| commands::of_outcome(Outcome::NotInitialized))
 }

@@ -124,7 +124,7 @@ pub async fn accept(
     if said.ends_at_ms <= comity_runtime::wall_ms() {
         return Err(by_peer(Outcome::InvitationExpired));
     }
-    let peer = DomainId::of_key(invitation.key());
+    let peer = DomainId::of_key(invitation.first_key());
     let document = first_document(node, &invitation, (cap, majority_above)).await?;
     let envelope = document.seal(root);
     ask(node, Verb::ProposeTreaty { document: envelope, invitation: invitation.envelope_bytes().clone() }).await?;
@@ -143,7 +143,7 @@ async fn first_document(
     invitation: &Verified<Invitation>,
     (cap, majority_above): (u64, Option<u64>),
 ) -> Result<TreatyDocument, ServiceError> {
-    let (said, key) = (invitation.get(), *invitation.key());
+    let (said, key) = (invitation.get(), *invitation.first_key());
     let peer = DomainId::of_key(&key);
     let document = read(node, |ledger| {
         let native = ledger.asset(ledger.native_asset())?.id;

@@ -156,7 +156,7 @@ pub async fn document(node: &Node, peer: DomainId, index: u64) -> Result<Bytes, 
     });
     let Some((told, EventKind::PeerCheckpointHeld(held))) = found.await? else { return Err(unknown()) };
     let PeerCheckpoint { roster, checkpoint, .. } = *held;
-    let root_key = Roster::open(&roster.0).map(|roster| *roster.key()).map_err(|_| unknown())?;
+    let root_key = Roster::open(&roster.0).map(|roster| *roster.first_key()).map_err(|_| unknown())?;
     let chain = Chain { domain: peer, root_key, roster: roster.0 };
     let mut out = Vec::new();
     let rest = Inclusion { index, event: told.event.0, path: told.path };

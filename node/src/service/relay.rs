@@ -111,7 +111,7 @@ fn check(ledger: &Ledger, home: DomainId, batch: Hash, commands: usize, envelope
     let receipt = Receipt::open(envelope)?;
     receipt.get().check_answers(home, batch, commands)?;
     let roster = Roster::open(&receipt.get().roster)?;
-    if !ledger.speaks_for(receipt.get().incarnation, roster.get(), receipt.key()) {
+    if !ledger.speaks_for(receipt.get().incarnation, &roster, receipt.key()) {
         return Err(Reject::WrongSigner);
     }
     Ok(receipt.into_inner())

@@ -13,22 +13,31 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
 
-/// Seconds after which a reader may look again. The bundle changes with the root key only, and that with the domain.
+/// Seconds after which a reader may look again. The bundle changes with the root key only, which is prepared long before
+/// it acts.
 const REFRESH_HINT_S: u64 = 86_400;
-/// A domain has one authority for its whole life.
-const SEQUENCE: u64 = 1;
+/// Root keys that can count at once: the one before, the one that acts, the next one.
+const AUTHORITIES_MAX: usize = 3;
 /// Bytes of the algorithm and of the signature behind what a certificate signs.
 const SIGNATURE_PART: usize = 7 + 3 + keys::SIGNATURE_BYTES;
 
-/// The document.
-pub fn document(root: &PublicKey, authority: &CertificateDer<'_>) -> Vec<u8> {
-    canonical(&json!({
-        "keys": [{
+/// The document: of these authorities those that are root keys of the domain now. `sequence` counts up with its changes.
+pub fn document(domain: &DomainId, roots: &[PublicKey], authorities: &[CertificateDer<'_>], sequence: u64) -> Vec<u8> {
+    let key = |der: &CertificateDer<'_>| {
+        let root = roots.iter().find(|root| is_of(der, domain, root))?;
+        Some(json!({
             "kty": "OKP", "crv": "Ed25519", "use": "x509-svid", "x": BASE64URL_NOPAD.encode(&root.0),
-            "x5c": [BASE64.encode(authority)],
-        }],
-        "spiffe_sequence": SEQUENCE, "spiffe_refresh_hint": REFRESH_HINT_S,
-    }))
+            "x5c": [BASE64.encode(der)],
+        }))
+    };
+    let keys: Vec<_> = authorities.iter().filter_map(key).collect();
+    canonical(&json!({ "keys": keys, "spiffe_sequence": sequence, "spiffe_refresh_hint": REFRESH_HINT_S }))
+}
+
+/// Whether this root key of the domain made the authority.
+pub(super) fn is_of(der: &CertificateDer<'_>, domain: &DomainId, root: &PublicKey) -> bool {
+    let found = webpki::anchor_from_trusted_cert(der);
+    found.is_ok_and(|found| found == anchor(domain, root)) && is_signed_by(der, root)
 }
 
 fn no(code: &str, detail: impl Into<String>) -> ServiceError {
@@ -36,38 +45,41 @@ fn no(code: &str, detail: impl Into<String>) -> ServiceError {
     ServiceError::new(Kind::Refused, code, detail, next)
 }
 
-/// Reads a bundle: the one authority in it. Whose it is, is for whoever knows the domain's key ([`check`]), or chose the
+/// Reads a bundle: the authorities in it. Whose they are, is for whoever knows the domain's key ([`check`]), or chose the
 /// file.
 ///
 /// # Errors
 /// `bad_bundle`.
-pub fn read(bytes: &[u8]) -> Result<CertificateDer<'static>, ServiceError> {
+pub fn read(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, ServiceError> {
     let bad = |detail: &str| no("bad_bundle", detail);
     let document = json::parse(bytes).map_err(|error| bad(&error.to_string()))?;
     let keys = document["keys"].as_array().ok_or_else(|| bad("it has no keys"))?;
-    let mut authorities = keys.iter().filter(|key| key["use"] == "x509-svid");
-    let (Some(key), None) = (authorities.next(), authorities.next()) else {
-        return Err(bad("a domain has exactly one X.509 authority"));
+    let authorities: Vec<_> = keys.iter().filter(|key| key["use"] == "x509-svid").collect();
+    if authorities.is_empty() || authorities.len() > AUTHORITIES_MAX {
+        return Err(bad("a domain has one X.509 authority for each root key that counts"));
+    }
+    let one = |key: &&serde_json::Value| {
+        let [one] = key["x5c"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+            return Err(bad("a key has exactly one certificate"));
+        };
+        let der = one.as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
+        der.map(CertificateDer::from).ok_or_else(|| bad("a certificate is not base64"))
     };
-    let [one] = key["x5c"].as_array().map(Vec::as_slice).unwrap_or_default() else {
-        return Err(bad("a key has exactly one certificate"));
-    };
-    let der = one.as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-    der.map(CertificateDer::from).ok_or_else(|| bad("a certificate is not base64"))
+    authorities.iter().map(one).collect()
 }
 
-/// Reads the bundle of this domain.
+/// Judges the bundle of this domain, whose root keys are known.
 ///
 /// # Errors
-/// `bad_bundle`; `bundle_of_other_domain` for every authority that another key made.
-pub fn check(bytes: &[u8], domain: &DomainId, root: &PublicKey) -> Result<CertificateDer<'static>, ServiceError> {
-    let der = read(bytes)?;
-    let found = webpki::anchor_from_trusted_cert(&der).map_err(|error| no("bad_bundle", error.to_string()))?;
-    if found != anchor(domain, root) || !is_signed_by(&der, root) {
-        return Err(no("bundle_of_other_domain", format!("it is not the bundle of {domain}")));
+/// `bad_bundle`; `bundle_of_other_domain` where another key made one of its authorities.
+pub fn check(bytes: &[u8], domain: &DomainId, roots: &[PublicKey]) -> Result<(), ServiceError> {
+    for der in read(bytes)? {
+        webpki::anchor_from_trusted_cert(&der).map_err(|error| no("bad_bundle", error.to_string()))?;
+        if !roots.iter().any(|root| is_of(&der, domain, root)) {
+            return Err(no("bundle_of_other_domain", format!("it is not the bundle of {domain}")));
+        }
     }
-    drop(found);
-    Ok(der)
+    Ok(())
 }
 
 /// An ed25519 signature has one length, so what it covers is all between the outer header and the algorithm.

@@ -6,7 +6,7 @@ use super::{
     judge,
 };
 use crate::service::error::ServiceError;
-use comity_proto::{identity::NodeCertificate, keys::SecretKey};
+use comity_proto::{identity::NodeCertificate, roots::RootKey};
 use data_encoding::BASE64;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
@@ -34,8 +34,16 @@ impl Chain {
     ///
     /// # Errors
     /// `certificate_not_made`.
-    pub fn of(root: &SecretKey, certificate: &NodeCertificate) -> Result<Chain, ServiceError> {
+    pub fn of(root: &RootKey, certificate: &NodeCertificate) -> Result<Chain, ServiceError> {
         Ok(Chain { node: node_authority(root, certificate)?, domain: authority(root)? })
+    }
+
+    /// The authority of a root key alone.
+    ///
+    /// # Errors
+    /// `certificate_not_made`.
+    pub fn authority_of(root: &RootKey) -> Result<CertificateDer<'static>, ServiceError> {
+        authority(root)
     }
 
     /// Serial of the node certificate that it belongs to.

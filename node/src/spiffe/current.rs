@@ -3,22 +3,31 @@
 //! The authorities come from the root key: at once where it is at hand, else from the file that `keyring prepare` wrote
 //! from what the machine with the root key made.
 
-use super::{chain::Chain, issue, judge};
+use super::{
+    chain::{Chain, pem},
+    issue, judge,
+};
 use crate::{
     config::Https,
     node::Node,
     service::error::{Kind, ServiceError},
     storage::files::{self, Access},
 };
+use comity_ledger::treaty::Treaty;
 use comity_proto::{
     envelope::Signed as _,
     identity::NodeCertificate,
     ids::{DomainId, PublicKey},
+    roots::RootKey,
     treaty::TreatyStanding,
 };
 use comity_runtime as runtime;
 use parking_lot::Mutex;
-use rustls::{crypto::ring::sign::any_eddsa_type, pki_types::CertificateDer, sign::CertifiedKey};
+use rustls::{
+    crypto::ring::sign::any_eddsa_type,
+    pki_types::{CertificateDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
 use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
 use webpki::KeyUsage;
 
@@ -26,6 +35,8 @@ use webpki::KeyUsage;
 pub(crate) const CHAIN_FILE: &str = "node.x509";
 /// The same for the prepared one.
 pub(crate) const CHAIN_NEXT_FILE: &str = "node.x509.next";
+/// The authorities of all root keys that are known here, as PEM.
+const AUTHORITIES_FILE: &str = "domain.x509";
 /// How often the certificate in use is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -34,6 +45,7 @@ const LOOK: Duration = Duration::from_secs(1);
 struct InUse {
     certificate: NodeCertificate,
     chain: Chain,
+    authorities: Vec<CertificateDer<'static>>,
     key: Arc<CertifiedKey>,
     renew_ms: u64,
 }
@@ -48,9 +60,9 @@ impl Svids {
         self.0.lock().as_ref().map(|held| held.key.clone())
     }
 
-    /// The authority of the own trust domain.
-    pub(crate) fn authority(&self) -> Option<CertificateDer<'static>> {
-        self.0.lock().as_ref().map(|held| held.chain.domain.clone())
+    /// The authorities of the own trust domain that are known here.
+    pub(crate) fn authorities(&self) -> Option<Vec<CertificateDer<'static>>> {
+        self.0.lock().as_ref().map(|held| held.authorities.clone())
     }
 
     fn is_due(&self, certificate: &NodeCertificate, now_ms: u64) -> bool {
@@ -64,23 +76,47 @@ impl Svids {
     }
 }
 
-/// The pinned root key of a trust domain: our own, or that of a domain that we have a treaty with.
-pub(crate) fn pinned(node: &Node, domain: &DomainId) -> Option<PublicKey> {
-    if *domain == node.domain() {
-        return Some(node.home().domain_key);
+/// The root keys of a trust domain that count: of our own, or of a domain that we have a treaty with; else none.
+pub(crate) fn anchors(node: &Node, domain: &DomainId) -> Vec<PublicKey> {
+    let found = node.replica().read_stale(|ledger, _| {
+        let stands = |treaty: &Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
+        let known = *domain == node.domain() || ledger.treaty(domain).is_some_and(stands);
+        let root = ledger.root_keys(domain).filter(|_| known)?;
+        Some(root.in_use(ledger.stamp_ms()).collect())
+    });
+    // Before the ledger is there, the key with which this node was started.
+    let at_start = || if *domain == node.domain() { vec![node.home().domain_key] } else { Vec::new() };
+    found.unwrap_or_else(at_start)
+}
+
+/// Authorities of this domain that were made here, or came with a certificate; the newest last.
+fn remember(dir: &Path, authority: &CertificateDer<'static>) -> io::Result<Vec<CertificateDer<'static>>> {
+    let path = dir.join(AUTHORITIES_FILE);
+    let text = files::read(&path)?.unwrap_or_default();
+    let mut all: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+    if !all.contains(authority) {
+        all.push(authority.clone());
+        let text: String = all.iter().map(|der| pem("CERTIFICATE", der)).collect();
+        files::write(&path, text.as_bytes(), Access::Public)?;
     }
-    node.replica().read_stale(|ledger, _| {
-        let treaty = ledger.treaty(domain)?;
-        let stands = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-        stands.then_some(treaty.peer_key)
+    Ok(all)
+}
+
+/// Keeps the authority of a root key, that the bundle shows it before that key acts.
+///
+/// # Errors
+/// `certificate_not_made`, `bad_data_directory`.
+pub(crate) fn announce(dir: &Path, root: &RootKey) -> Result<(), ServiceError> {
+    remember(dir, &Chain::authority_of(root)?).map(|_| ()).map_err(|error| {
+        ServiceError::new(Kind::Internal, "bad_data_directory", error.to_string(), "mend what it names")
     })
 }
 
 /// Whether a new leaf of this chain would be taken for this node by everybody who pins the root key.
 fn holds(node: &Node, chain: &Chain, leaf: &CertificateDer<'static>, now_ms: u64) -> Result<(), judge::Refused> {
     let presented = [leaf.clone(), chain.node.clone()];
-    let own = |domain: &DomainId| (*domain == node.domain()).then_some(node.home().domain_key);
-    judge::judge(&presented, own, &BTreeSet::new(), KeyUsage::server_auth(), now_ms).map(|_| ())
+    judge::judge(&presented, |domain| anchors(node, domain), &BTreeSet::new(), KeyUsage::server_auth(), now_ms)
+        .map(|_| ())
 }
 
 fn no_chain(node: &Node) -> ServiceError {
@@ -128,6 +164,16 @@ fn keep(dir: &Path, certificate: &NodeCertificate, made: Option<Chain>) -> io::R
     Ok(None)
 }
 
+/// Takes up an authority that a command has made meanwhile.
+async fn look(node: &Node) {
+    let Some(authority) = node.svids().0.lock().as_ref().map(|held| held.chain.domain.clone()) else { return };
+    let dir = node.home().dir.clone();
+    let kept = runtime::run_blocking(move || remember(&dir, &authority)).await;
+    if let (Ok(Ok(authorities)), Some(held)) = (kept, node.svids().0.lock().as_mut()) {
+        held.authorities = authorities;
+    }
+}
+
 /// Makes the next leaf if one is due.
 ///
 /// # Errors
@@ -139,6 +185,7 @@ pub(crate) async fn renew(node: &Node, https: &Https) -> Result<(), ServiceError
     })?;
     let certificate = certificate.into_inner();
     if !node.svids().is_due(&certificate, now_ms) {
+        look(node).await;
         return Ok(());
     }
     let chain = obtain(node, &certificate).await?;
@@ -152,7 +199,9 @@ pub(crate) async fn renew(node: &Node, https: &Https) -> Result<(), ServiceError
     let key = any_eddsa_type(&made.key.into()).map_err(|error| unfit(&error.to_string()))?;
     let key = Arc::new(CertifiedKey::new(vec![made.leaf, chain.node.clone()], key));
     let renew_ms = now_ms.saturating_add(life_ms / 2);
-    *node.svids().0.lock() = Some(InUse { certificate, chain, key, renew_ms });
+    let authorities = vec![chain.domain.clone()];
+    *node.svids().0.lock() = Some(InUse { certificate, chain, authorities, key, renew_ms });
+    look(node).await;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use comity_proto::{
     identity::NodeCertificate,
     ids::{DomainId, PublicKey},
     keys::SecretKey,
+    roots::RootKey,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -80,16 +81,17 @@ fn of_domain(domain: &DomainId) -> Result<CertificateParams, ServiceError> {
     Ok(params)
 }
 
-/// The authority of a trust domain: a function of the root key, so whoever holds that key makes the same one again.
+/// An authority of a trust domain: a function of the root key, so whoever holds that key makes the same one again. Each
+/// root key has its own, under the one name.
 ///
-/// It ends never (RFC 5280, 4.1.2.5): a key that is pinned by its hash has no end of its own.
-pub(super) fn authority(root: &SecretKey) -> Result<CertificateDer<'static>, ServiceError> {
-    let domain = DomainId::of_key(&root.public());
+/// It ends never (RFC 5280, 4.1.2.5): a key that is pinned has no end of its own, and whoever pins it knows until when.
+pub(super) fn authority(root: &RootKey) -> Result<CertificateDer<'static>, ServiceError> {
+    let domain = root.domain();
     let mut params = of_domain(&domain)?;
     params.serial_number = Some(SerialNumber::from_slice(&AUTHORITY_SERIAL));
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(9999, 12, 31) + Duration::from_secs(24 * 3600 - 1);
-    let made = params.self_signed(&pair(root)?).map_err(|error| cannot(&error))?;
+    let made = params.self_signed(&pair(root.secret())?).map_err(|error| cannot(&error))?;
     Ok(made.der().clone())
 }
 
@@ -116,14 +118,14 @@ impl PublicKeyData for Held {
 
 /// The authority of a node: says in X.509 what its node certificate says, for as long and under the same serial.
 pub(super) fn node_authority(
-    root: &SecretKey,
+    root: &RootKey,
     certificate: &NodeCertificate,
 ) -> Result<CertificateDer<'static>, ServiceError> {
     let mut params = of_node(&certificate.domain, &certificate.node)?;
     params.serial_number = Some(SerialNumber::from_slice(&certificate.serial.to_be_bytes()));
     params.not_before = date_time_ymd(1970, 1, 1) + at(certificate.not_before_ms);
     params.not_after = date_time_ymd(1970, 1, 1) + at(certificate.not_after_ms);
-    let issuer = Issuer::new(of_domain(&certificate.domain)?, pair(root)?);
+    let issuer = Issuer::new(of_domain(&certificate.domain)?, pair(root.secret())?);
     let made = params.signed_by(&Held(certificate.node), &issuer).map_err(|error| cannot(&error))?;
     Ok(made.der().clone())
 }

@@ -1,10 +1,10 @@
 //! Judging the chain that a client or a door presents: by the bundle of the one trust domain that it names.
 //!
 //! ```text
-//! SPIFFE id of the leaf -> trust domain -> its pinned root key -> that anchor alone -> path, times, node, revocation
+//! SPIFFE id of the leaf -> trust domain -> its root keys now -> those anchors alone -> path, times, node, revocation
 //! ```
-//! There is no store of several anchors: a partner's authority can sign what it likes, it is never asked about ids of
-//! another domain.
+//! There is no store of anchors of several domains: a partner's authority can sign what it likes, it is never asked about
+//! ids of another domain. A domain has two anchors while one root key follows another.
 
 use super::id::SpiffeId;
 use comity_proto::ids::{DomainId, PublicKey};
@@ -82,7 +82,7 @@ pub(super) fn spki(key: &PublicKey) -> Vec<u8> {
     [&SPKI_FORM[..], &key.0].concat()
 }
 
-/// The one anchor of a trust domain, from its pinned root key alone.
+/// The anchor of a trust domain that one of its root keys is.
 pub(super) fn anchor(domain: &DomainId, root: &PublicKey) -> TrustAnchor<'static> {
     // SET { SEQUENCE { OID 2.5.4.3 (common name), UTF8String } }; the text of an id is always 55 bytes.
     let name = domain.to_string();
@@ -118,13 +118,13 @@ fn node_serial(path: &VerifiedPath<'_>, id: &SpiffeId) -> Result<u64, Refused> {
     serial(authority.serial()).ok_or(Refused::Unreadable)
 }
 
-/// Whose chain it is. `key_of` gives the pinned root key of a trust domain; `usage` is what the holder does with it.
+/// Whose chain it is. `keys_of` gives the root keys of a trust domain that count, none of an unknown one; `usage` is what the holder does with it.
 ///
 /// # Errors
 /// The first [`Refused`] thing.
 pub fn judge(
     chain: &[CertificateDer<'_>],
-    key_of: impl Fn(&DomainId) -> Option<PublicKey>,
+    keys_of: impl Fn(&DomainId) -> Vec<PublicKey>,
     revoked: &BTreeSet<(DomainId, u64)>,
     usage: KeyUsage,
     now_ms: u64,
@@ -134,8 +134,10 @@ pub fn judge(
     let mut uris = leaf.valid_uri_names();
     let (Some(uri), None) = (uris.next(), uris.next()) else { return Err(Refused::NoId) };
     let id = SpiffeId::parse(uri).ok_or(Refused::NoId)?;
-    let root = key_of(&id.domain).ok_or(Refused::UnknownDomain)?;
-    let anchors = [anchor(&id.domain, &root)];
+    let anchors: Vec<_> = keys_of(&id.domain).iter().map(|root| anchor(&id.domain, root)).collect();
+    if anchors.is_empty() {
+        return Err(Refused::UnknownDomain);
+    }
     let now = UnixTime::since_unix_epoch(Duration::from_millis(now_ms));
     let path = leaf.verify_for_usage(&[webpki::ring::ED25519], &anchors, between, now, usage, None, None);
     let serial = node_serial(&path.map_err(|error| of_path(&error))?, &id)?;

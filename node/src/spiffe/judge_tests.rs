@@ -7,7 +7,8 @@ use super::{
     *,
 };
 use crate::{founding::DomainKeys, home::voter};
-use comity_proto::{envelope::Signed as _, identity::NodeCertificate, keys::SecretKey};
+use comity_proto::{envelope::Signed as _, identity::NodeCertificate, keys::SecretKey, roots::RootKey};
+use data_encoding::BASE64;
 
 const NOW: u64 = 1_700_000_000_000;
 const HOUR: u64 = 3_600_000;
@@ -17,19 +18,25 @@ fn key(seed: u8) -> SecretKey {
 }
 
 fn certificate(root: &SecretKey, node: &SecretKey, serial: u64) -> NodeCertificate {
-    let keys = DomainKeys { root: root.clone(), operator: key(9) };
+    let keys = DomainKeys { root: root.clone().into(), operator: key(9) };
     NodeCertificate::open(&keys.certify(node.public(), voter(), serial, NOW)).unwrap().into_inner()
 }
 
 /// A leaf that names `domain` and `node`, made by `signer` under the authority that `root` gave it.
 fn presented(root: &SecretKey, signer: &SecretKey, domain: DomainId, serial: u64) -> Vec<CertificateDer<'static>> {
-    let chain = Chain::of(root, &certificate(root, signer, serial)).unwrap();
+    let chain = Chain::of(&root.clone().into(), &certificate(root, signer, serial)).unwrap();
     vec![svid(signer, domain, &["localhost".to_owned()], NOW, HOUR).unwrap().leaf, chain.node]
 }
 
 fn judged(chain: &[CertificateDer<'_>], root: &SecretKey, now_ms: u64) -> Result<SpiffeId, Refused> {
     let (own, revoked) = (DomainId::of_key(&root.public()), [(DomainId::of_key(&root.public()), 66)].into());
-    judge(chain, |domain| (*domain == own).then(|| root.public()), &revoked, KeyUsage::client_auth(), now_ms)
+    judge(
+        chain,
+        |domain| (*domain == own).then(|| root.public()).into_iter().collect(),
+        &revoked,
+        KeyUsage::client_auth(),
+        now_ms,
+    )
 }
 
 #[test]
@@ -45,7 +52,7 @@ fn a_chain_is_judged_by_the_bundle_of_the_domain_that_it_names_and_by_no_other()
     assert_eq!(judged(&presented(&acme, &node, theirs, 7), &globex, NOW), Err(Refused::OtherDomain));
     // With both domains pinned it is still the named one that judges.
     let both = |domain: &DomainId| {
-        [&acme, &globex].map(SecretKey::public).into_iter().find(|key| DomainId::of_key(key) == *domain)
+        [&acme, &globex].map(SecretKey::public).into_iter().filter(|key| DomainId::of_key(key) == *domain).collect()
     };
     let mixed = presented(&globex, &node, ours, 7);
     let judged_by_both = judge(&mixed, both, &BTreeSet::new(), KeyUsage::client_auth(), NOW);
@@ -74,32 +81,52 @@ fn another_node_a_revoked_one_a_wrong_time_and_a_broken_chain_are_refused_by_nam
 }
 
 #[test]
-fn a_bundle_is_one_authority_that_the_root_key_made() {
+fn a_bundle_is_the_authorities_of_the_root_keys_that_count() {
     crate::runtime::tests_world();
     let (acme, globex, node) = (key(1), key(2), key(3));
     let domain = DomainId::of_key(&acme.public());
-    let chain = Chain::of(&acme, &certificate(&acme, &node, 7)).unwrap();
+    let [ours, foreign]: [RootKey; 2] = [&acme, &globex].map(|key| key.clone().into());
+    let chain = Chain::of(&ours, &certificate(&acme, &node, 7)).unwrap();
     assert_eq!(Chain::parse(chain.to_text().as_bytes()), Some(chain.clone()));
     assert_eq!(Chain::parse(b"nothing"), None);
     // Made again it is the same, so all nodes of a domain show one bundle.
-    assert_eq!(Chain::of(&acme, &certificate(&acme, &key(4), 8)).unwrap().domain, chain.domain);
+    assert_eq!(Chain::of(&ours, &certificate(&acme, &key(4), 8)).unwrap().domain, chain.domain);
     let anchored = webpki::anchor_from_trusted_cert(&chain.domain).unwrap();
     assert_eq!(anchored, anchor(&domain, &acme.public()));
 
-    let check = |bytes: &[u8]| bundle::check(bytes, &domain, &acme.public()).map_err(|error| error.code);
-    let good = bundle::document(&acme.public(), &chain.domain);
-    assert_eq!(check(&good), Ok(chain.domain.clone()));
-    let theirs = Chain::of(&globex, &certificate(&globex, &node, 7)).unwrap();
-    let foreign = bundle::document(&globex.public(), &theirs.domain);
+    let next = key(5);
+    let links = ours.links_to(&next).unwrap();
+    let following = Chain::of(&RootKey::along(links, next.clone()).unwrap(), &certificate(&acme, &node, 7)).unwrap();
+    let keys = [acme.public(), next.public()];
+    let check = |bytes: &[u8]| bundle::check(bytes, &domain, &keys).map_err(|error| error.code);
+    let document = |domain: &DomainId, keys: &[PublicKey], all: &[&CertificateDer<'static>]| {
+        let held: Vec<_> = all.iter().map(|one| (*one).clone()).collect();
+        bundle::document(domain, keys, &held, 1)
+    };
+    let good = document(&domain, &keys, &[&chain.domain]);
+    assert_eq!(check(&good), Ok(()));
+    // While one root key follows another, both authorities stand under the one name.
+    let both = document(&domain, &keys, &[&chain.domain, &following.domain]);
+    assert_eq!((check(&both), bundle::read(&both).unwrap().len()), (Ok(()), 2));
+    let old = |bytes: &[u8]| bundle::check(bytes, &domain, &keys[1..]).map_err(|error| error.code);
+    assert_eq!(old(&both), Err("bundle_of_other_domain".to_owned()), "one of them counts no more");
+    assert_eq!(
+        document(&domain, &keys[1..], &[&chain.domain, &following.domain]),
+        document(&domain, &keys, &[&following.domain])
+    );
+    let theirs = Chain::of(&foreign, &certificate(&globex, &node, 7)).unwrap();
+    let foreign = document(&foreign.domain(), &[globex.public()], &[&theirs.domain]);
     assert_eq!(check(&foreign), Err("bundle_of_other_domain".to_owned()));
     // The right name and key, and not the key's own signature.
     let mut bent = chain.domain.to_vec();
     *bent.last_mut().unwrap() ^= 1;
-    assert_eq!(check(&bundle::document(&acme.public(), &bent.into())), Err("bundle_of_other_domain".to_owned()));
+    let whole = String::from_utf8(good.clone()).unwrap();
+    let bent = whole.replace(&BASE64.encode(&chain.domain), &BASE64.encode(&bent));
+    assert_eq!(check(bent.as_bytes()), Err("bundle_of_other_domain".to_owned()));
     for bad in [&b"{}"[..], b"[", br#"{"keys":[]}"#, br#"{"keys":[{"use":"x509-svid","x5c":["x"]}]}"#] {
         assert_eq!(check(bad), Err("bad_bundle".to_owned()), "{}", String::from_utf8_lossy(bad));
     }
-    // Two authorities would be a merged bundle.
+    // That of another domain beside it would be a merged bundle.
     let two = String::from_utf8(good).unwrap().replacen(
         "{\"keys\":[",
         &format!("{{\"keys\":[{},", {
@@ -108,5 +135,5 @@ fn a_bundle_is_one_authority_that_the_root_key_made() {
         }),
         1,
     );
-    assert_eq!(check(two.as_bytes()), Err("bad_bundle".to_owned()));
+    assert_eq!(check(two.as_bytes()), Err("bundle_of_other_domain".to_owned()));
 }

@@ -84,6 +84,11 @@ async fn watch(node: &Node, peer: DomainId, root_key: PublicKey) -> io::Result<(
         };
         match judge::answer(&peer, &root_key, held.as_ref(), &document) {
             Ok(Shown::Extends(shown)) => {
+                let (_, judged) = &*shown;
+                if let Err(outcome) = node.replica().read_stale(|ledger, _| ledger.judge_root(&peer, judged.root())) {
+                    tracing::warn!(%peer, node = %other, %outcome, "a peer's checkpoint is signed under an old root key");
+                    continue;
+                }
                 let before = kept.map(|kept| kept.bytes);
                 let (head, judged) = *shown;
                 return keep(node, before, &head, &judged, other).await;

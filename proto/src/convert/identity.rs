@@ -17,15 +17,16 @@ use crate::{
 use bytes::Bytes;
 use prost::Message as _;
 
-/// The domain's own root key: the one whose hash the domain is.
+/// A root key of that domain, asked with its first one: the one whose hash the domain is.
 fn root_key(domain: &DomainId, key: &PublicKey) -> Result<(), Reject> {
     if DomainId::of_key(key) == *domain { Ok(()) } else { Err(Reject::WrongSigner) }
 }
 
 impl Signed for NodeCertificate {
     const CONTEXT: Context = Context::NodeCertificate;
-    const PAYLOAD_BYTES_MAX: usize = l::CERTIFICATE_BYTES_MAX - l::ENVELOPE_OVERHEAD_BYTES;
+    const PAYLOAD_BYTES_MAX: usize = l::CERTIFICATE_BYTES_MAX - l::ENVELOPE_OVERHEAD_BYTES - l::ROOT_PATH_BYTES_MAX;
     const LIMIT: &'static str = "certificate_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let wire = wire::NodeCertificate {
@@ -65,8 +66,9 @@ impl Signed for NodeCertificate {
 
 impl Signed for Roster {
     const CONTEXT: Context = Context::Roster;
-    const PAYLOAD_BYTES_MAX: usize = l::ROSTER_BYTES_MAX - l::ENVELOPE_OVERHEAD_BYTES;
+    const PAYLOAD_BYTES_MAX: usize = l::ROSTER_BYTES_MAX - l::ENVELOPE_OVERHEAD_BYTES - l::ROOT_PATH_BYTES_MAX;
     const LIMIT: &'static str = "roster_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let wire = wire::Roster {
@@ -111,6 +113,7 @@ impl Signed for Revocations {
     const CONTEXT: Context = Context::Revocations;
     const PAYLOAD_BYTES_MAX: usize = l::REVOCATIONS_BYTES_MAX;
     const LIMIT: &'static str = "revocations_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let wire = wire::Revocations { domain: put(&self.domain.0), epoch: self.epoch, serials: self.serials.clone() };

@@ -18,6 +18,7 @@ impl Signed for KeyStep {
     const CONTEXT: Context = Context::KeyStep;
     const PAYLOAD_BYTES_MAX: usize = l::KEY_STEP_BYTES_MAX;
     const LIMIT: &'static str = "key_step_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let change = match self.change {
@@ -65,11 +66,9 @@ impl Signed for KeyStep {
         })
     }
 
-    /// Only the root key says who the operator is; a node's keys are known to the ledger alone.
+    /// Only a root key says who the operator is and which root key follows; a node's keys are known to the ledger alone.
     fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
-        match self.place {
-            None if DomainId::of_key(key) != self.domain => Err(Reject::WrongSigner),
-            _ => Ok(()),
-        }
+        let by_root = self.place.is_none() || self.is_of_root();
+        if by_root && DomainId::of_key(key) != self.domain { Err(Reject::WrongSigner) } else { Ok(()) }
     }
 }

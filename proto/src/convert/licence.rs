@@ -18,6 +18,7 @@ impl Signed for Licence {
     const CONTEXT: Context = Context::Licence;
     const PAYLOAD_BYTES_MAX: usize = l::NOTICE_BYTES_MAX;
     const LIMIT: &'static str = "licence_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let status = match self.status {

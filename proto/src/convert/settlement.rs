@@ -105,6 +105,7 @@ impl Signed for TransferVerdict {
     const CONTEXT: Context = Context::TransferVerdict;
     const PAYLOAD_BYTES_MAX: usize = l::VERDICT_BYTES_MAX;
     const LIMIT: &'static str = "verdict_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let verdict = wire::TransferVerdict {

@@ -25,6 +25,7 @@ impl Signed for TreatyDocument {
     const CONTEXT: Context = Context::Treaty;
     const PAYLOAD_BYTES_MAX: usize = l::TREATY_BYTES_MAX;
     const LIMIT: &'static str = "treaty_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let [low, high] = &self.parties;
@@ -99,6 +100,7 @@ impl Signed for TreatyNotice {
     const CONTEXT: Context = Context::TreatyNotice;
     const PAYLOAD_BYTES_MAX: usize = l::NOTICE_BYTES_MAX;
     const LIMIT: &'static str = "notice_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let wire = wire::TreatyNotice {
@@ -156,6 +158,7 @@ impl Signed for Invitation {
     const CONTEXT: Context = Context::Invitation;
     const PAYLOAD_BYTES_MAX: usize = l::INVITATION_BYTES_MAX;
     const LIMIT: &'static str = "invitation_bytes";
+    const BY_ROOT: bool = true;
 
     fn encode(&self) -> Bytes {
         let door = |door: &Door| wire::Door { node: put(&door.node.0), address: door.address.as_str().into() };
@@ -250,9 +253,11 @@ fn endpoints(texts: &[String]) -> Result<Vec<Endpoint>, Reject> {
     texts.iter().map(|text| Endpoint::new(text)).collect()
 }
 
-const TREATY_ENVELOPE: usize = l::TREATY_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
-const INVITATION_ENVELOPE: usize = l::INVITATION_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
-const NOTICE_ENVELOPE: usize = l::NOTICE_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES;
+/// What an envelope by a root key adds.
+const AROUND: usize = l::ENVELOPE_OVERHEAD_BYTES + l::ROOT_PATH_BYTES_MAX;
+const TREATY_ENVELOPE: usize = l::TREATY_BYTES_MAX + AROUND;
+const INVITATION_ENVELOPE: usize = l::INVITATION_BYTES_MAX + AROUND;
+const NOTICE_ENVELOPE: usize = l::NOTICE_BYTES_MAX + AROUND;
 
 /// Writes a verb about treaties and what they let in; another one is written as an empty notice, which every reader refuses.
 pub(super) fn treaty_verb(verb: &Verb) -> WireVerb {

@@ -169,7 +169,8 @@ impl TryFrom<Wire> for Verb {
                 return read_treaty(verb);
             }
             Wire::ResolveTransfer(verdict) => {
-                within(verdict.len(), l::VERDICT_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES, "verdict_bytes")?;
+                let most = l::VERDICT_BYTES_MAX + l::ENVELOPE_OVERHEAD_BYTES + l::ROOT_PATH_BYTES_MAX;
+                within(verdict.len(), most, "verdict_bytes")?;
                 Verb::ResolveTransfer { verdict }
             }
             Wire::ChangeExport(change) => return export::read_change(change),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use comity_proto::{
     envelope::{Context, Signed, seal},
     keys::SecretKey,
+    limits::ROOT_PATH_BYTES_MAX,
     reject::Reject,
 };
 
@@ -182,7 +183,7 @@ pub(crate) fn signed<T: Signed>(name: &'static str, valid: Vec<(&'static str, T,
         again: open_again::<T>,
         payload: payload_of,
         read: |bytes| Ok(T::decode(bytes)?.encode()),
-        over_limit: T::PAYLOAD_BYTES_MAX + 129,
+        over_limit: T::PAYLOAD_BYTES_MAX + 129 + if T::BY_ROOT { ROOT_PATH_BYTES_MAX } else { 0 },
         valid: valid.into_iter().map(|(name, message, key)| (name, message.seal(&key))).collect(),
         refused,
     }

@@ -52,7 +52,7 @@ pub(crate) fn all() -> Vec<Kind> {
         relay::projection(),
     ];
     all.extend(crate::treaties::all());
-    all.extend([crate::verdicts::kind(), crate::verdicts::word_kind(), crate::key_steps::kind()]);
+    all.extend([crate::verdicts::kind(), crate::verdicts::word_kind(), crate::key_steps::kind(), crate::roots::kind()]);
     all
 }
 

@@ -12,6 +12,7 @@ mod key_steps;
 mod kinds;
 mod members;
 mod relay;
+mod roots;
 mod samples;
 mod treaties;
 mod verdicts;

@@ -62,7 +62,7 @@ impl Face {
         let transport = secured(FalseTcp::new(&adversary.hosts.network, adversary.host), &keypair).ok()?;
         let mut trust = Trust::default();
         for domain in [&adversary.target, &adversary.peer] {
-            let trusted = TrustedDomain { key: domain.keys.root.public(), relation: Relation::Peer };
+            let trusted = TrustedDomain::first(domain.keys.root.first(), Relation::Peer);
             trust.domains.insert(domain.id(), trusted);
         }
         let agent = AgentString::new("comity/0").ok()?;

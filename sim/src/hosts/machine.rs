@@ -14,6 +14,7 @@ use comity_proto::{
     amount::{AssetCode, AssetId},
     ids::{DomainId, PublicKey},
     keys::SecretKey,
+    roots::RootKey,
 };
 
 use crate::{
@@ -90,7 +91,7 @@ pub(super) struct HomeSeed {
     pub(super) certificate: Bytes,
     pub(super) roster: Bytes,
     pub(super) domain_key: PublicKey,
-    pub(super) founding: Option<(Bytes, SecretKey, SecretKey)>,
+    pub(super) founding: Option<(Bytes, RootKey, SecretKey)>,
 }
 
 impl HomeSeed {

@@ -41,11 +41,11 @@ impl Hosts {
             comity_runtime::sleep(LOOK).await;
             let Some(node) = self.node(founder) else { continue };
             let of_domain = node.replica().read_stale(|ledger, _| {
-                let seen = ledger.keys_not_seen().1.is_empty();
+                let seen = ledger.keys_not_seen()[1].is_empty();
                 ledger.domain().map(|domain| (domain.operator.clone(), seen))
             });
             let Some((record, seen)) = of_domain else { continue };
-            let root = &known.keys.root;
+            let root = known.keys.root.secret();
             if record.active == next.public() {
                 node.set_operator_key(next.clone());
                 self.with(founder, |machine| {
@@ -84,7 +84,7 @@ impl Hosts {
                 let domain = ledger.domain()?;
                 let keys = domain.node_keys(&place).cloned();
                 let is_named = domain.voters.contains(&next.public());
-                Some((keys, is_named && ledger.keys_not_seen().0.is_empty()))
+                Some((keys, is_named && ledger.keys_not_seen()[0].is_empty()))
             });
             let Some((record, heard)) = of_domain else { continue };
             let record = record.unwrap_or(KeyRecord {

@@ -132,7 +132,7 @@ impl Nodes {
         let certificate = self.keys.certify(key.public(), voter(), u64::from(host) + 1, runtime::wall_ms());
         let identity = Identity { domain: Some(domain), certificate, roster: self.roster.clone() };
         let mut trust = Trust::default();
-        let own = TrustedDomain { key: self.keys.root.public(), relation: Relation::Own };
+        let own = TrustedDomain::first(self.keys.root.first(), Relation::Own);
         trust.domains.insert(domain, own);
         let keypair = peer::libp2p_keypair(&key.seed()).ok()?;
         let transport = secured(FalseTcp::new(&self.network, host), &keypair).ok()?;

@@ -27,6 +27,7 @@ fn ledger() -> Ledger {
         id: HOME,
         key: PublicKey([9; 32]),
         nickname: nickname.clone(),
+        root: comity_proto::roots::RootKeys::first(PublicKey([7; 32])),
         operator: crate::keys::KeyRecord::first(PublicKey([8; 32])),
         nodes: Default::default(),
         incarnation: 1,

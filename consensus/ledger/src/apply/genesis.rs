@@ -9,7 +9,7 @@ use crate::{
     state::{Asset, Domain, Ledger},
 };
 use alloc::{collections::BTreeMap, vec, vec::Vec};
-use comity_proto::{amount::AssetId, envelope::Verified, identity::Roster, ids::DomainId};
+use comity_proto::{amount::AssetId, envelope::Verified, identity::Roster, ids::DomainId, roots::RootKeys};
 
 impl Ledger {
     /// The first entry of a log. Its roster is signed by the same key, checked with the bytes.
@@ -27,6 +27,7 @@ impl Ledger {
         self.head.domain = Some(Domain {
             id: genesis.domain,
             key: genesis.domain_key,
+            root: RootKeys::first(genesis.domain_key),
             nickname: genesis.nickname.clone(),
             operator: KeyRecord::first(genesis.operator_key),
             nodes: BTreeMap::new(),
@@ -47,13 +48,11 @@ impl Ledger {
 
     /// The next roster, signed by the root key; epochs only rise.
     pub(super) fn set_roster(&mut self, roster: &Verified<Roster>, out: &mut Out) -> Answer {
-        let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
         let Roster { domain: id, epoch, voters, seats } = roster.get();
+        let by_root = self.judge_root(id, roster.signer());
+        let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
         if *id != domain.id {
             return Err(Outcome::WrongDomain);
-        }
-        if *roster.key() != domain.key {
-            return Err(Outcome::BadSignature);
         }
         if *epoch == domain.roster_epoch {
             let same = (voters, seats) == (&domain.voters, &domain.seats);
@@ -62,6 +61,7 @@ impl Ledger {
         if *epoch < domain.roster_epoch {
             return Err(Outcome::TooOld);
         }
+        by_root?;
         domain.roster = roster.envelope_bytes().clone();
         domain.roster_epoch = *epoch;
         (domain.voters, domain.seats) = (voters.clone(), seats.clone());

@@ -28,7 +28,7 @@ use comity_proto::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedContradiction {
     transfer: TransferId,
-    words: [(Verified<SettlementBatch>, Roster); 2],
+    words: [(Verified<SettlementBatch>, Verified<Roster>); 2],
 }
 
 impl CheckedContradiction {
@@ -49,11 +49,11 @@ impl CheckedContradiction {
     }
 }
 
-/// A batch by a voter of the roster in it, which the root key of its domain signed.
-fn word(envelope: &Bytes) -> Result<(Verified<SettlementBatch>, Roster), Reject> {
+/// A batch by a voter of the roster in it, which a root key of its domain signed.
+fn word(envelope: &Bytes) -> Result<(Verified<SettlementBatch>, Verified<Roster>), Reject> {
     let batch = SettlementBatch::open(envelope)?;
-    let roster = open_roster(&batch.get().roster, &batch.get().from).ok_or(Reject::WrongSigner)?.into_inner();
-    if roster.voters.contains(batch.key()) { Ok((batch, roster)) } else { Err(Reject::WrongSigner) }
+    let roster = open_roster(&batch.get().roster, &batch.get().from).ok_or(Reject::WrongSigner)?;
+    if roster.get().voters.contains(batch.key()) { Ok((batch, roster)) } else { Err(Reject::WrongSigner) }
 }
 
 fn decisions(batch: &SettlementBatch) -> impl Iterator<Item = &Decision> {
@@ -75,8 +75,9 @@ impl Ledger {
         if self.head.treaties.get(&peer).is_none_or(|treaty| treaty.agreed.is_none()) {
             return Err(Outcome::PeerNotTrusted);
         }
-        self.adopt_roster(one);
-        self.adopt_roster(other);
+        for roster in [one, other] {
+            self.adopt_roster(roster.get(), Some(roster.signer()))?;
+        }
         let state = self.settlement.peers.entry(peer).or_default();
         if !state.voters.contains(first.key()) || !state.voters.contains(second.key()) {
             return Err(Outcome::NotAVoter);

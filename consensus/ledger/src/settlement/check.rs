@@ -10,6 +10,7 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, Hash, PublicKey, TransferId},
     reject::Reject,
+    roots::Signer,
     settlement::{Decision, DecisionWord, Prepare, SettlementBatch, SettlementMessage, TransferVerdict},
 };
 
@@ -22,6 +23,8 @@ pub struct CheckedBatch {
     envelope: Bytes,
     digest: Hash,
     roster: Roster,
+    /// Who signed the roster; `None` where a model believes it.
+    roster_by: Option<Signer>,
     queried: BTreeMap<TransferId, Prepare>,
     proofs: BTreeMap<Hash, Vec<SettlementMessage>>,
     words: Vec<(PublicKey, DecisionWord)>,
@@ -32,14 +35,15 @@ impl CheckedBatch {
     /// prepare is no signed word of its origin stays in the batch, but without a prepare.
     pub fn open(envelope: &Bytes) -> Result<CheckedBatch, Reject> {
         let verified = SettlementBatch::open(envelope)?;
-        let roster = roster_of(verified.get())?.into_inner();
+        let roster = roster_of(verified.get())?;
+        let (roster_by, roster) = (Some(roster.signer().clone()), roster.into_inner());
         let said = verified.get();
         let queried = said.messages.iter().filter_map(queried).collect();
         let proofs = said.messages.iter().flat_map(evidence).filter_map(|bytes| proof(bytes, &said.to)).collect();
         let words = said.messages.iter().filter_map(word).collect::<Result<_, Reject>>()?;
         let (digest, key) = (verified.digest(), *verified.key());
         let (batch, envelope) = (verified.into_inner(), envelope.clone());
-        Ok(CheckedBatch { batch, key, envelope, digest, roster, queried, proofs, words })
+        Ok(CheckedBatch { batch, key, envelope, digest, roster, roster_by, queried, proofs, words })
     }
 
     /// What was said.
@@ -60,6 +64,11 @@ impl CheckedBatch {
     /// The sender's roster that travelled with it.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Who signed that roster.
+    pub(crate) const fn roster_by(&self) -> Option<&Signer> {
+        self.roster_by.as_ref()
     }
 
     /// SHA-256 of the envelope: names it as evidence.
@@ -105,6 +114,7 @@ impl CheckedBatch {
             envelope: plain.clone(),
             digest: Hash::of(plain),
             roster: roster.clone(),
+            roster_by: None,
             queried,
             proofs: BTreeMap::new(),
             words: Vec::new(),
@@ -117,7 +127,7 @@ impl CheckedBatch {
         let queried = asked.iter().map(|prepare| (prepare.transfer, prepare.clone())).collect();
         let envelope = Bytes::from(alloc::format!("{batch:?}"));
         let (digest, proofs, words) = (Hash::of(&envelope), BTreeMap::new(), Vec::new());
-        CheckedBatch { digest, batch, key, envelope, roster, queried, proofs, words }
+        CheckedBatch { digest, batch, key, envelope, roster, roster_by: None, queried, proofs, words }
     }
 
     /// With words that the receiver is believed to have signed.
@@ -132,10 +142,10 @@ fn roster_of(batch: &SettlementBatch) -> Result<Verified<Roster>, Reject> {
     open_roster(&batch.roster, &batch.from).ok_or(Reject::WrongSigner)
 }
 
-/// A roster of `domain`, if its own root key signed it: a domain's id is the hash of that key.
+/// A roster of `domain`. Opening it has proved that a root key of the domain that it names signed it; whether that one
+/// counts now is judged with state.
 pub(crate) fn open_roster(envelope: &Bytes, domain: &DomainId) -> Option<Verified<Roster>> {
-    let roster = Roster::open(envelope).ok()?;
-    (roster.get().domain == *domain && DomainId::of_key(roster.key()) == *domain).then_some(roster)
+    Roster::open(envelope).ok().filter(|roster| roster.get().domain == *domain)
 }
 
 fn word(message: &SettlementMessage) -> Option<Result<(PublicKey, DecisionWord), Reject>> {

@@ -4,6 +4,7 @@ use super::{Incoming, Outgoing, record::IncomingKey};
 use crate::{account::AccountKey, state::Ledger};
 use comity_proto::{
     amount::AssetId,
+    envelope::Verified,
     identity::Roster,
     ids::{PublicKey, TransferId},
 };
@@ -11,11 +12,12 @@ use comity_proto::{
 impl Ledger {
     /// Whether this key may speak for another domain: a voter of the highest of this roster, whose own signature the
     /// caller has checked, and the one seen here; of no incarnation older than one seen.
-    pub fn speaks_for(&self, incarnation: u64, roster: &Roster, key: &PublicKey) -> bool {
+    pub fn speaks_for(&self, incarnation: u64, signed: &Verified<Roster>, key: &PublicKey) -> bool {
+        let roster = signed.get();
         match self.settlement.peers.get(&roster.domain) {
             Some(peer) if incarnation < peer.incarnation => false,
             Some(peer) if roster.epoch <= peer.roster_epoch && !peer.voters.is_empty() => peer.voters.contains(key),
-            _ => roster.voters.contains(key),
+            _ => roster.voters.contains(key) && self.judge_root(&roster.domain, signed.signer()).is_ok(),
         }
     }
 

@@ -35,6 +35,7 @@ use comity_proto::{
     envelope::Verified,
     identity::Roster,
     ids::{DomainId, TransferId},
+    roots::RootKeys,
     treaty::TreatyStanding,
 };
 use serde::{Deserialize, Serialize};
@@ -115,10 +116,12 @@ impl Ledger {
     /// # Errors
     /// `old_incarnation`, `too_old` for a roster that is not higher, `bad_signature` for one of another key.
     pub fn restored(mut self, incarnation: u64, roster: &Verified<Roster>) -> Result<Ledger, Outcome> {
+        let by_root = self.judge_root(&roster.get().domain, roster.signer());
         let domain = self.head.domain.as_mut().ok_or(Outcome::NotInitialized)?;
-        if *roster.key() != domain.key || roster.get().domain != domain.id {
+        if roster.get().domain != domain.id {
             return Err(Outcome::BadSignature);
         }
+        by_root?;
         if incarnation <= domain.incarnation {
             return Err(Outcome::OldIncarnation);
         }
@@ -131,6 +134,11 @@ impl Ledger {
         domain.roster_epoch = roster.get().epoch;
         domain.voters.clone_from(&roster.get().voters);
         domain.seats.clone_from(&roster.get().seats);
+        // The backup may be older than this root key. Its steps go on above whatever peers have heard.
+        if roster.signer().number() > domain.root.number() {
+            domain.root = RootKeys::of(roster.signer());
+        }
+        domain.root.serial = domain.root.serial.max(roster.get().epoch);
         // Its only voter begins with the key that it has now.
         domain.nodes.clear();
         self.head.reconcile = BTreeMap::new();

@@ -36,6 +36,9 @@ impl Ledger {
         if !self.is_home(&said.to) || self.is_home(&said.origin) {
             return Outcome::WrongDomain;
         }
+        if let Err(refusal) = self.judge_root(&said.origin, verdict.signer()) {
+            return refusal;
+        }
         let key = (said.origin, said.transfer);
         let Some(record) = self.settlement.incoming.get(&key).cloned() else { return Outcome::UnknownTransfer };
         if record.content != said.content {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     apply::{Answer, Out},
     event::EventKind,
+    keys::CheckedStep,
     outcome::Outcome,
     state::Ledger,
 };
@@ -16,7 +17,6 @@ use comity_proto::{
     envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{DomainId, Hash},
-    key_step::KeyStep,
     licence::Licence,
     reject::Reject,
     relay::Receipt,
@@ -35,7 +35,7 @@ pub(super) enum Said {
     Notice(Verified<TreatyNotice>),
     Licence(Box<Verified<Licence>>),
     Roster(Box<Verified<Roster>>),
-    Key(Box<Verified<KeyStep>>),
+    Key(Box<CheckedStep>),
 }
 
 /// What a sender tells of itself.
@@ -59,7 +59,9 @@ impl CheckedPush {
             TreatyPush::Approval { document, countersigned, roster, endpoints } => {
                 let document = Box::new(TreatyDocument::open(&document)?);
                 let countersigned = Box::new(TreatyDocument::open(&countersigned)?);
-                if document.payload_bytes() != countersigned.payload_bytes() || document.key() == countersigned.key() {
+                if document.payload_bytes() != countersigned.payload_bytes()
+                    || document.first_key() == countersigned.first_key()
+                {
                     return Err(Reject::WrongSigner);
                 }
                 let about = About { roster: roster_of(&document, &roster)?, endpoints };
@@ -69,9 +71,9 @@ impl CheckedPush {
             TreatyPush::Licence(licence) => Said::Licence(Box::new(Licence::open(&licence)?)),
             TreatyPush::Roster(roster) => Said::Roster(Box::new(Roster::open(&roster)?)),
             TreatyPush::Key(step) => {
-                let step = KeyStep::open(&step)?;
+                let step = CheckedStep::open(&step)?;
                 // A node's keys are told by the roster, which the root key signs.
-                if step.get().place.is_some() {
+                if step.step.get().place.is_some() && !step.step.get().is_of_root() {
                     return Err(Reject::WrongKind { field: "place" });
                 }
                 Said::Key(Box::new(step))
@@ -82,19 +84,19 @@ impl CheckedPush {
     /// Who says it.
     pub fn from(&self) -> DomainId {
         match &self.0 {
-            Said::Proposal { document, .. } | Said::Approval { document, .. } => DomainId::of_key(document.key()),
+            Said::Proposal { document, .. } | Said::Approval { document, .. } => DomainId::of_key(document.first_key()),
             Said::Notice(notice) => notice.get().from,
             Said::Licence(licence) => licence.get().from,
             Said::Roster(roster) => roster.get().domain,
-            Said::Key(step) => step.get().domain,
+            Said::Key(step) => step.step.get().domain,
         }
     }
 }
 
-/// The sender's own roster: signed by the key that signed the document.
+/// The sender's own roster: of the domain that signed the document.
 fn roster_of(document: &Verified<TreatyDocument>, roster: &Bytes) -> Result<Verified<Roster>, Reject> {
     let roster = Roster::open(roster)?;
-    if roster.key() == document.key() { Ok(roster) } else { Err(Reject::WrongSigner) }
+    if roster.first_key() == document.first_key() { Ok(roster) } else { Err(Reject::WrongSigner) }
 }
 
 impl Ledger {
@@ -115,7 +117,7 @@ impl Ledger {
             }
             Said::Notice(notice) => self.take_notice(notice, out),
             Said::Licence(licence) => self.take_licence(licence, out),
-            Said::Roster(roster) => self.take_roster(roster.get()),
+            Said::Roster(roster) => self.take_roster(roster),
             Said::Key(step) => self.take_key(step, out),
         };
         answer.unwrap_or_else(|refusal| refusal)
@@ -130,7 +132,7 @@ impl Ledger {
     ) -> Answer {
         let said = document.get();
         let Sides { peer, mine, theirs } = sides(self.own_domain()?, said)?;
-        if *document.key() != theirs.key {
+        if *document.first_key() != theirs.key {
             return Err(Outcome::BadSignature);
         }
         let (digest, version) = (said.digest(), said.version);
@@ -139,6 +141,7 @@ impl Ledger {
         if agreed || known.and_then(|known| known.proposed.as_ref()).is_some_and(|known| known.digest == digest) {
             return Ok(Outcome::Exists);
         }
+        self.judge_root(&peer, document.signer())?;
         match invitation {
             Some(invitation) => {
                 let invited = self.invitation(invitation, peer)?;
@@ -168,6 +171,8 @@ impl Ledger {
         if ours.is_some_and(|ours| ours.digest < digest) {
             return Err(Outcome::TermsChanged);
         }
+        self.adopt_roster(about.roster.get(), Some(about.roster.signer()))?;
+        treaty.learn_root(document.signer());
         if let Some(invitation) = invitation
             && let Some(invited) = self.head.invitations.get_mut(&invitation.get().secret_hash())
         {
@@ -179,7 +184,6 @@ impl Ledger {
         let (by_us, invitation, answer) = (false, Bytes::new(), None);
         treaty.proposed = Some(Proposed { version, digest, by_us, serial, document, invitation, answer });
         self.head.treaties.insert(peer, treaty);
-        self.adopt_roster(about.roster.get());
         self.emit(out, EventKind::TreatyProposed { peer, version, digest, by_us }, Vec::new());
         Ok(Outcome::Created)
     }
@@ -187,7 +191,9 @@ impl Ledger {
     /// The invitation of ours that a peer brings: known, unused, in time, and for this peer.
     fn invitation(&self, brought: &Verified<Invitation>, peer: DomainId) -> Result<&Invited, Outcome> {
         let known = self.head.invitations.get(&brought.get().secret_hash());
-        let ours = known.filter(|_| *brought.key() == self.head.domain.as_ref().map_or(*brought.key(), |own| own.key));
+        // Whichever root key signed it: the secret is what was given out.
+        let own = self.head.domain.as_ref().map(|own| &own.key);
+        let ours = known.filter(|_| own == Some(brought.first_key()));
         let invited = ours.ok_or(Outcome::InvitationUnknown)?;
         if invited.used_by.is_some() {
             return Err(Outcome::InvitationUsed);
@@ -212,21 +218,31 @@ impl Ledger {
         let said = document.get();
         let domain = self.own_domain()?;
         let Sides { peer, theirs, .. } = sides(domain, said)?;
-        if *document.key() != theirs.key || *countersigned.key() != domain.key {
+        if *document.first_key() != theirs.key || *countersigned.first_key() != domain.key {
             return Err(Outcome::BadSignature);
         }
-        let treaty = self.head.treaties.get_mut(&peer).ok_or(Outcome::UnknownTreaty)?;
+        let (by_root, ours_by_root) =
+            (self.judge_root(&peer, document.signer()), self.judge_root(&domain.id, countersigned.signer()));
+        let treaty = self.head.treaties.get(&peer).ok_or(Outcome::UnknownTreaty)?;
         if treaty.before() == Some((said.digest(), said.version)) {
             return Ok(Outcome::Exists);
         }
         if !treaty.follows(said) {
             return Err(Outcome::TreatyVersion);
         }
+        by_root?;
+        // What is still asked for here stands, though another root key acts by now.
+        let asked = |proposed: &Proposed| proposed.by_us && proposed.document == *countersigned.envelope_bytes();
+        if !treaty.proposed.as_ref().is_some_and(asked) {
+            ours_by_root?;
+        }
+        self.adopt_roster(about.roster.get(), Some(about.roster.signer()))?;
+        let treaty = self.head.treaties.get_mut(&peer).ok_or(Outcome::UnknownTreaty)?;
+        treaty.learn_root(document.signer());
         treaty.endpoints = about.endpoints.clone();
         treaty.theirs.renew(Some(treaty.theirs.serial));
         let signed = treaty.proposed.as_ref().filter(|proposed| proposed.by_us && proposed.digest == said.digest());
         treaty.ours.renew(signed.map(|proposed| proposed.serial));
-        self.adopt_roster(about.roster.get());
         let both = (countersigned.envelope_bytes().clone(), document.envelope_bytes().clone());
         self.agree(peer, said, both, false, out);
         Ok(Outcome::Applied)
@@ -239,11 +255,13 @@ impl Ledger {
             return Err(Outcome::WrongDomain);
         }
         let peer = said.from;
+        let by_root = self.judge_root(&peer, notice.signer());
         let treaty = self.head.treaties.get_mut(&peer).ok_or(Outcome::UnknownTreaty)?;
         if said.serial <= treaty.theirs.serial {
             let same = *notice.envelope_bytes() == treaty.theirs.notice;
             return if same { Ok(Outcome::Exists) } else { Err(Outcome::TreatyVersion) };
         }
+        by_root?;
         let back = match treaty.theirs.standing {
             TreatyStanding::Active | TreatyStanding::Suspended => false,
             TreatyStanding::Draining | TreatyStanding::Revoked => said.standing < treaty.theirs.standing,
@@ -265,7 +283,8 @@ impl Ledger {
     }
 
     /// The peer's nodes sign with these keys from here on.
-    fn take_roster(&mut self, roster: &Roster) -> Answer {
+    fn take_roster(&mut self, signed: &Verified<Roster>) -> Answer {
+        let roster = signed.get();
         if self.head.treaties.get(&roster.domain).is_none_or(|treaty| treaty.agreed.is_none()) {
             return Err(Outcome::UnknownTreaty);
         }
@@ -277,7 +296,7 @@ impl Ledger {
             }
             _ => {}
         }
-        self.adopt_roster(roster);
+        self.adopt_roster(roster, Some(signed.signer()))?;
         Ok(Outcome::Applied)
     }
 
@@ -286,7 +305,7 @@ impl Ledger {
         let said = receipt.get();
         let (peer, subject) = (said.domain, said.batch);
         let roster = Roster::open(&said.roster).map_err(|_| Outcome::BadSignature)?;
-        if !self.speaks_for(said.incarnation, roster.get(), receipt.key()) {
+        if !self.speaks_for(said.incarnation, &roster, receipt.key()) {
             return Err(Outcome::NotAVoter);
         }
         let answer = said.outcomes.first().and_then(|code| Outcome::from_code(*code)).ok_or(Outcome::Malformed)?;
@@ -319,6 +338,9 @@ impl Ledger {
             }
             if treaty.key_told < own.operator.serial && Hash::of(&own.operator.word) == subject {
                 (treaty.key_told, news) = (own.operator.serial, true);
+            }
+            if treaty.root_told < own.root.serial && Hash::of(&own.root.word) == subject {
+                (treaty.root_told, news) = (own.root.serial, true);
             }
         }
         if !news {

@@ -37,9 +37,7 @@ impl Ledger {
     pub(crate) fn issue_licence(&mut self, envelope: Bytes, out: &mut Out) -> Answer {
         let licence = open::<Licence>(&envelope)?;
         let said = licence.get().clone();
-        if *licence.key() != self.own_domain()?.key {
-            return Err(Outcome::BadSignature);
-        }
+        self.judge_root(&self.own_domain()?.id, licence.signer())?;
         let now_ms = self.head.stamp_ms;
         let peer = DomainId::of_key(&said.holder);
         let treaty = self.head.treaties.get_mut(&peer).filter(|treaty| treaty.agreed.is_some());
@@ -61,12 +59,14 @@ impl Ledger {
             return Err(Outcome::LicenceForAnother);
         }
         let (peer, now_ms) = (said.from, self.head.stamp_ms);
+        let by_root = self.judge_root(&peer, licence.signer());
         let treaty = self.head.treaties.get_mut(&peer).filter(|treaty| treaty.agreed.is_some());
         let treaty = treaty.ok_or(Outcome::UnknownTreaty)?;
         if let Some(held) = treaty.held.as_ref().filter(|held| said.epoch <= held.licence.epoch) {
             let same = held.envelope == *licence.envelope_bytes();
             return if same { Ok(Outcome::Exists) } else { Err(Outcome::LicenceEpoch) };
         }
+        by_root?;
         check(&said, now_ms)?;
         treaty.held =
             Some(Licensed { licence: said.clone(), envelope: licence.envelope_bytes().clone(), untold: false });

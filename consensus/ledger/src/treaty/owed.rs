@@ -46,5 +46,9 @@ fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<Trea
     if treaty.roster_told < domain.roster_epoch {
         return Some(TreatyPush::Roster(roster));
     }
-    (treaty.key_told < domain.operator.serial).then(|| TreatyPush::Key(domain.operator.word.clone()))
+    if treaty.key_told < domain.operator.serial {
+        return Some(TreatyPush::Key(domain.operator.word.clone()));
+    }
+    // Last: whatever an earlier root key has signed is heard while that one counts.
+    domain.owes_root_to(treaty).then(|| TreatyPush::Key(domain.root.word.clone()))
 }

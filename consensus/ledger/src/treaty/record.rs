@@ -11,6 +11,7 @@ use comity_proto::{
     licence::Licence,
     limits::REDEMPTION_MS,
     planted::{Plant, planted},
+    roots::{RootKeys, Signer},
     settlement::Source,
     text::{Endpoint, Nickname, Reason},
     treaty::{ExposureCap, TreatyDocument, TreatyStanding},
@@ -22,8 +23,10 @@ use serde::{Deserialize, Serialize};
 pub struct Treaty {
     /// The other domain.
     pub peer: DomainId,
-    /// Its root key, pinned.
+    /// Its first root key, pinned.
     pub peer_key: PublicKey,
+    /// Its root keys, as far as it has told.
+    pub root: RootKeys,
     /// What it calls itself in the newest document heard.
     pub nickname: Nickname,
     /// Where it said it listens: hints.
@@ -48,6 +51,8 @@ pub struct Treaty {
     pub roster_told: u64,
     /// Serial of the newest step of this domain's operator key that it has.
     pub key_told: u64,
+    /// The same of its root key.
+    pub root_told: u64,
     /// Serial and digest of the newest step of the peer's operator key.
     pub their_operator: Option<(u64, Hash)>,
     /// In what this domain has noted that both disagree.
@@ -206,10 +211,11 @@ impl TreatyState {
 
 impl Treaty {
     /// Nothing is signed yet.
-    pub(crate) const fn unsigned(peer: DomainId, peer_key: PublicKey, nickname: Nickname, roster_told: u64) -> Treaty {
+    pub(crate) fn unsigned(peer: DomainId, peer_key: PublicKey, nickname: Nickname, roster_told: u64) -> Treaty {
         Treaty {
             peer,
             peer_key,
+            root: RootKeys::first(peer_key),
             nickname,
             endpoints: Vec::new(),
             agreed: None,
@@ -223,8 +229,16 @@ impl Treaty {
             // Whatever is signed with the peer later carries this roster or a newer one.
             roster_told,
             key_told: 0,
+            root_told: 0,
             their_operator: None,
             drift: Noted::nothing(),
+        }
+    }
+
+    /// Before anything is agreed on, what is signed with the newest root key shows which ones counted before it.
+    pub(super) fn learn_root(&mut self, signer: &Signer) {
+        if self.agreed.is_none() && signer.number() > self.root.number() {
+            self.root = RootKeys::of(signer);
         }
     }
 

@@ -73,9 +73,7 @@ impl Ledger {
     pub(crate) fn propose_treaty(&mut self, envelope: Bytes, invitation: Bytes, out: &mut Out) -> Answer {
         let document = open::<TreatyDocument>(&envelope)?;
         let domain = self.own_domain()?;
-        if *document.key() != domain.key {
-            return Err(Outcome::BadSignature);
-        }
+        self.judge_root(&domain.id, document.signer())?;
         let Sides { peer, mine, theirs } = sides(domain, document.get())?;
         let mut treaty = self.treaty_or_new(peer, theirs)?;
         let digest = document.get().digest();
@@ -117,11 +115,12 @@ impl Ledger {
         let domain = self.own_domain()?;
         let document = mine.get();
         let parts = sides(domain, document)?;
-        if *mine.key() != domain.key || *countersigned.key() != parts.theirs.key {
+        if *countersigned.first_key() != parts.theirs.key {
             return Err(Outcome::BadSignature);
         }
+        self.judge_root(&domain.id, mine.signer())?;
         let (peer, digest) = (parts.peer, document.digest());
-        let treaty = self.treaty_or_new(peer, parts.theirs)?;
+        let mut treaty = self.treaty_or_new(peer, parts.theirs)?;
         if treaty.before().is_some_and(|(known, _)| known == digest) {
             return Ok(Outcome::Exists);
         }
@@ -134,11 +133,16 @@ impl Ledger {
             return Err(Outcome::TreatyVersion);
         }
         self.check_policy(parts.mine)?;
+        // What was proposed here was judged when it came.
+        if asked.is_none_or(|proposed| proposed.document != theirs) {
+            self.judge_root(&peer, countersigned.signer())?;
+        }
         let (untold, their_serial) = (asked.is_some(), asked.map(|proposed| proposed.serial));
         if !(untold && roster.is_empty()) {
             let roster = open_roster(roster, &peer).ok_or(Outcome::BadSignature)?;
-            self.adopt_roster(roster.get());
+            self.adopt_roster(roster.get(), Some(roster.signer()))?;
         }
+        treaty.learn_root(countersigned.signer());
         self.head.treaties.insert(peer, treaty);
         self.agree(peer, document, (ours, theirs), untold, out);
         if let Some(treaty) = self.head.treaties.get_mut(&peer) {
@@ -176,9 +180,7 @@ impl Ledger {
     pub(crate) fn change_treaty(&mut self, envelope: Bytes, out: &mut Out) -> Answer {
         let notice = open::<TreatyNotice>(&envelope)?;
         let domain = self.own_domain()?;
-        if *notice.key() != domain.key {
-            return Err(Outcome::BadSignature);
-        }
+        self.judge_root(&domain.id, notice.signer())?;
         let said = notice.get().clone();
         let contradicted = self.settlement.peers.get(&said.to).is_some_and(|state| state.equivocation.is_some());
         let treaty = self.head.treaties.get_mut(&said.to).ok_or(Outcome::UnknownTreaty)?;
@@ -254,7 +256,7 @@ fn may_follow(treaty: &Treaty, next: TreatyStanding, contradicted: bool) -> bool
 fn check_invitation(invited: &Verified<Invitation>, domain: &Domain, theirs: &TreatyParty) -> Result<(), Outcome> {
     let said = invited.get();
     let for_us = said.invitee.is_none_or(|invitee| invitee == domain.id);
-    if *invited.key() != theirs.key || !for_us {
+    if *invited.first_key() != theirs.key || !for_us {
         return Err(Outcome::InvitationForAnother);
     }
     let same = theirs.nickname == said.nickname

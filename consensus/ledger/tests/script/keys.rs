@@ -14,14 +14,14 @@ use comity_proto::{
 
 impl Stage {
     /// `key operator | node [PLACE] prepares | activates | retires | revokes KEY [serial N] [overlap T] [by WHO]
-    /// [unproved]`; the first voter's place is the root key's.
+    /// [unproved]`; a node is `one` if no other is named.
     pub(super) fn key_step(&mut self, words: &[&str]) -> String {
         let name = self.worlds[self.here].name.clone();
         let root = root_of(&name);
         let key = |word: &str| if word == "root" { root.clone() } else { key_of(word) };
         let (place, rest) = match words {
             ["node", "of", place, rest @ ..] => (Some(key(place).public()), rest),
-            ["node", rest @ ..] => (Some(root.public()), rest),
+            ["node", rest @ ..] => (Some(key("one").public()), rest),
             [_, rest @ ..] => (None, rest),
             [] => self.fail("whose key?"),
         };
@@ -36,6 +36,7 @@ impl Stage {
         let signer = match word_after(rest, "by") {
             Some(word) => key(word),
             None if change == KeyChange::Activate && place.is_some() => next.clone(),
+            None if change == KeyChange::Prepare && place == Some(key("one").public()) => key("one"),
             None => root.clone(),
         };
         let domain = domain_of(word_after(rest, "for").unwrap_or(&name));
@@ -73,7 +74,7 @@ impl Stage {
                 voters.sort();
                 let epoch = self.worlds[self.here].ledger.domain().map_or(0, |domain| domain.roster_epoch) + 1;
                 let roster = Roster { domain: domain_of(&name), epoch, voters, seats: vec![] };
-                Some(self.apply(EntryItem::Roster(roster.seal(&root_of(&name)))))
+                Some(self.apply(EntryItem::Roster(roster.seal(&self.root(&name)))))
             }
             ["operator", "signs", "with", key] => {
                 let first = format!("operator {name}");
@@ -91,8 +92,9 @@ impl Stage {
                 Some(format!("{}: {}, next {next}, before {before}", record.serial, named(record.active)))
             }
             _ => {
-                let (roster, operator) = self.worlds[self.here].ledger.keys_not_seen();
-                Some(format!("roster by {}, operator by {}", roster.len(), operator.len()))
+                let [roster, operator, root] = self.worlds[self.here].ledger.keys_not_seen();
+                let root = if root.is_empty() { String::new() } else { format!(", root by {}", root.len()) };
+                Some(format!("roster by {}, operator by {}{root}", roster.len(), operator.len()))
             }
         }
     }

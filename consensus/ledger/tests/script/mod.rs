@@ -1,6 +1,7 @@
 //! The words of a script. Each step names who does what; answers are outcomes, amounts or states.
 
 mod keys;
+mod roots;
 mod treaties;
 
 use crate::support::{World, agent_of, converse, domain_of, hash_of, id_of, key_of, policy, usd};
@@ -52,6 +53,8 @@ struct Stage {
     invitations: BTreeMap<String, (String, Invitation)>,
     /// The last word about a treaty, and who heard it.
     push: Option<(usize, TreatyPush)>,
+    /// The root keys that lead to the one with which a domain signs, where that is not its first.
+    roots: BTreeMap<String, Vec<String>>,
 }
 
 /// How the next command differs from an honest one.
@@ -67,7 +70,15 @@ struct Twist {
 impl Stage {
     fn new() -> Stage {
         let worlds = [World::empty("alpha"), World::empty("beta")];
-        Stage { worlds, here: 0, at: String::new(), last: None, invitations: BTreeMap::new(), push: None }
+        Stage {
+            worlds,
+            here: 0,
+            at: String::new(),
+            last: None,
+            invitations: BTreeMap::new(),
+            push: None,
+            roots: BTreeMap::new(),
+        }
     }
 
     fn world(&mut self) -> &mut World {
@@ -134,6 +145,7 @@ impl Stage {
             ["notes", with, serial, parts @ ..] => Some(self.drift_note(with, serial, parts)),
             ["licence", with] => Some(self.licence_look(with)),
             ["tells"] | ["repeats"] | ["gives", ..] | [_, "brings", _] => self.treaty_step(words),
+            ["key", "root", rest @ ..] => self.root_step(rest),
             ["key", rest @ ..] => Some(self.key_step(rest)),
             ["roster" | "unseen" | "operator", "lists" | "signs" | "keys", ..] | ["unseen"] => self.key_words(words),
             _ => Some(self.command(words)),

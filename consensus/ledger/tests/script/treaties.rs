@@ -38,13 +38,14 @@ impl Stage {
                     part.caps[0].majority_above = invitation.majority_above;
                     part.policy = invitation.policy;
                 }
-                let signer = if rest.contains(&"forged") { key_of("forger") } else { root_of(&name) };
-                let document =
-                    if rest.contains(&"forged") { forged(&document, &signer) } else { document.seal(&signer) };
-                Verb::ProposeTreaty { document, invitation: invitation.seal(&root_of(&host)) }
+                let document = match rest.contains(&"forged") {
+                    true => forged(&document, &key_of("forger")),
+                    false => document.seal(&self.root(&name)),
+                };
+                Verb::ProposeTreaty { document, invitation: invitation.seal(&self.root(&host)) }
             }
             ["proposes", with, ..] => {
-                let document = document_with(&self.worlds[self.here], with, cap).seal(&root_of(&name));
+                let document = document_with(&self.worlds[self.here], with, cap).seal(&self.root(&name));
                 Verb::ProposeTreaty { document, invitation: bytes::Bytes::new() }
             }
             ["approves", with, rest @ ..] => {
@@ -63,7 +64,7 @@ impl Stage {
                 if rest.contains(&"changed") {
                     document.parties[0].caps[0].cap += 1;
                 }
-                let document = document.seal(&root_of(&name));
+                let document = document.seal(&self.root(&name));
                 Verb::ApproveTreaty { document, countersigned, roster: bytes::Bytes::new() }
             }
             [word @ ("denies" | "suspends" | "resumes" | "drains" | "revokes"), with, rest @ ..] => {
@@ -97,7 +98,7 @@ impl Stage {
             reason: Reason::new("as agreed").expect("a reason"),
             bearer: None,
         };
-        let mut licence = licence.seal(&root_of(name)).to_vec();
+        let mut licence = licence.seal(&self.root(name)).to_vec();
         if rest.contains(&"edited") {
             licence[80] ^= 1;
         }
@@ -174,7 +175,7 @@ impl Stage {
             },
             reason: Reason::new("as agreed by telephone").expect("a reason"),
         };
-        Verb::ChangeTreaty { notice: notice.seal(&root_of(name)) }
+        Verb::ChangeTreaty { notice: notice.seal(&self.root(name)) }
     }
 
     /// `tells DOMAIN` one word that is owed; `repeats` the last one; `gamma brings I` to the domain that acts.

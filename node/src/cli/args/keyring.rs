@@ -87,6 +87,8 @@ pub enum KeyKind {
     Operator,
     /// The key of this node, which keeps its place among the voters.
     Node,
+    /// The root key of the domain, which keeps its id.
+    Root,
 }
 
 /// Of what, and with which root key.
@@ -98,7 +100,7 @@ pub struct KeyArgs {
     /// Why; kept in the ledger, or logged.
     #[arg(long, default_value = "")]
     pub reason: String,
-    /// How long an operator's key that is replaced still counts.
+    /// How long an operator's or root key that is replaced still counts.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=720))]
     pub overlap_hours: u32,
     /// The file of the root key. Default: the one in the data directory.

@@ -136,7 +136,7 @@ fn a_card_whose_domain_cannot_vouch_for_it_is_refused_by_name() {
         let (alpha, beta, gamma) = (domain(1), domain(2), domain(3));
         let voter = key(11);
         let mut ours = trust(&[(&alpha, Relation::Own), (&beta, Relation::Peer)]);
-        ours.domains.get_mut(&beta.id).expect("a peer").key = key(9).public();
+        ours.domains.get_mut(&beta.id).expect("a peer").root = comity_proto::roots::RootKeys::first(key(9).public());
         let a = start(config(&voter, alpha.identity(&voter), ours)).await;
         // An agent's second key, attested by a domain whose voters nobody here has heard of.
         let (first, now) = (key(51), key(52));

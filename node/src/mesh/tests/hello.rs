@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use comity_proto::envelope::Signed as _;
+use comity_proto::identity::Roster;
+use comity_proto::keys::SecretKey;
+use comity_proto::roots::{RootKey, RootKeys};
 use comity_runtime as runtime;
 use futures::FutureExt;
 
 use super::support::*;
 use crate::mesh::certificate::judge;
 use crate::mesh::limits::CLOCK_SKEW_MS;
-use crate::mesh::{Class, Identity, Refused, Relation, RpcError, Standing};
+use crate::mesh::roster::Rosters;
+use crate::mesh::{Class, Identity, Refused, Relation, RpcError, Standing, Trust, TrustedDomain};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -126,6 +130,48 @@ fn a_bad_certificate_is_refused_by_name_and_counted() {
         let judged = judge(&good.seal(&alpha.root), &node.public(), &revoked, now_ms);
         assert!(matches!(judged.standing, Standing::Stranger { refused: Some(Refused::Revoked), .. }));
         assert!(judge(&good.seal(&alpha.root), &node.public(), &ours, now_ms).standing.is_own());
+    });
+}
+
+#[test]
+fn a_certificate_by_a_root_key_that_counts_no_more_or_follows_beside_another_is_refused_by_name() {
+    run(async {
+        let (alpha, node, now_ms) = (domain(1), key(12), runtime::wall_ms());
+        let following = |next: &SecretKey| {
+            let first = RootKey::from(alpha.root.clone());
+            RootKey::along(first.links_to(next).expect("links"), next.clone()).expect("they hold")
+        };
+        let (second, fork) = (following(&key(31)), following(&key(32)));
+        let certificate = alpha.certificate(&node);
+        let knowing = |root: RootKeys| {
+            let mut ours = Trust::default();
+            ours.domains.insert(alpha.id, TrustedDomain { root, relation: Relation::Own });
+            ours
+        };
+        let judged = |certificate: Bytes, root: &RootKeys| {
+            judge(&certificate, &node.public(), &knowing(root.clone()), now_ms).standing
+        };
+        let refused = |standing: Standing| match standing {
+            Standing::Stranger { refused, .. } => refused,
+            _ => None,
+        };
+        let pinned = RootKeys::first(alpha.root.public());
+        assert!(judged(certificate.seal(&alpha.root), &pinned).is_own());
+        assert!(judged(certificate.seal(&second), &pinned).is_own(), "it carries the links to its key");
+        let moved_on = RootKeys::of(second.signer());
+        assert!(judged(certificate.seal(&second), &moved_on).is_own());
+        assert_eq!(refused(judged(certificate.seal(&alpha.root), &moved_on)), Some(Refused::RootRetired));
+        assert_eq!(refused(judged(certificate.seal(&fork), &moved_on)), Some(Refused::RootForked));
+        assert!(Refused::RootForked.is_forgery() && !Refused::RootRetired.is_forgery());
+        let overlapping = RootKeys { before_until_ms: Some(u64::MAX), ..moved_on };
+        assert!(judged(certificate.seal(&alpha.root), &overlapping).is_own(), "while the one before counts");
+        // Rosters too: a stolen key makes no voter, whatever epoch it names.
+        let mut rosters = Rosters::default();
+        let by_thief = Roster { domain: alpha.id, epoch: 9, voters: vec![node.public()], seats: vec![] };
+        let ours = knowing(RootKeys::of(second.signer()));
+        assert_eq!(rosters.offer(&by_thief.seal(&alpha.root), &ours), None);
+        assert_eq!(rosters.offer(&by_thief.seal(&fork), &ours), None);
+        assert_eq!(rosters.offer(&by_thief.seal(&second), &ours), Some((alpha.id, 9)));
     });
 }
 

@@ -84,9 +84,8 @@ pub(super) fn stranger() -> Identity {
 }
 
 pub(super) fn trust(domains: &[(&Domain, Relation)]) -> Trust {
-    let pinned = |(domain, relation): &(&Domain, Relation)| {
-        (domain.id, TrustedDomain { key: domain.root.public(), relation: *relation })
-    };
+    let pinned =
+        |(domain, relation): &(&Domain, Relation)| (domain.id, TrustedDomain::first(domain.root.public(), *relation));
     Trust { domains: domains.iter().map(pinned).collect(), ..Trust::default() }
 }
 

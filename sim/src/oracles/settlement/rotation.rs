@@ -64,7 +64,7 @@ impl Oracle for Unnoticed {
                 let mut records = nodes.chain(operator);
                 (ledger.keys_not_seen(), records.any(|record| record.next.is_some() || record.before.is_some()))
             });
-            if !(unseen.0.is_empty() && unseen.1.is_empty()) {
+            if !unseen.iter().all(Vec::is_empty) {
                 return Err(format!("host {host} knows peers that have not seen its keys: {unseen:?}"));
             }
             if doubled {

@@ -5,7 +5,7 @@ use super::{
     world::{CAP, FUNDS, Message, World, agent, domain, party, secret, transfer_id, usd},
 };
 use crate::{
-    Outcome,
+    Ledger, Outcome,
     check::{Checked, CheckedItem},
     settlement::{CheckedBatch, IncomingState, OutgoingState, WaitsFor, content_of, record::FINISHED_KEPT_MS},
 };
@@ -13,9 +13,10 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     command::{Party, Verb},
-    envelope::Signed as _,
+    envelope::{Signed as _, Verified},
     identity::Roster,
     ids::{Hash, TransferId},
+    roots::{RootKey, RootKeys},
     settlement::{
         Acknowledge, Decision, Prepare, Query, SettlementBatch, SettlementMessage, SettlementRefusal, Source, Vote,
     },
@@ -275,11 +276,41 @@ fn only_a_voter_of_the_highest_roster_seen_counts() {
     // What is signed apart from a batch is judged by the same roster.
     let speaks = |incarnation, epoch, voter: comity_proto::ids::PublicKey| {
         let roster = Roster { domain: domain(0), epoch, voters: vec![voter], seats: vec![] };
-        world.homes[1].ledger.speaks_for(incarnation, &roster, &voter)
+        let signed = Roster::open(&roster.seal(&world.homes[0].root)).expect("a roster");
+        world.homes[1].ledger.speaks_for(incarnation, &signed, &voter)
     };
     assert!(speaks(3, 2, new) && speaks(3, 3, stranger), "a higher roster than the one seen counts");
     assert!(!speaks(3, 1, old) && !speaks(3, 2, stranger), "a lower or the same one does not change who votes");
     assert!(!speaks(2, 2, new), "of an older incarnation");
+}
+
+#[test]
+fn a_higher_roster_by_a_root_key_that_counts_no_more_makes_nobody_a_voter() {
+    let mut world = World::new();
+    let (first, voter) = (world.homes[0].root.clone(), secret(50).public());
+    let second = RootKey::from(first.clone());
+    let second = RootKey::along(second.links_to(&secret(60)).expect("links"), secret(60)).expect("they hold");
+    let fork = RootKey::from(first.clone());
+    let fork = RootKey::along(fork.links_to(&secret(61)).expect("links"), secret(61)).expect("they hold");
+    let ledger = &mut world.homes[1].ledger;
+    let treaty = ledger.head.treaties.get_mut(&domain(0)).expect("a treaty");
+    treaty.root = RootKeys::of(second.signer());
+    let roster = |epoch| Roster { domain: domain(0), epoch, voters: vec![voter], seats: vec![] };
+    let by = |roster: &Roster, root: &RootKey| Roster::open(&roster.seal(root)).expect("a roster");
+    let adopted =
+        |ledger: &mut Ledger, signed: &Verified<Roster>| ledger.adopt_roster(signed.get(), Some(signed.signer()));
+    let known = ledger.peer_state(&domain(0)).map_or(0, |peer| peer.roster_epoch);
+    let late = by(&roster(known), &RootKey::from(first.clone()));
+    assert_eq!(adopted(ledger, &late), Ok(()), "what is known already changes nothing, whoever signed it");
+    let stolen = by(&roster(known + 9), &RootKey::from(first));
+    assert_eq!(adopted(ledger, &stolen), Err(Outcome::RootKeyRetired));
+    assert!(!ledger.speaks_for(9, &stolen, &voter));
+    let forked = by(&roster(known + 9), &fork);
+    assert_eq!(adopted(ledger, &forked), Err(Outcome::RootKeyForked));
+    assert!(!ledger.speaks_for(9, &forked, &voter));
+    let honest = by(&roster(known + 1), &second);
+    assert!(ledger.speaks_for(9, &honest, &voter));
+    assert_eq!(adopted(ledger, &honest), Ok(()));
 }
 
 #[test]
