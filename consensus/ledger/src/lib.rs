@@ -63,6 +63,7 @@ pub mod settlement;
 pub mod snapshot;
 pub mod state;
 pub mod statement;
+mod text_amount;
 pub mod treaty;
 
 pub use account::{AccountKey, AccountKind, AssetIndex, Leg};

@@ -62,16 +62,22 @@ pub struct AssetStatement {
     /// Which.
     pub asset: AssetId,
     /// Issuer only: all units that exist, minor units.
+    #[serde(with = "crate::text_amount::known")]
     pub supply: Option<u64>,
     /// Issuer only: the reserve behind the peer's wrapped units.
+    #[serde(with = "crate::text_amount::known")]
     pub reserve: Option<u64>,
     /// Issuer only: reserve held for yes votes to the peer.
+    #[serde(with = "crate::text_amount::known")]
     pub held: Option<u64>,
     /// Holder only: wrapped units that exist here.
+    #[serde(with = "crate::text_amount::known")]
     pub wrapped: Option<u64>,
     /// Transfers decided commit here and not yet acknowledged by the peer, ascending by id.
+    #[serde(with = "crate::text_amount::each")]
     pub committed: Vec<(TransferId, u64)>,
     /// Transfers of the peer that we voted yes on and that are not decided here, ascending by id.
+    #[serde(with = "crate::text_amount::each")]
     pub promised: Vec<(TransferId, u64)>,
 }
 

@@ -403,7 +403,8 @@ impl Story<'_> {
         for statement in &verdict.statements {
             for line in statement["assets"].as_array().into_iter().flatten() {
                 let text = |name: &str| {
-                    line[name].as_u64().map_or_else(|| "not mine to know".to_owned(), |n| format_amount(n, 6))
+                    let units = line[name].as_str().and_then(|text| text.parse().ok());
+                    units.map_or_else(|| "not mine to know".to_owned(), |n| format_amount(n, 6))
                 };
                 self.report.block(&format!(
                     "supply statement of {}: supply {}, reserve for the other {}, wrapped here {}",

@@ -3,5 +3,6 @@
 pub mod a2a;
 pub mod a2a_se;
 pub mod ard;
+pub mod linked;
 pub mod mcp;
 pub mod x402;

@@ -2,6 +2,7 @@
 
 use super::{
     auth::Caller,
+    linked,
     openapi::Routes,
     params::{Path, Query},
 };
@@ -9,7 +10,12 @@ use crate::{
     node::Node,
     service::{books, error::ServiceError, principal::Principal, trades, view},
 };
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, header, request::Parts},
+    response::{IntoResponse as _, Response},
+};
 use comity_ledger::statement::SupplyStatement;
 use comity_proto::ids::{AgentId, DomainId};
 use serde::{Deserialize, Serialize};
@@ -49,14 +55,16 @@ pub(super) fn domain_id(text: &str) -> Result<DomainId, ServiceError> {
     text.parse().map_err(|error| ServiceError::bad_input("bad_domain_id", format!("`{text}`: {error}")))
 }
 
+/// What an agent has and trades is its own and the operator's to see.
+fn own_or_operator(who: Principal, agent: AgentId) -> Result<(), ServiceError> {
+    if who == Principal::Operator { Ok(()) } else { who.require_agent(agent) }
+}
+
 /// The balances of an agent: its own and the operator's to see.
 #[utoipa::path(get, path = "/api/v1/accounts/{agent}", responses((status = 200, body = view::AccountView)))]
 async fn account(State(node): App, Caller(who): Caller, Path(text): Path<String>) -> Answer<view::AccountView> {
     let agent = agent_id(&text)?;
-    // A balance is its owner's and the operator's to see.
-    if who != Principal::Operator {
-        who.require_agent(agent)?;
-    }
+    own_or_operator(who, agent)?;
     books::account(&node, agent).await.map(Json)
 }
 
@@ -85,17 +93,31 @@ struct Escrows {
     escrows: Vec<view::EscrowView>,
 }
 
-/// Escrows in which an agent is payer or payee, at most 1000.
+/// Escrows in which an agent is payer or payee, at most 1000: its own and the operator's to see.
 #[utoipa::path(get, path = "/api/v1/escrows", params(OfAgent), responses((status = 200, body = Escrows)))]
-async fn escrows(State(node): App, _: Caller, Query(query): Query<OfAgent>) -> Answer<Escrows> {
-    let escrows = trades::escrows(&node, agent_id(&query.agent)?).await?;
+async fn escrows(State(node): App, Caller(who): Caller, Query(query): Query<OfAgent>) -> Answer<Escrows> {
+    let agent = agent_id(&query.agent)?;
+    own_or_operator(who, agent)?;
+    let escrows = trades::escrows(&node, agent).await?;
     Ok(Json(Escrows { escrows }))
 }
 
-/// One escrow, by id or by a unique prefix of it.
-#[utoipa::path(get, path = "/api/v1/escrows/{escrow}", responses((status = 200, body = view::EscrowView)))]
-async fn escrow(State(node): App, _: Caller, Path(text): Path<String>) -> Answer<view::EscrowView> {
-    trades::escrow(&node, &text).await.map(Json)
+/// One escrow, by id or by a unique prefix of it: its parties', its arbiter's and the operator's to see. With `Accept:
+/// application/ld+json` as linked data.
+#[utoipa::path(get, path = "/api/v1/escrows/{escrow}", responses((status = 200,
+    content((view::EscrowView = "application/json"), (Object = "application/ld+json")))))]
+async fn escrow(
+    State(node): App,
+    Caller(who): Caller,
+    Path(text): Path<String>,
+    parts: Parts,
+) -> Result<Response, ServiceError> {
+    let mut response = match linked::is_wanted(&parts.headers) {
+        true => linked::escrow(&node, who, &text, &parts).await?,
+        false => Json(trades::escrow(&node, who, &text).await?).into_response(),
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -118,10 +140,10 @@ async fn transfers(State(node): App, Caller(who): Caller, Query(query): Query<In
     Ok(Json(Transfers { transfers: trades::transfers(&node, query.in_doubt) }))
 }
 
-/// One transfer between domains, by id or by a unique prefix of it.
+/// One transfer between domains, by id or by a unique prefix of it: for those whose money it is, and the operator.
 #[utoipa::path(get, path = "/api/v1/transfers/{transfer}", responses((status = 200, body = view::TransferView)))]
-async fn transfer(State(node): App, _: Caller, Path(text): Path<String>) -> Answer<view::TransferView> {
-    trades::transfer(&node, &text).await.map(Json)
+async fn transfer(State(node): App, Caller(who): Caller, Path(text): Path<String>) -> Answer<view::TransferView> {
+    trades::transfer(&node, who, &text).await.map(Json)
 }
 
 /// What this replica alone holds: for comparing replicas.

@@ -21,6 +21,7 @@ mod exports;
 mod federation;
 mod grpc;
 mod licences;
+mod linked;
 mod mcp;
 mod openapi;
 mod own;

@@ -62,6 +62,7 @@ pub(super) fn native() -> Routes {
         .merge(super::exports::all())
         .merge(super::federation::all())
         .merge(super::licences::all())
+        .merge(super::linked::all())
         .merge(super::peers::all())
         .merge(super::registry::all())
         .merge(super::restore::all())

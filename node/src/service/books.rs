@@ -3,7 +3,7 @@
 use super::{
     custody,
     error::{Kind, ServiceError},
-    shape,
+    feed, shape,
     view::{AccountView, AgentView, BalanceView, BooksView, DigestView, Minor, NameView, OwnAccountView},
 };
 use crate::node::Node;
@@ -183,8 +183,7 @@ pub struct EventView {
     /// Ledger time, ms.
     pub stamp_ms: u64,
     /// What happened.
-    #[schema(value_type = serde_json::Value)]
-    pub what: comity_ledger::EventKind,
+    pub what: serde_json::Value,
     /// SHA-256 leaf hash.
     #[schema(value_type = shape::HashText)]
     pub hash: comity_proto::ids::Hash,
@@ -210,7 +209,13 @@ pub async fn last_events(node: &Node, last: u64) -> Result<Vec<EventView>, Servi
         let Some(stored) = store.leaf(leaf).map_err(|error| broken(&error))? else { continue };
         let event = comity_ledger::Event::from_bytes(&stored.bytes).map_err(|error| broken(&error))?;
         let hash = event.leaf();
-        views.push(EventView { leaf, log_index: event.log_index, stamp_ms: event.stamp_ms, what: event.kind, hash });
+        views.push(EventView {
+            leaf,
+            log_index: event.log_index,
+            stamp_ms: event.stamp_ms,
+            what: feed::in_json(&event.kind),
+            hash,
+        });
     }
     Ok(views)
 }

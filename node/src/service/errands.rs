@@ -7,6 +7,7 @@ use super::{
     custody::{self, Asked, Bearer, Done, Plan},
     domain::{self, DomainView},
     error::ServiceError,
+    principal::Principal,
     trades,
 };
 use crate::node::Node;
@@ -336,7 +337,7 @@ async fn which(
         let id = text.parse().map_err(|_| bad_text("whole escrow id", text))?;
         return Ok((id, home));
     }
-    Ok((trades::escrow_of(node, agent, text).await?.escrow, home))
+    Ok((trades::escrow(node, Principal::Agent(agent), text).await?.escrow, home))
 }
 
 /// A domain by the nickname that it has here, or by id.

@@ -286,10 +286,7 @@ const fn is_public(kind: &EventKind) -> bool {
 /// Agents whose business it is, beside those whose balance it changed.
 fn concerned(ledger: &Ledger, kind: &EventKind) -> Vec<AgentId> {
     use EventKind as E;
-    let paid_by = |source: &Source| match source {
-        Source::Agent(agent) | Source::Referral { agent, .. } => vec![*agent],
-        Source::Escrow { escrow, .. } => parties(ledger, escrow),
-    };
+    let paid_by = |source: &Source| payers(ledger, source);
     match kind {
         E::AgentRegistered { agent, .. }
         | E::KeyRotated { agent, .. }
@@ -320,6 +317,14 @@ fn concerned(ledger: &Ledger, kind: &EventKind) -> Vec<AgentId> {
     }
 }
 
+/// Whose money a transfer takes along.
+pub(super) fn payers(ledger: &Ledger, source: &Source) -> Vec<AgentId> {
+    match source {
+        Source::Agent(agent) | Source::Referral { agent, .. } => vec![*agent],
+        Source::Escrow { escrow, .. } => parties(ledger, escrow),
+    }
+}
+
 fn parties(ledger: &Ledger, escrow: &EscrowId) -> Vec<AgentId> {
     let Some(escrow) = ledger.escrow(escrow) else { return Vec::new() };
     let arbiter = escrow.terms.arbiter.map(|arbiter| arbiter.party.agent);
@@ -327,14 +332,21 @@ fn parties(ledger: &Ledger, escrow: &EscrowId) -> Vec<AgentId> {
     [escrow.terms.payer].into_iter().chain(payees).chain(arbiter).collect()
 }
 
-/// The name of an event in snake case, and its fields: money as texts, outcomes by name.
+/// An event under its name: money as texts, outcomes by name.
+pub(super) fn in_json(kind: &EventKind) -> Value {
+    // Every event has a JSON form: its names are texts, and it holds no maps.
+    let mut value = serde_json::to_value(kind).unwrap_or_default();
+    tidy(&mut value, false);
+    value
+}
+
+/// The name of an event in snake case, and its fields.
 pub(super) fn words(kind: &EventKind) -> (String, Value) {
-    let (name, mut fields) = match serde_json::to_value(kind) {
-        Ok(Value::Object(tagged)) => tagged.into_iter().next().unwrap_or_default(),
-        Ok(Value::String(name)) => (name, Value::Object(Map::new())),
+    let (name, fields) = match in_json(kind) {
+        Value::Object(tagged) => tagged.into_iter().next().unwrap_or_default(),
+        Value::String(name) => (name, Value::Object(Map::new())),
         _ => Default::default(),
     };
-    tidy(&mut fields, false);
     let mut snake = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && !snake.is_empty() {

@@ -12,6 +12,7 @@ use super::{
     domain::{self, DomainView},
     errands::{self, CreateEscrow, Errand, Refund},
     error::{Kind, ServiceError},
+    principal::Principal,
     records::{self, Record},
 };
 use crate::node::Node;
@@ -199,7 +200,7 @@ pub async fn lock(node: &Node, caller: &Bearer, judged: &Judged, attempt: &str) 
         Err(error) if error.code == "wrong_state" => Err(used("its escrow has ended")),
         Err(error) => Err(error),
         Ok(_) => {
-            let record = records::record(node, payee, &judged.escrow.to_string()).await?;
+            let record = records::record(node, Principal::Agent(payee), &judged.escrow.to_string()).await?;
             let open = matches!(record.state, EscrowState::Locked | EscrowState::Accepted);
             if open { Ok(record) } else { Err(used("its escrow has ended")) }
         }
@@ -213,9 +214,9 @@ pub async fn lock(node: &Node, caller: &Bearer, judged: &Judged, attempt: &str) 
 /// `not_the_payee`; `unknown_escrow` before the lock; what the ledger refuses.
 pub async fn release(node: &Node, caller: &Bearer, judged: &Judged) -> Result<Record, ServiceError> {
     let (payee, escrow) = (payee(caller, judged)?, judged.escrow.to_string());
-    records::record(node, payee, &escrow).await?;
+    records::record(node, Principal::Agent(payee), &escrow).await?;
     bring(node, &judged.payment.release).await?;
-    records::record(node, payee, &escrow).await
+    records::record(node, Principal::Agent(payee), &escrow).await
 }
 
 /// The payee gives everything back. Again is the same refund.
@@ -227,7 +228,7 @@ pub async fn refund(node: &Node, caller: &Bearer, judged: &Judged) -> Result<Rec
     let escrow = judged.escrow.to_string();
     let errand = Errand::RefundEscrow(Refund { escrow: escrow.clone(), home: None });
     errands::run(node, caller, &format!("payment-refund-{escrow}"), errand).await?;
-    records::record(node, payee, &escrow).await
+    records::record(node, Principal::Agent(payee), &escrow).await
 }
 
 fn payee(caller: &Bearer, judged: &Judged) -> Result<AgentId, ServiceError> {

@@ -1,6 +1,11 @@
 //! Escrows as their parties keep books of them: the whole record, for doors that tell more than [`super::trades`] shows.
 
-use super::{books::read, error::ServiceError, trades::LIST_MAX};
+use super::{
+    books::read,
+    error::ServiceError,
+    principal::Principal,
+    trades::{LIST_MAX, concerns, is_side},
+};
 use crate::node::Node;
 use comity_ledger::{
     AccountKey, Ledger,
@@ -90,19 +95,14 @@ impl Record {
     }
 }
 
-fn is_side(escrow: &Escrow, agent: AgentId) -> bool {
-    escrow.terms.payer == agent || escrow.terms.payees.iter().any(|payee| payee.party.agent == agent)
-}
-
-/// One escrow by its whole id, for payer, payee or arbiter: to anybody else it is unknown.
+/// One escrow by its whole id, for its parties, its arbiter and the operator: to anybody else it is unknown.
 ///
 /// # Errors
 /// `unknown_escrow`.
-pub async fn record(node: &Node, agent: AgentId, text: &str) -> Result<Record, ServiceError> {
+pub async fn record(node: &Node, who: Principal, text: &str) -> Result<Record, ServiceError> {
     let id: EscrowId = text.parse().map_err(|_| ServiceError::not_found("escrow", text))?;
     read(node, |ledger| {
-        let rules = |escrow: &Escrow| escrow.terms.arbiter.is_some_and(|arbiter| arbiter.party.agent == agent);
-        let escrow = ledger.escrow(&id).filter(|escrow| is_side(escrow, agent) || rules(escrow));
+        let escrow = ledger.escrow(&id).filter(|escrow| concerns(escrow, who));
         let escrow = escrow.ok_or_else(|| ServiceError::not_found("escrow", text))?;
         Ok(of(ledger, id, escrow))
     })

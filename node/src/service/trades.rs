@@ -3,6 +3,8 @@
 use super::{
     books::{name_of, read},
     error::{Kind, ServiceError},
+    feed,
+    principal::Principal,
     view::{EscrowView, Minor, TransferView},
 };
 use crate::node::Node;
@@ -19,39 +21,35 @@ use comity_proto::{
 /// Longest list in one answer.
 pub const LIST_MAX: usize = 1_000;
 
-/// One escrow by id or unique prefix.
+/// One escrow by id or unique prefix, for its parties, its arbiter and the operator: to anybody else it is unknown.
 ///
 /// # Errors
 /// `unknown_escrow`.
-pub async fn escrow(node: &Node, text: &str) -> Result<EscrowView, ServiceError> {
+pub async fn escrow(node: &Node, who: Principal, text: &str) -> Result<EscrowView, ServiceError> {
     read(node, |ledger| {
-        let id = find(text, "escrow", || ledger.escrows().map(|(id, _)| *id))?;
-        let escrow = ledger.escrow(&id).ok_or_else(|| ServiceError::not_found("escrow", text))?;
-        Ok(view_of_escrow(ledger, id, escrow))
-    })
-    .await?
-}
-
-/// The same, for one of its parties: to anybody else it is unknown.
-///
-/// # Errors
-/// `unknown_escrow`.
-pub async fn escrow_of(node: &Node, agent: AgentId, text: &str) -> Result<EscrowView, ServiceError> {
-    read(node, |ledger| {
-        let concerns = |escrow: &Escrow| {
-            let rules = escrow.terms.arbiter.is_some_and(|arbiter| arbiter.party.agent == agent);
-            rules || is_side(escrow, agent)
-        };
-        let id = find(text, "escrow", || ledger.escrows().filter(|(_, escrow)| concerns(escrow)).map(|(id, _)| *id))?;
-        let escrow = ledger.escrow(&id).filter(|escrow| concerns(escrow));
+        let shown = ledger.escrows().filter(|(_, escrow)| concerns(escrow, who));
+        let id = find(text, "escrow", || shown.map(|(id, _)| *id))?;
+        let escrow = ledger.escrow(&id).filter(|escrow| concerns(escrow, who));
         let escrow = escrow.ok_or_else(|| ServiceError::not_found("escrow", text))?;
         Ok(view_of_escrow(ledger, id, escrow))
     })
     .await?
 }
 
+/// Whether somebody may see an escrow.
+pub(super) fn concerns(escrow: &Escrow, who: Principal) -> bool {
+    match who {
+        Principal::Operator => true,
+        Principal::Agent(agent) => {
+            let rules = escrow.terms.arbiter.is_some_and(|arbiter| arbiter.party.agent == agent);
+            rules || is_side(escrow, agent)
+        }
+        Principal::Newcomer => false,
+    }
+}
+
 /// Payer or payee.
-fn is_side(escrow: &Escrow, agent: AgentId) -> bool {
+pub(super) fn is_side(escrow: &Escrow, agent: AgentId) -> bool {
     escrow.terms.payer == agent || escrow.terms.payees.iter().any(|payee| payee.party.agent == agent)
 }
 
@@ -105,13 +103,14 @@ fn find<T: std::str::FromStr + std::fmt::Display, I: Iterator<Item = T>>(
     })
 }
 
-/// One transfer between domains, by id or unique prefix.
+/// One transfer between domains, by id or unique prefix, for whose money it is and the operator: to anybody else it is
+/// unknown.
 ///
 /// # Errors
 /// `unknown_transfer`.
-pub async fn transfer(node: &Node, text: &str) -> Result<TransferView, ServiceError> {
+pub async fn transfer(node: &Node, who: Principal, text: &str) -> Result<TransferView, ServiceError> {
     read(node, |ledger| {
-        let all = list(ledger, false);
+        let all = list(ledger, who, false);
         let id: TransferId = find(text, "transfer", || all.iter().map(|view| view.transfer))?;
         all.into_iter().find(|view| view.transfer == id).ok_or_else(|| ServiceError::not_found("transfer", text))
     })
@@ -120,15 +119,23 @@ pub async fn transfer(node: &Node, text: &str) -> Result<TransferView, ServiceEr
 
 /// Transfers between domains that this replica knows, unfinished ones first, at most [`LIST_MAX`].
 pub fn transfers(node: &Node, in_doubt: bool) -> Vec<TransferView> {
-    let mut views = node.replica().read_stale(|ledger, _| list(ledger, in_doubt));
+    let mut views = node.replica().read_stale(|ledger, _| list(ledger, Principal::Operator, in_doubt));
     views.sort_by_key(|view| (view.finished, view.transfer));
     views.truncate(LIST_MAX);
     views
 }
 
-fn list(ledger: &Ledger, in_doubt: bool) -> Vec<TransferView> {
-    let outgoing = ledger.outgoing().map(|(id, record)| view_of_outgoing(ledger, *id, record));
-    let incoming = ledger.incoming().filter_map(|(key, record)| view_of_incoming(ledger, key.0, key.1, record));
+fn list(ledger: &Ledger, who: Principal, in_doubt: bool) -> Vec<TransferView> {
+    let sees = |agents: &[AgentId]| match who {
+        Principal::Operator => true,
+        Principal::Agent(agent) => agents.contains(&agent),
+        Principal::Newcomer => false,
+    };
+    let outgoing = ledger.outgoing().filter(|(_, record)| sees(&feed::payers(ledger, &record.prepare.source)));
+    let outgoing = outgoing.map(|(id, record)| view_of_outgoing(ledger, *id, record));
+    let paid = |record: &Incoming| record.prepare.as_ref().is_some_and(|asked| sees(&[asked.recipient.agent]));
+    let incoming = ledger.incoming().filter(|(_, record)| paid(record));
+    let incoming = incoming.filter_map(|(key, record)| view_of_incoming(ledger, key.0, key.1, record));
     outgoing.flatten().chain(incoming).filter(|view| !in_doubt || !view.finished).collect()
 }
 

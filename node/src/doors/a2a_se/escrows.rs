@@ -13,6 +13,7 @@ use crate::{
         custody::Bearer,
         domain,
         errands::{self, CreateEscrow, Deliver, Dispute, Errand, Ran, Refund, Release, Rule},
+        principal::Principal,
         records::{self, Record},
     },
 };
@@ -113,7 +114,7 @@ async fn about(
 ) -> Result<Option<Record>, Wrong> {
     let ran = errands::run_asked(node, caller, &call.asked()?, &errand).await.map_err(Wrong::from);
     // What has ended is forgotten after two days, and an escrow elsewhere is not known here.
-    let record = records::record(node, caller.agent()?, escrow).await.ok();
+    let record = records::record(node, Principal::Agent(caller.agent()?), escrow).await.ok();
     match (ran, record) {
         (Ok(_), record) => Ok(record),
         (Err(wrong), Some(Record { ended_ms: Some(_), .. })) => {
@@ -209,7 +210,7 @@ pub(super) async fn dispute(node: &Node, caller: &Bearer, call: &Call) -> Result
     let (id, home) = place(&wanted.escrow_id);
     let bond = match home {
         Some(_) => 0,
-        None => records::record(node, caller.agent()?, &id).await?.bond,
+        None => records::record(node, Principal::Agent(caller.agent()?), &id).await?.bond,
     };
     covers(wanted.stake_amount, bond)?;
     let errand = Errand::DisputeEscrow(Dispute { escrow: id.clone(), evidence: wanted.reason.clone(), home });
@@ -263,7 +264,7 @@ pub(super) async fn resolve(node: &Node, caller: &Bearer, call: &Call) -> Result
     };
     let (id, home) = place(&wanted.escrow_id);
     if let (Some(ruling), None) = (&wanted.stake_ruling, &home) {
-        let record = records::record(node, caller.agent()?, &id).await?;
+        let record = records::record(node, Principal::Agent(caller.agent()?), &id).await?;
         let back = record.dispute.is_some_and(|dispute| dispute.by_payer != release);
         let ruled = if back { "return" } else { "forfeit" };
         if record.dispute.is_some() && ruling != ruled {
@@ -281,7 +282,7 @@ pub(super) async fn resolve(node: &Node, caller: &Bearer, call: &Call) -> Result
 }
 
 pub(super) async fn shown(node: &Node, caller: &Bearer, escrow: &str) -> Result<Reply, Wrong> {
-    let record = records::record(node, caller.agent()?, escrow).await?;
+    let record = records::record(node, caller.who, escrow).await?;
     view::detail(node.domain(), &record).map(Reply::ok)
 }
 

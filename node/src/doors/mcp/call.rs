@@ -85,10 +85,7 @@ struct OfEscrow {
 }
 
 async fn status(node: &Node, caller: &Bearer, wanted: OfEscrow) -> Result<Answer, ServiceError> {
-    let view = match caller.who {
-        Principal::Operator => trades::escrow(node, &wanted.escrow).await?,
-        _ => trades::escrow_of(node, caller.agent()?, &wanted.escrow).await?,
-    };
+    let view = trades::escrow(node, caller.who, &wanted.escrow).await?;
     let data = answer::escrow(&domain::domain(node)?, &view);
     Ok(Answer { text: answer::escrow_line(&data), data })
 }

@@ -67,7 +67,7 @@ pub(super) fn contents(uri: &str, document: &Value) -> Value {
 /// What an escrow of the caller says of itself.
 pub(super) async fn escrow(node: &Node, caller: &Bearer, escrow: &str) -> Result<Value, ServiceError> {
     let domain = domain::domain(node)?;
-    Ok(answer::escrow(&domain, &trades::escrow_of(node, caller.agent()?, escrow).await?))
+    Ok(answer::escrow(&domain, &trades::escrow(node, caller.who, escrow).await?))
 }
 
 async fn find(node: &Node, caller: &Bearer, uri: &str) -> Result<Value, ServiceError> {

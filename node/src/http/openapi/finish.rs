@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 28] = [
+const TAGS: [(&str, &str); 29] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -37,6 +37,7 @@ const TAGS: [(&str, &str); 28] = [
     ("bundles", "SPIFFE bundles of domains."),
     ("cards", "What agents say of themselves."),
     ("commands", "Signed commands: how money moves."),
+    ("contexts", "What the names in linked data mean."),
     ("custody", "Accounts of agents that cannot sign."),
     ("delegations", "Work handed to the first agent that does it."),
     ("discover", "Search among agents of all domains."),

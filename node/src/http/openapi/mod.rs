@@ -34,10 +34,14 @@ fn rendered() -> &'static Rendered {
     RENDERED.get_or_init(|| {
         let document = finish::finished(super::routes::native().into_openapi());
         // A description in memory always has a JSON form; an empty one would fail every test of it.
-        let bytes = serde_json::to_vec(&document).unwrap_or_default();
-        let etag = format!("\"{}\"", BASE64URL_NOPAD.encode(&Sha256::digest(&bytes)));
-        Rendered { etag, bytes: bytes.into() }
+        fixed(serde_json::to_vec(&document).unwrap_or_default())
     })
+}
+
+/// What this program always says, with the tag of these bytes.
+pub(super) fn fixed(bytes: Vec<u8>) -> Rendered {
+    let etag = format!("\"{}\"", BASE64URL_NOPAD.encode(&Sha256::digest(&bytes)));
+    Rendered { etag, bytes: bytes.into() }
 }
 
 /// This description.

@@ -211,7 +211,7 @@ impl Runner<'_> {
 
     /// The escrow as a majority of the domain knows it; `None` if there is none.
     async fn record(&self, delegation: &Delegation, attempt: &Attempt) -> Result<Option<Record>, ServiceError> {
-        match records::record(self.node, delegation.owner, &attempt.escrow.to_string()).await {
+        match records::record(self.node, Principal::Agent(delegation.owner), &attempt.escrow.to_string()).await {
             Ok(record) => Ok(Some(record)),
             Err(error) if error.code == "unknown_escrow" => Ok(None),
             Err(error) => Err(error),

@@ -95,6 +95,22 @@ fn statements_of_strangers_are_no_pair() {
 }
 
 #[test]
+fn as_json_a_statement_has_its_money_in_texts_and_reads_back() {
+    let world = busy();
+    let (a, b) = pair(&world);
+    for statement in [a, b] {
+        let shown = serde_json::to_value(&statement).unwrap();
+        for line in shown["assets"].as_array().unwrap() {
+            let figures = ["supply", "reserve", "held", "wrapped"].map(|name| &line[name]);
+            assert!(figures.iter().all(|figure| figure.is_null() || figure.is_string()), "{line}");
+            let mut named = ["committed", "promised"].iter().flat_map(|name| line[*name].as_array().unwrap());
+            assert!(named.all(|transfer| transfer[1].is_string()), "{line}");
+        }
+        assert_eq!(serde_json::from_value::<SupplyStatement>(shown).unwrap(), statement);
+    }
+}
+
+#[test]
 fn a_statement_reads_back_from_its_one_encoding_only() {
     let (a, _) = pair(&busy());
     let bytes = a.to_bytes();
