@@ -26,6 +26,7 @@ pub mod join;
 pub mod keyring;
 pub mod mesh;
 pub mod node;
+pub mod payment_request;
 pub mod registry;
 pub mod run;
 pub mod runtime;

@@ -146,6 +146,38 @@ fn joserfc_1_8_0_and_rfc8785_0_1_4_verify_the_cards_of_a_node() {
 }
 
 #[test]
+fn pyld_3_3_0_round_trips_an_escrow_and_joserfc_and_jsonschema_hold_a_payee_s_demand() {
+    let node = Single::up();
+    let mut command = Command::new(python("pyld-3"));
+    command.arg(folder().join("documents_verify.py"));
+    command.args([format!("http://{}", node.http), node.token("admission.token")]);
+    let said = must(&mut command);
+    assert!(said.contains("equal after the round trip") && said.contains("demand good"), "{said}");
+}
+
+#[test]
+fn the_curl_example_of_the_readme_trades_in_the_federation_of_comity_dev() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let root = place.path().join("federation").display().to_string();
+    let script = folder().join("examples/trade.sh");
+    let lines = std::fs::read_to_string(&script).expect("a script").lines().count();
+    assert!(lines < 60, "{lines} lines");
+    let log = place.path().join("dev.log");
+    let mut dev = Process::start_apart(&["--json", "dev", "--input", "Cargo.toml", "--dir", &root], &log);
+    wait_for("a federation that stays", 4 * PATIENCE, || {
+        assert!(!dev.ended(), "{}{}", dev.said(), dev.complained());
+        dev.said().contains("\"step\":\"stays\"").then_some(())
+    });
+    let ended = ran(Command::new("sh").arg(&script).arg(format!("{root}/alpha/2")));
+    // Its nodes end with it.
+    dev.signal("INT");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(said.contains("delivered: the escrow is submitted"), "{said}");
+    assert!(said.contains("paid: the escrow is released, the worker has 495000 minor units"), "{said}");
+}
+
+#[test]
 fn the_a2a_example_of_the_readme_runs() {
     let node = Single::up();
     let mut command = Command::new(python("a2a-1"));

@@ -96,6 +96,7 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("in doubt", in_doubt(answer)),
             ("not heard", not_heard(answer)),
             ("keys", keys_not_seen(answer)),
+            ("refused", format!("{} payment requests since the start", text("payment_requests_refused"))),
             ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
             ("not built", not_built.join("; ")),
         ];

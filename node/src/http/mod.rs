@@ -26,6 +26,7 @@ mod mcp;
 mod openapi;
 mod own;
 mod params;
+mod payment_requests;
 mod peers;
 pub mod problem;
 mod registry;

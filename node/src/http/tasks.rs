@@ -20,6 +20,7 @@ use comity_proto::{
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
@@ -137,6 +138,11 @@ struct TaskEvents {
     events: Vec<Event>,
     /// Nothing more is to come.
     ended: bool,
+    /// The demand for payment at the end, if it holds: a `payment_request`, or the same with an envelope.
+    #[schema(value_type = Option<Object>)]
+    payment_request: Option<Value>,
+    /// Why the demand at the end does not hold: nothing may be paid for it.
+    payment_refused: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -157,9 +163,17 @@ async fn events(
     Path(task): Path<String>,
     Query(query): Query<News>,
 ) -> Answer<TaskEvents> {
-    let wait = Duration::from_millis(query.wait_ms);
-    let (events, ended) = work::events(&node, who, task_id(&task)?, query.after, wait).await?;
-    Ok(Json(TaskEvents { events: events.iter().map(view).collect(), ended }))
+    let (wait, task) = (Duration::from_millis(query.wait_ms), task_id(&task)?);
+    let (events, ended) = work::events(&node, who, task, query.after, wait).await?;
+    let demand = match ended {
+        true => work::demand(&node, &work::view(&node, who, task).await?),
+        false => Ok(None),
+    };
+    let (payment_request, payment_refused) = match demand {
+        Ok(demand) => (demand.map(|demand| demand.shown().clone()), None),
+        Err(why) => (None, Some(why)),
+    };
+    Ok(Json(TaskEvents { events: events.iter().map(view).collect(), ended, payment_request, payment_refused }))
 }
 
 fn view(event: &TaskEvent) -> Event {

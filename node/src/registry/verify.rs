@@ -204,8 +204,8 @@ fn number(document: &Value, name: &'static str) -> Result<u64, Wrong> {
     document[name].as_u64().ok_or(Wrong::NotACard(name))
 }
 
-/// The one signature, and the name of the key that it says it is by.
-fn signature(document: &Value) -> Result<(jws::Detached, String), Wrong> {
+/// The one signature of a document, and the name of the key that it says it is by.
+pub(crate) fn signature(document: &Value) -> Result<(jws::Detached, String), Wrong> {
     let no = Wrong::NotACard("signatures");
     let [entry] = document["signatures"].as_array().map(Vec::as_slice).ok_or(no.clone())? else { return Err(no) };
     let part = |name: &str| entry[name].as_str().map(str::to_owned).ok_or(no.clone());

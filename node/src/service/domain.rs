@@ -137,6 +137,8 @@ pub struct StatusView {
     pub not_heard: Vec<NotHeard>,
     /// Peers that have not yet acknowledged another key of the operator or of the nodes.
     pub keys_not_seen: Vec<NotSeenView>,
+    /// Payment requests that did not hold, since this node started.
+    pub payment_requests_refused: u64,
     /// Connected nodes.
     pub neighbours: usize,
     /// Agent cards known.
@@ -187,6 +189,7 @@ pub fn status(node: &Node) -> StatusView {
             .map(|(domain, left)| NotHeard { domain, for_ms: left.as_millis() as u64 })
             .collect(),
         keys_not_seen,
+        payment_requests_refused: node.desk().refused_demands().count(),
         neighbours: node.mesh().neighbours().len(),
         cards: node.mesh().agent_card_count(),
         failed: raft.failed,

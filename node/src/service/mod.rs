@@ -8,6 +8,7 @@ pub mod closing;
 pub mod commands;
 pub mod custody;
 pub mod delegate;
+pub mod demands;
 pub mod domain;
 pub mod drift;
 pub mod endpoints;

@@ -3,13 +3,14 @@
 use super::{
     commands::of_reject,
     custody::{self, Asked, Bearer},
-    domain,
+    demands, domain,
     error::{Kind, ServiceError},
     principal::Principal,
 };
 use crate::{
     boundary,
     node::Node,
+    payment_request::{self, Demand},
     tasks::{
         desk::{Side, View, result_of},
         give::{self, CANCELED},
@@ -21,7 +22,7 @@ use comity_proto::{
     amount::AssetId,
     command::Party,
     envelope::{Signed as _, Verified},
-    ids::{AgentId, EscrowId, Hash, PublicKey, TaskId},
+    ids::{EscrowId, Hash, TaskId},
     limits::{RESULT_BYTES_MAX, SECOND_MS, TASK_CHUNK_BYTES},
     task::{PaymentRequest, TaskEvent, TaskEventKind, TaskRequest},
     text::{Capability, Reason},
@@ -265,7 +266,7 @@ pub async fn finish(
                 amount,
                 result_hash: Hash::of(&whole),
             };
-            demand.seal(&key)
+            payment_request::sign(&demand, &key)
         }
     };
     // Judged whole, so that a refusal leaves no half of it behind.
@@ -280,35 +281,29 @@ pub async fn finish(
     node.desk().append(Side::Taken, task, TaskEventKind::Finished(demand))
 }
 
-/// Whether this is a payee's current key, as far as this node knows it: from the ledger for a local one, from its verified
-/// card for a remote one. Of a remote one without a card nothing later than the first key is known, which its id names.
-fn is_key_of(node: &Node, party: Party, key: &PublicKey) -> bool {
-    if party.domain == node.domain() {
-        return node
-            .replica()
-            .read_stale(|ledger, _| ledger.agent(&party.agent).is_some_and(|agent| agent.key == *key));
-    }
-    match node.mesh().agent_card(&party.agent) {
-        Some(entry) => entry.card.get().key == *key,
-        None => AgentId::of_key(key) == party.agent,
-    }
-}
-
 /// The demand for payment with which a task ended, checked against everything that this node knows of it. `None` when
 /// nothing is demanded.
 ///
 /// # Errors
 /// What is wrong with it, in words: nothing may be paid for it.
-pub fn demand(node: &Node, view: &View) -> Result<Option<Verified<PaymentRequest>>, String> {
-    let Some(TaskEventKind::Finished(envelope)) = view.events.last().map(|event| &event.kind) else { return Ok(None) };
-    if envelope.is_empty() {
+pub fn demand(node: &Node, view: &View) -> Result<Option<Demand>, String> {
+    let Some(TaskEventKind::Finished(bytes)) = view.events.last().map(|event| &event.kind) else { return Ok(None) };
+    if bytes.is_empty() {
         return Ok(None);
     }
-    let demand = PaymentRequest::open(envelope).map_err(|reject| reject.to_string())?;
-    let (said, task) = (demand.get(), view.request.get());
-    let key = *demand.key();
+    let task = view.request.get();
+    let refused = |claimed: Party, why: String| {
+        demands::refuse(node, Some(claimed), Hash::of(bytes), &why);
+        Err(why)
+    };
+    // What names nobody came in the name of the hired agent.
+    let demand = match payment_request::open(bytes) {
+        Ok(demand) => demand,
+        Err(wrong) => return refused(wrong.claimed.unwrap_or(task.to), wrong.why),
+    };
+    let said = demand.get();
     let claims = [
-        (is_key_of(node, task.to, &key), "it is not signed by the hired agent"),
+        (demands::is_key_of(node, task.to, demand.key()), "it is not signed by the hired agent"),
         (said.task_id == task.task_id, "it is for another task"),
         (said.escrow_id == task.escrow_id, "it is for another escrow"),
         (said.payee == task.to, "it names another payee"),
@@ -316,7 +311,7 @@ pub fn demand(node: &Node, view: &View) -> Result<Option<Verified<PaymentRequest
     ];
     match claims.iter().find(|(holds, _)| !holds) {
         None => Ok(Some(demand)),
-        Some((_, why)) => Err((*why).to_owned()),
+        Some((_, why)) => refused(said.payee, (*why).to_owned()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Tasks that this node knows: given by local agents, and taken for local agents.
 
-use crate::service::error::{Kind, ServiceError};
+use crate::service::{
+    demands::Refused,
+    error::{Kind, ServiceError},
+};
 use bytes::Bytes;
 use comity_proto::{
     envelope::Verified,
@@ -73,15 +76,21 @@ struct Inner {
 pub struct Desk {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    refused: Refused,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Desk { inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Desk { inner: Mutex::default(), changed: watch::Sender::new(0), refused: Refused::default() }
     }
 }
 
 impl Desk {
+    /// Demands for payment that did not hold.
+    pub fn refused_demands(&self) -> &Refused {
+        &self.refused
+    }
+
     /// Keeps a request. `false`: the same one was there already.
     ///
     /// # Errors

@@ -14,11 +14,9 @@ use crate::{
     },
 };
 use comity_proto::{
-    envelope::Verified,
     ids::Hash,
-    task::{PAYMENT_REQUEST_VERSION, PaymentRequest, TaskEvent, TaskEventKind},
+    task::{TaskEvent, TaskEventKind},
 };
-use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 /// The only artifact of a task.
@@ -130,30 +128,12 @@ fn metadata(node: &Node, view: &View) -> Value {
     if state(&view.events) == COMPLETED {
         payment["resultSha256"] = json!(Hash::of(&result_of(&view.events)));
         match work::demand(node, view) {
-            Ok(Some(demand)) => payment["paymentRequest"] = payment_request(&demand, view),
+            Ok(Some(demand)) => payment["paymentRequest"] = demand.shown().clone(),
             Ok(None) => {}
             Err(why) => payment["paymentRefused"] = why.into(),
         }
     }
     json!({ EXTENSION: payment })
-}
-
-/// The signed demand in words for programs, and the exact bytes that prove it.
-fn payment_request(demand: &Verified<PaymentRequest>, view: &View) -> Value {
-    let said = demand.get();
-    let envelope = match view.events.last().map(|event| &event.kind) {
-        Some(TaskEventKind::Finished(envelope)) => BASE64.encode(envelope),
-        _ => String::new(),
-    };
-    let mut request = json!({
-        "version": PAYMENT_REQUEST_VERSION, "action": "release", "task": said.task_id, "escrow": said.escrow_id,
-        "payee": said.payee, "asset": said.asset, "amount": said.amount.to_string(), "resultSha256": said.result_hash,
-        "key": demand.key(), "envelope": envelope,
-    });
-    if let Some(milestone) = said.milestone {
-        request["milestone"] = milestone.into();
-    }
-    request
 }
 
 /// One event as a stream tells it.

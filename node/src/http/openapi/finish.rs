@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 29] = [
+const TAGS: [(&str, &str); 31] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -54,8 +54,10 @@ const TAGS: [(&str, &str); 29] = [
     ("ledger", "The event log, its proofs, and restores."),
     ("licences", "How much a peer may ask."),
     ("names", "Registered names."),
+    ("payment-requests", "Signed demands of payees."),
     ("peers", "Treaties with other domains."),
     ("raft", "Replicas of this domain."),
+    ("schemas", "Forms of documents that others make."),
     ("tasks", "Work, given and taken."),
     ("transfers", "Money between domains."),
     ("webhooks", "What happens, posted to an address."),

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     node::Node,
+    payment_request,
     registry::json,
     service::{domain, work},
     tasks::desk::{View, result_of},
@@ -13,9 +14,8 @@ use crate::{
 use bytes::Bytes;
 use comity_proto::{
     amount::AssetId,
-    envelope::Signed as _,
     ids::{AgentId, Hash},
-    task::{PaymentRequest, TaskEventKind},
+    task::TaskEventKind,
 };
 use serde_json::json;
 
@@ -64,7 +64,7 @@ fn claim(node: &Node, attempt: &Attempt, view: &View) -> Option<Verdict> {
         Err(why) => why,
     };
     let said = view.events.last().and_then(|event| match &event.kind {
-        TaskEventKind::Finished(envelope) => PaymentRequest::open(envelope).ok(),
+        TaskEventKind::Finished(bytes) => payment_request::open(bytes).ok(),
         _ => None,
     });
     let hired = attempt.candidate.party;
