@@ -1,13 +1,23 @@
 //! The event stream and webhooks: who hears what, resumption without a gap, deliveries that are signed and come until they
 //! are taken.
 
+use comity_node::{
+    cli::context::submit,
+    signer::{fresh_escrow_id, fresh_id},
+};
 use comity_proto::{
+    command::{Command, Verb},
+    escrow::EscrowTerms,
     http_signature,
     ids::{Hash, PublicKey},
+    limits::{COMMANDS_PER_BATCH_MAX, CONDITION_BYTES_MAX},
+    text::Condition,
 };
 use comity_tests::{
     PATIENCE,
-    cli::ask as command,
+    agent::Agent,
+    cli::{ask as command, try_ask as try_command},
+    now_ms,
     pair::text,
     single::Single,
     wait_for,
@@ -18,11 +28,12 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// A custodial agent: id and token.
@@ -321,4 +332,102 @@ fn webhooks_point_outside_and_are_few() {
         let all = list["webhooks"].as_array().expect("webhooks").clone();
         (all.len() == 8 && all.iter().all(|hook| hook["given_up"] == false)).then_some(())
     });
+}
+
+/// Bytes that a connection may hold for a reader that takes nothing, where the system tells.
+fn held_by_a_connection() -> usize {
+    let most = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
+        text.split_ascii_whitespace().last()?.parse().ok()
+    };
+    most("tcp_wmem").unwrap_or(4 << 20)
+}
+
+/// Locks escrows with long conditions until the log has grown by so many bytes.
+fn grow(node: &Single, bytes: usize) {
+    let payer = Agent::funded(&node.api(), node.domain(), "payer");
+    let payee = Agent::registered(&node.api(), node.domain(), "payee");
+    let terms = EscrowTerms {
+        condition: Condition::new(&"x".repeat(CONDITION_BYTES_MAX)).expect("a condition"),
+        ..payer.terms(&payee, node.asset(), 10)
+    };
+    let lock = |_| Command {
+        request_id: fresh_id(),
+        verb: Verb::LockEscrow { escrow_id: fresh_escrow_id(), terms: terms.clone() },
+    };
+    for _ in 0..bytes / (COMMANDS_PER_BATCH_MAX * CONDITION_BYTES_MAX) + 1 {
+        let batch = payer.signer.sign_all((0..COMMANDS_PER_BATCH_MAX).map(lock).collect(), now_ms());
+        let said = submit(&node.api(), &batch).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said["results"].as_array().map(Vec::len), Some(COMMANDS_PER_BATCH_MAX), "{said}");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_told_where_to_go_on_and_misses_nothing() {
+    let node = Single::up();
+    grow(&node, 3 * held_by_a_connection());
+    let operator = node.token("api.token");
+    let mut wire = Wire::to(node.http);
+    wire.head("GET", "/api/v1/events?after=0", &[("authorization", &format!("Bearer {operator}"))]);
+    assert_eq!(wire.answer_head().expect("an answer").status, 200);
+    // Longer than the node waits for a reader.
+    std::thread::sleep(Duration::from_secs(33));
+    let mut text = String::new();
+    while let Some(piece) = wire.chunk() {
+        text.push_str(&String::from_utf8(piece).expect("text"));
+    }
+    let mut heard = blocks(&text);
+    let (_, name, last) = heard.pop().expect("a last word");
+    assert_eq!((name.as_str(), &last["code"]), ("behind", &json!("reader_too_slow")), "{last}");
+    let resume = last["resume_after"].as_u64().expect("a leaf");
+    assert_eq!(heard.last().map(|(leaf, ..)| *leaf), Some(resume));
+    // The rest, without a gap and without a repetition.
+    let rest = past(&node, &operator, resume);
+    let all: Vec<u64> = heard.iter().chain(&rest).map(|(leaf, ..)| *leaf).collect();
+    assert!(
+        !rest.is_empty() && all.iter().enumerate().all(|(at, leaf)| *leaf == at as u64 + 1),
+        "{} events",
+        all.len()
+    );
+    assert_eq!(all.last().map(|leaf| leaf + 1), last["events"].as_u64());
+}
+
+/// Sends whoever comes to itself again, and counts them.
+fn circle() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (address, came) = (listener.local_addr().expect("an address"), Arc::new(AtomicUsize::new(0)));
+    let count = came.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _head = stream.read(&mut [0; 8_192]);
+            let to = "HTTP/1.1 307 Again\r\nlocation: /again\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _told = stream.write_all(to.as_bytes());
+        }
+    });
+    (address, came)
+}
+
+#[test]
+fn an_address_that_redirects_for_ever_is_left_at_once() {
+    let node = Single::configured("acme", "webhook_hosts = [\"127.0.0.1\"]");
+    let (address, came) = circle();
+    let _: Value =
+        node.api().post("/api/v1/webhooks", &json!({ "url": format!("http://{address}/") })).expect("a hook");
+    account(&node, "alice");
+    let failures = wait_for("two failures", PATIENCE, || {
+        let list: Value = node.api().get("/api/v1/webhooks").expect("a list");
+        let hook = &list["webhooks"][0];
+        assert!(hook["refusal"].is_null() || text(hook, "refusal").contains("307"), "{hook}");
+        hook["failures"].as_u64().filter(|failures| *failures >= 2)
+    });
+    // One request for each attempt; another one may be under way.
+    let requests = came.load(Ordering::SeqCst) as u64;
+    assert!((failures..=failures + 2).contains(&requests), "{requests} requests for {failures} attempts");
+
+    // A person who is sent in a circle is told so, too.
+    let (address, came) = circle();
+    let said = try_command(&node.dir, &["--api", &format!("http://{address}"), "card", "get", "cm1"]);
+    assert_eq!((said.code, said.refusal()), (1, "node_unreachable"), "{}", said.text);
+    assert!((1..=32).contains(&came.load(Ordering::SeqCst)), "{}", came.load(Ordering::SeqCst));
 }
