@@ -78,7 +78,7 @@ impl Target for Escrows<'_> {
 }
 
 /// Terms without milestones, arbiter or referral; payer and times are filled in at each lock.
-fn terms(payee: &Signer, asset: AssetId) -> Result<EscrowTerms, BenchError> {
+pub(super) fn terms(payee: &Signer, asset: AssetId) -> Result<EscrowTerms, BenchError> {
     let agent = payee.agent_id().ok_or_else(|| BenchError::new("making terms", "the payee is no agent"))?;
     let party = Party { domain: payee.home(), agent };
     let condition = Condition::new("none").map_err(|e| BenchError::new("making terms", e.to_string()))?;

@@ -22,6 +22,7 @@ mod place;
 #[cfg(unix)]
 pub mod postgres;
 pub mod report;
+mod rest;
 mod revocation;
 mod run;
 mod settle;

@@ -8,6 +8,7 @@ use super::{
     escrow::Escrows,
     postgres::{Cluster, Installation, Script},
     report,
+    rest::RestFlags,
     settle::FarAway,
     transfer::Transfers,
 };
@@ -38,6 +39,8 @@ pub enum BenchCommand {
     /// Escrows created and released through the agent-settlement door, over HTTP.
     #[command(name = "a2a-se")]
     A2aSe(A2aSeFlags),
+    /// Escrow locks over the native API of a domain of three nodes.
+    Rest(RestFlags),
 }
 
 /// How to measure.
@@ -183,6 +186,7 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
         BenchCommand::Isolation(flags) => return isolation(flags, json).await,
         BenchCommand::Revocation(flags) => return revocation(flags, json).await,
         BenchCommand::A2aSe(flags) => return a2a_se(flags, json).await,
+        BenchCommand::Rest(flags) => return super::rest::run(flags, json, &progress).await,
         BenchCommand::Escrow(_) | BenchCommand::Transfer(_) | BenchCommand::Settle(_) => {}
     }
     let measured = async {
@@ -194,7 +198,8 @@ pub async fn run(command: BenchCommand, json: bool) -> Result<(), BenchError> {
             | BenchCommand::Card(_)
             | BenchCommand::Isolation(_)
             | BenchCommand::Revocation(_)
-            | BenchCommand::A2aSe(_) => Ok((Vec::new(), None)),
+            | BenchCommand::A2aSe(_)
+            | BenchCommand::Rest(_) => Ok((Vec::new(), None)),
         }
     };
     let (comparisons, far) = tokio::select! {
