@@ -162,8 +162,8 @@ fn the_root_keys_of_two_domains_change_under_load_and_no_honest_message_is_refus
     let workers: Vec<Worker> = std::thread::scope(|scope| {
         let working: Vec<_> = load
             .workers
-            .to_vec()
-            .into_iter()
+            .iter()
+            .cloned()
             .map(|mut worker| {
                 scope.spawn(|| {
                     worker.run(&stop);
