@@ -6,6 +6,7 @@ use super::{
     args::{Cli, KeyArgs},
     context::Context,
     keyring::{open_root, root_key},
+    rotation,
 };
 use crate::{
     founding::fresh_key,
@@ -34,10 +35,8 @@ use comity_proto::{
     keys::SecretKey,
     limits::HOUR_MS,
     roots::RootKey,
-    text::Reason,
 };
-use data_encoding::{BASE64, HEXLOWER};
-use serde_json::json;
+use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
 
 const PATH: &str = "/api/v1/keyring";
@@ -89,11 +88,7 @@ impl<'a> RootRotation<'a> {
     ) -> Result<(), ServiceError> {
         let holder =
             Holder { domain: self.home.domain(), place: Some(self.home.domain_key), serial: self.known.root.serial };
-        let reason =
-            Reason::new(&self.args.reason).map_err(|reject| ServiceError::bad_input("bad_text", reject.to_string()))?;
-        let step = holder.step(change, key, with, &reason, signer);
-        let body = json!({ "envelope": BASE64.encode(&step) });
-        self.context.client.post::<KeysView>(&format!("{PATH}/steps"), &body).map(|_| ())
+        rotation::say(&self.context, &self.args.reason, |reason| holder.step(change, key, with, reason, signer))
     }
 
     /// The next key, made if there is none yet: sealed with the same passphrase if the one in use is.

@@ -39,6 +39,13 @@ const PATH: &str = "/api/v1/keyring";
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Has a signed step taken by the running node.
+pub(super) fn say(context: &Context, reason: &str, sign: impl FnOnce(&Reason) -> Bytes) -> Result<(), ServiceError> {
+    let reason = Reason::new(reason).map_err(|reject| ServiceError::bad_input("bad_text", reject.to_string()))?;
+    let body = json!({ "envelope": BASE64.encode(&sign(&reason)) });
+    context.client.post::<KeysView>(&format!("{PATH}/steps"), &body).map(|_| ())
+}
+
 /// The keys of one holder, here and in the ledger.
 pub(super) struct Rotation<'a> {
     context: Context,
@@ -77,11 +84,7 @@ impl<'a> Rotation<'a> {
     ) -> Result<(), ServiceError> {
         let place = if self.is_node { self.held.place } else { None };
         let holder = Holder { domain: self.home.domain(), place, serial: self.held.serial };
-        let reason =
-            Reason::new(&self.args.reason).map_err(|reject| ServiceError::bad_input("bad_text", reject.to_string()))?;
-        let step = holder.step(change, key, with, &reason, signer);
-        let body = json!({ "envelope": BASE64.encode(&step) });
-        self.context.client.post::<KeysView>(&format!("{PATH}/steps"), &body).map(|_| ())
+        say(&self.context, &self.args.reason, |reason| holder.step(change, key, with, reason, signer))
     }
 
     /// Makes the next key known.

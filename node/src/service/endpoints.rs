@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     node::Node,
-    storage::endpoints as file,
+    storage::kept::KeptList,
     tasks::endpoint::{self, Binding, Server},
     webhook,
 };
@@ -21,12 +21,7 @@ use comity_proto::ids::AgentId;
 use comity_runtime as runtime;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 
@@ -69,12 +64,9 @@ struct Served {
 
 /// All of a node.
 pub struct Endpoints {
-    /// None without a data directory: then they end with the node.
-    path: Option<PathBuf>,
+    file: KeptList,
     kept: Mutex<Vec<Endpoint>>,
     all: Mutex<BTreeMap<AgentId, Served>>,
-    /// One write at a time, each of what stands then.
-    writing: tokio::sync::Mutex<()>,
     threads: Arc<Semaphore>,
 }
 
@@ -84,18 +76,15 @@ impl Endpoints {
     /// # Errors
     /// The disk's.
     pub fn of(root: Option<&Path>) -> io::Result<Endpoints> {
-        let path = root.map(file::path);
-        let kept = Mutex::new(path.as_deref().map(file::read).transpose()?.unwrap_or_default());
+        let file = KeptList::of(root, "endpoints.json", "comity/endpoints/1");
+        let kept = Mutex::new(file.read()?);
         let threads = Arc::new(Semaphore::new(endpoint::THREADS));
-        Ok(Endpoints { path, kept, all: Mutex::default(), writing: tokio::sync::Mutex::default(), threads })
+        Ok(Endpoints { file, kept, all: Mutex::default(), threads })
     }
 
     async fn keep(&self) -> Result<(), ServiceError> {
-        let Some(path) = self.path.clone() else { return Ok(()) };
-        let _one = self.writing.lock().await;
-        let all: Vec<Endpoint> = self.all.lock().values().map(|served| served.endpoint.clone()).collect();
-        let written = runtime::run_blocking(move || file::write(&path, all)).await;
-        written.unwrap_or_else(|_| Err(io::Error::other("the node is stopping"))).map_err(|error| {
+        let standing = || self.all.lock().values().map(|served| served.endpoint.clone()).collect();
+        self.file.write(standing).await.map_err(|error| {
             let next = "make room, or mend the data directory, and ask again";
             ServiceError::new(Kind::Internal, "endpoint_not_kept", error.to_string(), next)
         })

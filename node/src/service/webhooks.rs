@@ -16,7 +16,7 @@ use super::{
     principal::Principal,
     shape,
 };
-use crate::{node::Node, storage::webhooks as file, webhook};
+use crate::{node::Node, storage::kept::KeptList, webhook};
 use comity_proto::{http_signature, ids::AgentId};
 use comity_runtime as runtime;
 use data_encoding::{BASE64, HEXLOWER};
@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -130,33 +130,22 @@ impl Outlets {
 
 /// All webhooks of a node.
 struct Webhooks {
-    /// None without a data directory: then they end with the node.
-    path: Option<PathBuf>,
+    kept: KeptList,
     all: Mutex<BTreeMap<String, (Webhook, watch::Sender<bool>)>>,
-    /// One write at a time, each of what stands then.
-    writing: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
 }
 
 impl Webhooks {
     fn of(root: Option<&Path>) -> io::Result<Webhooks> {
-        let path = root.map(file::path);
-        let kept = path.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let all = kept.into_iter().map(|hook| (hook.id.clone(), (hook, watch::Sender::new(false)))).collect();
-        Ok(Webhooks { path, all: Mutex::new(all), writing: Arc::default(), places: Semaphore::new(AT_ONCE) })
+        // Where a delivery stands is in it, so a node that starts again goes on with the first event not known to be taken.
+        let kept = KeptList::of(root, "webhooks.json", "comity/webhooks/2");
+        let all = kept.read()?.into_iter().map(|hook: Webhook| (hook.id.clone(), (hook, watch::Sender::new(false))));
+        Ok(Webhooks { all: Mutex::new(all.collect()), kept, places: Semaphore::new(AT_ONCE) })
     }
 
     async fn keep(&self) -> Result<(), ServiceError> {
-        let Some(path) = self.path.clone() else { return Ok(()) };
-        let one = self.writing.clone().lock_owned().await;
-        let all: Vec<Webhook> = self.all.lock().values().map(|(hook, _)| hook.clone()).collect();
-        // Who asked may be gone before it is written; the next one waits all the same.
-        let written = runtime::run_blocking(move || {
-            let _one = one;
-            file::write(&path, all)
-        })
-        .await;
-        written.unwrap_or_else(|_| Err(io::Error::other("the work was not done"))).map_err(|error| {
+        let standing = || self.all.lock().values().map(|(hook, _)| hook.clone()).collect();
+        self.kept.write(standing).await.map_err(|error| {
             let next = "make room, or mend the data directory, and ask again";
             ServiceError::new(Kind::Internal, "webhook_not_kept", error.to_string(), next)
         })

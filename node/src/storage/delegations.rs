@@ -2,7 +2,7 @@
 //! starts again knows what it may have done. Beside them the book: who is denied, whose claims were false, who was found
 //! last.
 
-use super::files::{self, Access};
+use super::{files, kept};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io,
@@ -16,12 +16,6 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// The file that is no delegation.
 const BOOK: &str = "book";
 
-#[derive(serde::Serialize, serde::Deserialize)]
-struct File<T> {
-    form: String,
-    content: T,
-}
-
 /// Where they are kept below a data directory.
 pub fn folder(root: &Path) -> PathBuf {
     root.join("delegations")
@@ -32,19 +26,11 @@ fn path(dir: &Path, name: &str) -> PathBuf {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    let Some(bytes) = files::read_up_to(path, FILE_BYTES_MAX)? else { return Ok(None) };
-    let other = |text: String| io::Error::other(format!("{}: {text}", path.display()));
-    let file: File<T> = serde_json::from_slice(&bytes).map_err(|error| other(error.to_string()))?;
-    if file.form == FORM {
-        Ok(Some(file.content))
-    } else {
-        Err(other(format!("its form is {}, not {FORM}", file.form)))
-    }
+    kept::read(path, FORM, FILE_BYTES_MAX)
 }
 
 fn write<T: Serialize>(path: &Path, content: T) -> io::Result<()> {
-    let bytes = serde_json::to_vec(&File { form: FORM.to_owned(), content }).map_err(io::Error::other)?;
-    files::write(path, &bytes, Access::Secret)
+    kept::write(path, FORM, content)
 }
 
 /// Every delegation that is kept.

@@ -20,7 +20,7 @@ use comity_proto::{
     keys::SecretKey,
     policy::Policy,
     relay::Receipt,
-    settlement::{Query, SettlementBatch, SettlementMessage},
+    settlement::SettlementBatch,
     text::{Condition, Memo, Nickname, Reason, ReferralCode},
     treaty::{ExposureCap, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
@@ -351,23 +351,12 @@ impl World {
         let again = self.ledger.owed_all().into_iter();
         let again = again.filter(|known| matches!(known.message, OwedMessage::Closing(_)) && !owed.contains(known));
         owed.extend(again.collect::<Vec<_>>());
-        let message = |message: OwedMessage| match message {
-            OwedMessage::Prepare(prepare) => SettlementMessage::Prepare(prepare),
-            OwedMessage::Vote(vote) => SettlementMessage::Vote(vote),
-            OwedMessage::Decision(decision) => SettlementMessage::Decision(decision),
-            OwedMessage::Acknowledge(acknowledge) => SettlementMessage::Acknowledge(acknowledge),
-            OwedMessage::Refusal(refusal) => SettlementMessage::Refusal(refusal),
-            OwedMessage::Backing(backing) => SettlementMessage::Backing(backing),
-            OwedMessage::BackingAnswer(answer) => SettlementMessage::BackingAnswer(answer),
-            OwedMessage::Closing(closing) => SettlementMessage::Closing(closing),
-            OwedMessage::ClosingAnswer(answer) => SettlementMessage::ClosingAnswer(answer),
-            OwedMessage::BooksAsk(_) | OwedMessage::Books { .. } => unreachable!("nobody is restored here"),
-            OwedMessage::Query { transfer, evidence } => {
-                SettlementMessage::Query(Query { transfer, prepare: self.evidence[&evidence].clone() })
-            }
+        let said = |message: OwedMessage| {
+            let evidence = message.evidence().map(|digest| self.evidence[&digest].clone());
+            message.said(evidence).expect("nobody is restored here")
         };
         let messages: Vec<_> =
-            owed.into_iter().filter(|owed| owed.peer == peer).map(|owed| message(owed.message)).collect();
+            owed.into_iter().filter(|owed| owed.peer == peer).map(|owed| said(owed.message)).collect();
         if messages.is_empty() {
             return None;
         }

@@ -10,11 +10,8 @@ use comity_proto::{
     settlement::{Decision, DecisionWord, SettlementBatch, SettlementMessage},
 };
 
-use super::named;
-use crate::{
-    observe::Asked,
-    oracles::{Oracle, View},
-};
+use super::{each_decision, named};
+use crate::oracles::{Oracle, View};
 
 /// Ends of large payments that were judged.
 #[derive(Default)]
@@ -35,28 +32,22 @@ impl Oracle for Majority {
         let Some(above) = view.plan.scenario.majority_above else { return Ok(()) };
         for domain in 0..view.seen.stories.len() {
             let own = view.seen.ids()[domain];
-            let story = &view.seen.stories[domain];
-            let items = view.seen.new_entries(domain).flat_map(|(index, _)| story.items(index).unwrap_or_default());
-            for item in items {
-                let Asked::Settlement { envelope } = &item.asked else { continue };
-                let Ok(batch) = SettlementBatch::open(envelope) else { continue };
-                for (message, outcome) in batch.get().messages.iter().zip(&item.outcomes) {
-                    let SettlementMessage::Decision(decision) = message else { continue };
-                    let key = (batch.get().from, decision.transfer);
-                    let deal = view.seen.deals.all().find(|(known, _)| **known == key);
-                    let is_large = deal.and_then(|(_, deal)| deal.begun.first()).is_some_and(|begun| {
-                        begun.what.amount > above && [key.0, own].contains(&begun.what.asset.issuer)
-                    });
-                    if !is_large || *outcome != Outcome::Applied {
-                        continue;
-                    }
-                    if !most_say_so(&batch, decision) {
-                        return Err(format!("{} ended in domain {domain} without most voters", named(view, &key)));
-                    }
-                    self.judged[0].0 = "majority:large-ends";
-                    self.judged[0].1 += 1;
+            each_decision(view, domain, |batch, decision, outcome| {
+                let key = (batch.get().from, decision.transfer);
+                let deal = view.seen.deals.all().find(|(known, _)| **known == key);
+                let is_large = deal
+                    .and_then(|(_, deal)| deal.begun.first())
+                    .is_some_and(|begun| begun.what.amount > above && [key.0, own].contains(&begun.what.asset.issuer));
+                if !is_large || *outcome != Outcome::Applied {
+                    return Ok(());
                 }
-            }
+                if !most_say_so(batch, decision) {
+                    return Err(format!("{} ended in domain {domain} without most voters", named(view, &key)));
+                }
+                self.judged[0].0 = "majority:large-ends";
+                self.judged[0].1 += 1;
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -9,11 +9,8 @@ use comity_proto::{
     settlement::{SettlementBatch, SettlementMessage},
 };
 
-use super::named;
-use crate::{
-    observe::Asked,
-    oracles::{Oracle, Phase, View},
-};
+use super::{each_decision, named};
+use crate::oracles::{Oracle, Phase, View};
 
 /// What each domain has of each peer's proof: the transfer, and the digests of the two batches.
 #[derive(Default)]
@@ -75,30 +72,23 @@ impl TwoWords {
     /// Decisions that stand in new entries against the end that was posted.
     fn heard(&mut self, view: &View<'_>, domain: usize) -> Result<(), String> {
         let own = view.seen.ids()[domain];
-        let story = &view.seen.stories[domain];
-        let items = view.seen.new_entries(domain).flat_map(|(index, _)| story.items(index).unwrap_or_default());
-        for item in items {
-            let Asked::Settlement { envelope } = &item.asked else { continue };
-            let Ok(batch) = SettlementBatch::open(envelope) else { continue };
+        each_decision(view, domain, |batch, decision, outcome| {
             let from = batch.get().from;
-            for (message, outcome) in batch.get().messages.iter().zip(&item.outcomes) {
-                let SettlementMessage::Decision(decision) = message else { continue };
-                let deal = view.seen.deals.all().find(|(key, _)| **key == (from, decision.transfer));
-                let posted = deal.and_then(|(_, deal)| deal.finished.iter().find(|step| step.by == own));
-                let contradicts = posted.is_some_and(|step| step.what.0 != decision.commit);
-                // Who is no voter of the origin has said nothing.
-                if !contradicts || !matches!(outcome, Outcome::Applied | Outcome::Exists | Outcome::Equivocation) {
-                    continue;
-                }
-                if *outcome != Outcome::Equivocation || !self.proofs.contains_key(&(domain, from)) {
-                    let told = named(view, &(from, decision.transfer));
-                    return Err(format!("{told} was decided in two ways, and domain {domain} made nothing of it"));
-                }
-                self.judged[0].0 = "equivocation:proved";
-                self.judged[0].1 += 1;
+            let deal = view.seen.deals.all().find(|(key, _)| **key == (from, decision.transfer));
+            let posted = deal.and_then(|(_, deal)| deal.finished.iter().find(|step| step.by == own));
+            let contradicts = posted.is_some_and(|step| step.what.0 != decision.commit);
+            // Who is no voter of the origin has said nothing.
+            if !contradicts || !matches!(outcome, Outcome::Applied | Outcome::Exists | Outcome::Equivocation) {
+                return Ok(());
             }
-        }
-        Ok(())
+            if *outcome != Outcome::Equivocation || !self.proofs.contains_key(&(domain, from)) {
+                let told = named(view, &(from, decision.transfer));
+                return Err(format!("{told} was decided in two ways, and domain {domain} made nothing of it"));
+            }
+            self.judged[0].0 = "equivocation:proved";
+            self.judged[0].1 += 1;
+            Ok(())
+        })
     }
 }
 
