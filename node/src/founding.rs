@@ -51,6 +51,27 @@ pub fn first_policy() -> Policy {
     }
 }
 
+/// What a domain begins with.
+pub struct Founding {
+    /// Fees and limits.
+    pub policy: Policy,
+    /// Most that it ever issues of its own asset, minor units; 0: nothing, its agents use the money of others.
+    pub supply_cap: u64,
+}
+
+impl Founding {
+    /// A domain without money of its own.
+    pub fn federated() -> Founding {
+        Founding { policy: first_policy(), supply_cap: 0 }
+    }
+}
+
+impl From<Policy> for Founding {
+    fn from(policy: Policy) -> Founding {
+        Founding { policy, supply_cap: SUPPLY_MAX }
+    }
+}
+
 /// Those who may sign for a domain as a whole.
 pub struct DomainKeys {
     /// Certifies nodes and rosters.
@@ -105,7 +126,8 @@ impl DomainKeys {
     ///
     /// # Errors
     /// A nickname that is none.
-    pub fn genesis(&self, nickname: &str, roster: Bytes, policy: Policy) -> Result<Bytes, Reject> {
+    pub fn genesis(&self, nickname: &str, roster: Bytes, founding: impl Into<Founding>) -> Result<Bytes, Reject> {
+        let Founding { policy, supply_cap } = founding.into();
         let genesis = Genesis {
             domain: self.domain(),
             domain_key: self.root.first(),
@@ -113,7 +135,7 @@ impl DomainKeys {
             operator_key: self.operator.public(),
             asset_code: AssetCode::new(ASSET_CODE)?,
             asset_scale: ASSET_SCALE,
-            supply_cap: SUPPLY_MAX,
+            supply_cap,
             policy,
             roster,
             incarnation: 1,

@@ -21,7 +21,7 @@
 
 use crate::{
     config::{CONFIG_FILE, Config},
-    founding::{DomainKeys, first_policy, fresh_key},
+    founding::{DomainKeys, Founding, first_policy, fresh_key},
     keyring::{
         revocation::REVOCATIONS_FILE,
         root::own_root,
@@ -41,7 +41,6 @@ use comity_proto::{
     identity::{NodeCertificate, Roles},
     ids::{DomainId, PublicKey},
     keys::SecretKey,
-    policy::Policy,
 };
 use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
@@ -107,14 +106,14 @@ impl Home {
         keys: DomainKeys,
         node: SecretKey,
         others: &[PublicKey],
-        policy: Policy,
+        founding: impl Into<Founding>,
         now_ms: u64,
     ) -> Result<Home, ServiceError> {
         let mut voters = others.to_vec();
         voters.push(node.public());
         let roster = keys.roster(1, &voters);
         let genesis = keys
-            .genesis(&config.domain, roster.clone(), policy)
+            .genesis(&config.domain, roster.clone(), founding)
             .map_err(|reject| ServiceError::bad_input("bad_nickname", format!("{}: {reject}", config.domain)))?;
         let certificate = keys.certify(node.public(), voter(), 1, now_ms);
         Ok(Home {

@@ -9,7 +9,7 @@ use crate::{
     ids::{AgentId, DomainId},
     text::Capability,
 };
-use alloc::collections::BTreeSet;
+use alloc::{collections::BTreeSet, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// Who is admitted by a rule.
@@ -73,6 +73,26 @@ impl ExportRule {
     /// Everything, both ways.
     pub const fn all(audience: Audience) -> ExportRule {
         ExportRule { audience, agent: None, capability: None, direction: Direction::Both }
+    }
+
+    /// What is left of it where agents may be shown and hired for nothing but these capabilities. What agents of this
+    /// domain hire others for is untouched.
+    pub fn narrowed(&self, only: &[Capability]) -> Vec<ExportRule> {
+        let mut left = Vec::new();
+        if self.direction.has(Direction::Out) {
+            left.push(ExportRule { direction: Direction::Out, ..self.clone() });
+        }
+        if self.direction.has(Direction::In) {
+            let within = only.iter().filter_map(|allowed| match &self.capability {
+                Some(own) if allowed.covers(own) => Some(own.clone()),
+                Some(own) if !own.covers(allowed) => None,
+                _ => Some(allowed.clone()),
+            });
+            let rule =
+                |capability| ExportRule { capability: Some(capability), direction: Direction::In, ..self.clone() };
+            left.extend(within.map(rule));
+        }
+        left
     }
 
     /// `peer` is absent for strangers, whom only a rule for everyone admits.

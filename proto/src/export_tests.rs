@@ -99,3 +99,22 @@ fn a_rule_stands_once_and_is_taken_back_as_it_was_given() {
         assert_eq!(Direction::named(direction.name()), Some(direction));
     }
 }
+
+#[test]
+fn a_rule_is_narrowed_to_what_may_be_shown_and_its_hiring_is_left() {
+    let narrowed = |capability: Option<&str>, direction| {
+        let rule = rule(Audience::Everyone, Some(ANN), capability, direction).rules().next().expect("one").clone();
+        rule.narrowed(&[can("image"), can("text.count")]).into_iter().collect::<Exports>()
+    };
+    let all = narrowed(None, Direction::Both);
+    let admits = |exports: &Exports, capability: &str| exports.admits(&BETA, Direction::In, &ANN, &can(capability));
+    assert!(admits(&all, "image.scale") && admits(&all, "text.count") && !admits(&all, "text"));
+    assert!(all.admits(&BETA, Direction::Out, &ANN, &can("anything")), "what it hires others for");
+    assert!(!all.admits(&BETA, Direction::In, &BOB, &can("image")), "the agent stays the one that was named");
+    let wider = narrowed(Some("text"), Direction::In);
+    assert!(admits(&wider, "text.count") && !admits(&wider, "text.other") && !admits(&wider, "image"));
+    let closer = narrowed(Some("image.scale"), Direction::In);
+    assert!(admits(&closer, "image.scale") && !admits(&closer, "image"));
+    assert!(narrowed(Some("payroll"), Direction::In).is_empty());
+    assert_eq!(narrowed(None, Direction::Out).len(), 1);
+}

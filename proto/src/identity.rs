@@ -103,7 +103,7 @@ pub struct Genesis {
     pub asset_code: AssetCode,
     /// Its decimals.
     pub asset_scale: u8,
-    /// Its supply cap, minor units.
+    /// Its supply cap, minor units; 0: this domain issues nothing, its agents use the money of others.
     pub supply_cap: u64,
     /// In force at once.
     pub policy: Policy,

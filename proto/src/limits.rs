@@ -168,8 +168,10 @@ pub const LICENCE_VALID_MAX_MS: u64 = 2 * YEAR_MS;
 pub const EXPORT_RULES_MAX: usize = 1_024;
 /// Assets of one peer that a treaty names.
 pub const EXPOSURE_CAPS_MAX: usize = 64;
-/// Payload of a treaty: two parties with all their caps.
-pub const TREATY_BYTES_MAX: usize = 12 * 1_024;
+/// Capabilities that a charter names.
+pub const CHARTER_CAPABILITIES_MAX: usize = 32;
+/// Payload of a treaty: two parties with all their caps, and a charter.
+pub const TREATY_BYTES_MAX: usize = 14 * 1_024;
 /// Payload of a notice about a treaty: two ids and a reason.
 pub const NOTICE_BYTES_MAX: usize = 1_024;
 /// Payload of a verdict about a transfer: four ids and a reason.
@@ -187,7 +189,7 @@ pub const INVITATION_VALID_MAX_MS: u64 = 30 * DAY_MS;
 /// How long an invitation is remembered after its end, so that it is refused by its name.
 pub const INVITATION_KEPT_MS: u64 = 7 * DAY_MS;
 /// What one domain tells another about a treaty: a document signed twice, a roster, addresses.
-pub const TREATY_PUSH_BYTES_MAX: usize = 36 * 1_024;
+pub const TREATY_PUSH_BYTES_MAX: usize = 40 * 1_024;
 /// How long a peer's holders can bring its paper back after the last transfer of a draining treaty.
 pub const REDEMPTION_MS: u64 = 90 * DAY_MS;
 
@@ -370,7 +372,10 @@ const _: () = {
         "the longest domain card fits"
     );
     assert!(
-        2 * (EXPOSURE_CAPS_MAX * 84 + NICKNAME_BYTES_MAX + 128) + 64 <= TREATY_BYTES_MAX,
+        2 * (EXPOSURE_CAPS_MAX * 84 + NICKNAME_BYTES_MAX + 128)
+            + CHARTER_CAPABILITIES_MAX * (CAPABILITY_BYTES_MAX + 3)
+            + 128
+            <= TREATY_BYTES_MAX,
         "the longest treaty fits"
     );
     assert!(

@@ -17,7 +17,7 @@ use crate::{
     ids::{DomainId, Hash, PublicKey},
     limits::{INVITATION_BYTES_MAX, ROOT_PATH_BYTES_MAX},
     reject::Reject,
-    text::{Endpoint, Nickname, Reason},
+    text::{Capability, Endpoint, Nickname, Reason},
 };
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
@@ -62,6 +62,18 @@ impl TreatyParty {
     }
 }
 
+/// One party stands under the other one: its ledger keeps these limits towards every third domain, for as long as the
+/// treaty is in force and neither side drains or leaves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// The party that stands under the other one.
+    pub child: DomainId,
+    /// Most that it accepts of any asset of a third domain, minor units; `None`: as it likes.
+    pub cap_max: Option<u64>,
+    /// It shows and hires out to third domains for nothing but these; ascending; none: as it likes.
+    pub capabilities: Vec<Capability>,
+}
+
 /// What two domains agree on. Context [`crate::envelope::Context::Treaty`]; signed by a root key of each of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreatyDocument {
@@ -71,6 +83,8 @@ pub struct TreatyDocument {
     pub version: u64,
     /// The two, lower domain id first.
     pub parties: [TreatyParty; 2],
+    /// Whether one of the two stands under the other one.
+    pub charter: Option<Charter>,
 }
 
 impl TreatyDocument {
@@ -81,7 +95,13 @@ impl TreatyDocument {
     pub fn between(one: TreatyParty, other: TreatyParty, before: Option<(Hash, u64)>) -> TreatyDocument {
         let (previous, last) = before.unwrap_or((TreatyDocument::NONE, 0));
         let parties = if one.domain() < other.domain() { [one, other] } else { [other, one] };
-        TreatyDocument { previous, version: last.saturating_add(1), parties }
+        TreatyDocument { previous, version: last.saturating_add(1), parties, charter: None }
+    }
+
+    /// The same with one party under the other one, or with neither.
+    #[must_use]
+    pub fn under(self, charter: Option<Charter>) -> TreatyDocument {
+        TreatyDocument { charter, ..self }
     }
 
     /// The hash of its one encoding: what the next version, a denial and people refer to.

@@ -112,9 +112,18 @@ impl Single {
     /// # Panics
     /// When the file cannot be written.
     pub fn configured(name: &str, more: &str) -> Single {
+        Single::initialised(&["--domain", name], more)
+    }
+
+    /// A running domain of one that issues no money.
+    pub fn federated(name: &str) -> Single {
+        Single::initialised(&["--domain", name, "--federated"], "")
+    }
+
+    fn initialised(flags: &[&str], more: &str) -> Single {
         let mut single = Single::nothing();
         let (http, mesh) = (single.http.to_string(), single.mesh.to_string());
-        ask(&single.dir, &["init", "--domain", name, "--http", &http, "--mesh", &mesh]);
+        ask(&single.dir, &[&["init", "--http", &http, "--mesh", &mesh], flags].concat());
         let file = single.dir.join("config.toml");
         let text = std::fs::read_to_string(&file).expect("a configuration");
         std::fs::write(&file, format!("{more}\n{text}")).expect("a configuration");

@@ -23,8 +23,10 @@
 //! | `owed` | what must be said, derived from the records |
 //! | `exports` | what this domain lets the others see, hire and be hired for |
 //! | `licences` | how much of it, in signed words with epochs |
+//! | `charter` | a domain under a domain: the limits that the child keeps towards others |
 //! | `drift` | that both disagree about each other, and that nothing begins meanwhile |
 
+mod charter;
 pub mod closing;
 mod drift;
 mod exports;

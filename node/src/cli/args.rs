@@ -5,12 +5,14 @@ mod delegate;
 mod dev;
 mod drift;
 mod endpoint;
+mod escrow;
 mod export;
 mod keyring;
 mod ledger;
 mod licence;
 mod peer;
 mod snapshot;
+mod subnet;
 mod verdict;
 
 pub use card::{CardCommand, DomainCardCommand, EditArgs, VerifyCardArgs};
@@ -19,6 +21,7 @@ pub use delegate::{DelegateArgs, DelegateCommand};
 pub use dev::{DevAgentArgs, DevArgs, WorkerMode};
 pub use drift::DriftCommand;
 pub use endpoint::EndpointCommand;
+pub use escrow::{EscrowAct, EscrowCommand, LockArgs};
 pub use export::{Admit, ExportCommand, ExportRuleArgs};
 pub use keyring::{KeyArgs, KeyKind, KeyringCommand, PassphraseArgs};
 pub use ledger::{AuditCommand, LedgerCommand, VerifyArgs};
@@ -26,6 +29,7 @@ pub use licence::{LicenceArgs, LicenceCommand};
 pub use peer::{PeerChange, PeerCommand};
 pub use snapshot::{RestoreArgs, SnapshotCommand};
 use std::path::PathBuf;
+pub use subnet::{Limits as SubnetLimits, SubnetCommand};
 pub use verdict::VerdictArgs;
 
 /// A node that lets agents of different organisations find, hire and pay each other.
@@ -113,6 +117,9 @@ pub enum Command {
     /// Where peers and this domain disagree about each other.
     #[command(subcommand)]
     Drift(DriftCommand),
+    /// Domains under a domain: who stands under whom, and how the children are.
+    #[command(subcommand)]
+    Subnet(SubnetCommand),
     /// What passes between two meshes through this node, and which gateways lead where.
     Bridge,
     /// What the domain's books say.
@@ -150,6 +157,9 @@ pub struct InitArgs {
     /// Mesh address.
     #[arg(long, default_value = crate::config::MESH_DEFAULT)]
     pub mesh: std::net::SocketAddr,
+    /// A domain that issues no money of its own: its agents use that of other domains.
+    #[arg(long)]
+    pub federated: bool,
     /// Seals the root key of a new domain; opens the one that is there.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
@@ -363,124 +373,4 @@ pub enum TransferCommand {
         /// What the origin's operator handed over.
         verdict: String,
     },
-}
-
-/// `escrow …`
-#[derive(Debug, Subcommand)]
-pub enum EscrowCommand {
-    /// Put money aside for work.
-    Lock(Box<LockArgs>),
-    /// Payee: agree to the terms.
-    Accept(EscrowAct),
-    /// Payee: deliver.
-    Submit {
-        /// Which escrow, as whom.
-        #[command(flatten)]
-        act: EscrowAct,
-        /// The result's file, or its SHA-256 in hex.
-        #[arg(long)]
-        result: String,
-        /// Which milestone.
-        #[arg(long)]
-        milestone: Option<u16>,
-    },
-    /// Payer: pay.
-    Release {
-        /// Which escrow, as whom.
-        #[command(flatten)]
-        act: EscrowAct,
-        /// Which milestone.
-        #[arg(long)]
-        milestone: Option<u16>,
-        /// The result that was verified: file or SHA-256 in hex.
-        #[arg(long)]
-        verified: Option<String>,
-    },
-    /// Either side: call the arbiter.
-    Dispute {
-        /// Which escrow, as whom.
-        #[command(flatten)]
-        act: EscrowAct,
-        /// Evidence: file or SHA-256 in hex.
-        #[arg(long)]
-        evidence: String,
-    },
-    /// Arbiter: split.
-    Rule {
-        /// Which escrow, as whom.
-        #[command(flatten)]
-        act: EscrowAct,
-        /// The payees' share in basis points.
-        #[arg(long)]
-        payee_bps: u16,
-    },
-    /// Payee: give everything back.
-    Cancel {
-        /// Which escrow, as whom.
-        #[command(flatten)]
-        act: EscrowAct,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
-    /// One escrow.
-    Show {
-        /// Its id or unique prefix.
-        id: String,
-    },
-    /// Escrows of an agent.
-    List {
-        /// Local key name, id, or unique id prefix.
-        agent: String,
-    },
-}
-
-/// Who does something to which escrow.
-#[derive(Debug, Args)]
-pub struct EscrowAct {
-    /// Escrow id or unique prefix.
-    pub id: String,
-    /// Local key name.
-    #[arg(long = "as")]
-    pub agent: String,
-    /// The escrow's home when it is another domain: id or nickname.
-    #[arg(long)]
-    pub home: Option<String>,
-}
-
-/// Flags of `escrow lock`.
-#[derive(Debug, Args)]
-pub struct LockArgs {
-    /// Local key name of the payer.
-    #[arg(long = "from")]
-    pub from: String,
-    /// Agent id, local key name, or AGENT@DOMAIN.
-    #[arg(long)]
-    pub to: String,
-    /// Such as 5.00.
-    pub amount: String,
-    /// What is to be done: a file, or the words themselves.
-    #[arg(long)]
-    pub task: String,
-    /// Minutes until delivery is late.
-    #[arg(long, default_value_t = 60)]
-    pub deliver_minutes: u64,
-    /// Minutes for the payer to answer a submission.
-    #[arg(long, default_value_t = 60)]
-    pub review_minutes: u64,
-    /// What silence after a submission means: release, refund, or the payee's basis points.
-    #[arg(long)]
-    pub on_silence: String,
-    /// Agent that rules a dispute.
-    #[arg(long)]
-    pub arbiter: Option<String>,
-    /// Who brought the payer: a code, or AGENT@DOMAIN.
-    #[arg(long)]
-    pub referral: Option<String>,
-    /// Amounts of milestones; given once each.
-    #[arg(long = "milestone")]
-    pub milestones: Vec<String>,
-    /// Reuse on retry; default: a fresh one, printed.
-    #[arg(long)]
-    pub id: Option<String>,
 }

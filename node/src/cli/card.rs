@@ -171,6 +171,7 @@ fn card(document: &Value) -> String {
         ("contact", text(&operator["contact"])),
         ("place", place),
         ("auditor", text(&operator["external_auditor_endpoint"])),
+        ("under", text(&document["parent"])),
         ("peers", texts(&document["peers"])),
     ];
     lines.extend(supply(&document["supply"]).into_iter().map(|line| ("supply", line)));
@@ -199,7 +200,9 @@ fn supply(supply: &Value) -> Vec<String> {
         })
         .collect();
     if supply["standing"] == "federated" {
-        lines.insert(0, "federated: this domain issues nothing".to_owned());
+        let issuer = supply["issuer"].as_str().map_or_else(String::new, |issuer| format!(", see {issuer}"));
+        lines.retain(|line| !line.ends_with(": not known"));
+        lines.insert(0, format!("federated: this domain issues nothing{issuer}"));
     }
     lines
 }

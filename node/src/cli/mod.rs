@@ -24,6 +24,7 @@ mod peer;
 mod restore;
 mod root_key;
 mod rotation;
+mod subnet;
 mod svid;
 mod witness;
 
@@ -114,6 +115,7 @@ fn ask(context: &Context, command: &Command) -> Result<(), ServiceError> {
         Command::Export(command) => export::export(context, command),
         Command::Licence(command) => peer::licence(context, command),
         Command::Drift(command) => drift::drift(context, command),
+        Command::Subnet(command) => subnet::subnet(context, command),
         Command::Bridge => bridge::bridge(context),
         Command::Ledger(command) => ledger::ledger(context, command),
         Command::Mcp { token_file } => mcp::mcp(context, token_file.as_deref()),

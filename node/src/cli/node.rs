@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     config::{self, Config},
+    founding::{DomainKeys, Founding, fresh_key},
     home::Home,
     keyring::passphrase,
     node::Node,
@@ -19,7 +20,12 @@ use std::process::ExitCode;
 fn fresh_home(cli: &Cli, args: &InitArgs) -> Result<Home, ServiceError> {
     let dir = config::data_dir(cli.data.as_deref())?;
     let config = Config::alone(&args.domain, args.http, args.mesh);
-    let mut home = Home::alone(&dir, config, comity_runtime::wall_ms())?;
+    let now_ms = comity_runtime::wall_ms();
+    let mut home = if args.federated {
+        Home::founder(&dir, config, DomainKeys::fresh(), fresh_key(), &[], Founding::federated(), now_ms)?
+    } else {
+        Home::alone(&dir, config, now_ms)?
+    };
     // Nobody is asked at the start: whoever wants the root key sealed says so, then or later (`keyring encrypt`).
     if args.passphrase.passphrase_file.is_some() || std::env::var_os(passphrase::VARIABLE).is_some() {
         home.seal(&passphrase::choose(args.passphrase.passphrase_file.as_deref())?)?;

@@ -4,6 +4,7 @@ use super::{
     args::{LicenceArgs, LicenceCommand, PeerChange, PeerCommand},
     context::{Context, DomainView},
     output::{field, table},
+    subnet,
 };
 use crate::service::error::ServiceError;
 use comity_proto::limits::DAY_MS;
@@ -53,7 +54,7 @@ pub(super) fn peer(context: &Context, command: &PeerCommand) -> Result<(), Servi
 }
 
 /// An amount, if one is given, as it stands in JSON.
-fn minor(domain: &DomainView, amount: Option<&str>) -> Result<Option<String>, ServiceError> {
+pub(super) fn minor(domain: &DomainView, amount: Option<&str>) -> Result<Option<String>, ServiceError> {
     Ok(amount.map(|amount| domain.amount(amount)).transpose()?.map(|minor| minor.to_string()))
 }
 
@@ -116,7 +117,7 @@ fn list(context: &Context, domain: &DomainView) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn one(context: &Context, domain: &DomainView, answer: &Value) {
+pub(super) fn one(context: &Context, domain: &DomainView, answer: &Value) {
     context.output.show(answer, |answer| {
         let text = |name| field(answer, name);
         let side = |name: &str| {
@@ -134,6 +135,7 @@ fn one(context: &Context, domain: &DomainView, answer: &Value) {
             ),
         ];
         lines.extend(majority(domain, answer));
+        lines.extend(charter(domain, answer));
         lines.push(format!("we           {}", side("ours")));
         lines.push(format!("they         {}", side("theirs")));
         lines.extend(licensed("we grant", &answer["licence_granted"]));
@@ -167,6 +169,13 @@ fn majority(domain: &DomainView, answer: &Value) -> Option<String> {
     let (theirs, ours) = (above("majority_above"), above("their_majority_above"));
     let named = !answer["majority_above"].is_null() || !answer["their_majority_above"].is_null();
     named.then(|| format!("decisions    most voters sign: {theirs} of their asset, {ours} of ours"))
+}
+
+/// Who stands under whom, and what the lower one keeps.
+fn charter(domain: &DomainView, answer: &Value) -> Option<String> {
+    let charter = &answer["charter"];
+    let child = if charter["child"] == answer["domain"] { "it stands under us" } else { "we stand under it" };
+    (!charter.is_null()).then(|| format!("charter      {child}: {}", subnet::limits(domain, charter)))
 }
 
 /// What both sides stated at the end, and whether it fits.

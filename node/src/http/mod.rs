@@ -34,6 +34,7 @@ mod restore;
 mod routes;
 mod signed;
 mod stopping;
+mod subnet;
 mod tasks;
 mod tls;
 mod verdicts;

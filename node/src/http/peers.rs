@@ -30,7 +30,7 @@ pub(super) fn all() -> Routes {
 }
 
 /// Minor units, as a decimal string.
-fn minor(text: &str) -> Result<u64, ServiceError> {
+pub(super) fn minor(text: &str) -> Result<u64, ServiceError> {
     text.parse().map_err(|_| ServiceError::bad_input("bad_amount", format!("`{text}` is no number of minor units")))
 }
 

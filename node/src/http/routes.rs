@@ -65,6 +65,7 @@ pub(super) fn native() -> Routes {
         .merge(super::linked::all())
         .merge(super::payment_requests::all())
         .merge(super::peers::all())
+        .merge(super::subnet::all())
         .merge(super::registry::all())
         .merge(super::restore::all())
         .merge(super::tasks::all())

@@ -1,7 +1,8 @@
-//! The first start of a domain: its genesis comes into the log, its treasury and faucet are filled.
+//! The first start of a domain: its genesis comes into the log, its treasury and faucet are filled, unless it is to use others' money.
 
 use super::{Node, raft_id, replica_config};
 use crate::signer::Signer;
+use comity_ledger::Ledger;
 use comity_proto::{
     command::{Command, Verb},
     entry::EntryItem,
@@ -46,13 +47,15 @@ pub(super) async fn found(node: Arc<Node>) {
 /// A new domain's operator issues to its treasury and fills its faucet, so that the first agent can claim at once.
 ///
 /// The request ids follow from the domain, so doing it again after a crash does nothing twice; a domain that has issued
-/// anything is left alone.
+/// anything is left alone, and so is one that may issue nothing.
 async fn endow(node: &Node) {
     let Some(keys) = &node.home.domain_keys else { return };
-    let asset = node.replica.read_stale(|ledger, _| ledger.asset(ledger.native_asset()).map(|asset| asset.id));
-    let Some(asset) = asset.filter(|asset| node.replica.read_stale(|ledger, _| ledger.supply_of(asset)) == 0) else {
-        return;
+    let may_begin = |ledger: &Ledger, _| {
+        let asset = ledger.asset(ledger.native_asset())?;
+        let is_new = asset.supply_cap.is_some_and(|cap| cap > 0) && ledger.supply_of(&asset.id) == 0;
+        is_new.then_some(asset.id)
     };
+    let Some(asset) = node.replica.read_stale(may_begin) else { return };
     let verbs =
         [Verb::Issue { code: asset.code, to: None, amount: FIRST_ISSUE }, Verb::FundFaucet { amount: FIRST_FAUCET }];
     let id =

@@ -5,6 +5,7 @@
 //! | `schema`, `domain`, `key`, `nickname` | which form, and who | yes |
 //! | `policy`, `policy_hash`, `fees` | the rules in force | yes |
 //! | `capabilities`, `endpoints` | what it does, and where | yes |
+//! | `parent` | the domain that this one stands under, null where it is its own; its treaty says so | yes |
 //! | `operator`, `peers` | what the operator chose to say | yes |
 //! | `supply` | per asset; null where the figure is not this domain's to know | |
 //! | `checkpoint` | head of the event log, signed; null where this node may not sign one | |
@@ -132,7 +133,7 @@ pub(super) fn stable(node: &Node, profile: &Profile) -> Option<Value> {
                 "edition": profile.edition, "contact": profile.contact, "latitude": profile.latitude,
                 "longitude": profile.longitude, "external_auditor_endpoint": profile.external_auditor_endpoint,
             },
-            "peers": peers.collect::<Vec<_>>(),
+            "peers": peers.collect::<Vec<_>>(), "parent": ledger.parent().map(|(parent, _)| parent),
         });
         document["version"] = version_of(&document).into();
         Some(document)
@@ -183,16 +184,22 @@ pub fn signed(mut document: Value, key: &SecretKey) -> Value {
     document
 }
 
-/// A domain that issues nothing says so, instead of a supply of zero.
+/// A domain that may issue nothing says so, instead of a supply of zero, and, where it stands under another one, whose money
+/// it uses.
 fn supply(ledger: &Ledger) -> Value {
     let own = |issuer| ledger.is_home(issuer);
     let (mine, theirs): (Vec<_>, Vec<_>) =
         ledger.assets().map(|(_, asset)| asset).partition(|asset| own(&asset.id.issuer));
-    let standing = if mine.is_empty() { "federated" } else { "issuer" };
+    let issues = mine.iter().any(|asset| asset.supply_cap.is_none_or(|cap| cap > 0));
+    let parent = || ledger.parent().map(|(parent, _)| parent);
+    let (standing, issuer) = if issues { ("issuer", None) } else { ("federated", parent()) };
     let count = mine.len().saturating_add(theirs.len());
     let lines = mine.into_iter().chain(theirs).take(ASSETS_SHOWN).map(|asset| {
         let units = ledger.supply_of(&asset.id).to_string();
-        let (supply, wrapped) = if own(&asset.id.issuer) { (Some(units), None) } else { (None, Some(units)) };
+        let (supply, wrapped) = match own(&asset.id.issuer) {
+            true => (Some(units).filter(|_| issues), None),
+            false => (None, Some(units)),
+        };
         json!({
             "code": asset.id.code, "issuer": asset.id.issuer, "scale": asset.scale,
             "supply_cap": asset.supply_cap.map(|cap| cap.to_string()), "supply": supply, "wrapped": wrapped,
@@ -200,7 +207,7 @@ fn supply(ledger: &Ledger) -> Value {
     });
     let lines: Vec<Value> = lines.collect();
     let left_out = count.saturating_sub(lines.len());
-    json!({ "standing": standing, "as_of_ms": ledger.stamp_ms(), "assets": lines, "assets_left_out": left_out })
+    json!({ "standing": standing, "issuer": issuer, "as_of_ms": ledger.stamp_ms(), "assets": lines, "assets_left_out": left_out })
 }
 
 fn checkpoint(ledger: &Ledger, key: &SecretKey) -> Value {

@@ -31,6 +31,7 @@ pub mod registry;
 pub mod relay;
 pub mod restore;
 pub mod shape;
+pub mod subnet;
 pub mod trades;
 pub mod verdicts;
 pub mod view;

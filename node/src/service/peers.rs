@@ -21,7 +21,7 @@ use comity_proto::{
     licence::Licence,
     limits::{DOORS_MAX, HOUR_MS},
     text::{Endpoint, Reason},
-    treaty::{Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
+    treaty::{Charter, Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyStanding},
 };
 use std::time::Duration;
 
@@ -189,6 +189,16 @@ fn nothing(what: &str, peer: DomainId) -> ServiceError {
 /// # Errors
 /// `unknown_treaty`, and what the ledger refuses.
 pub async fn refresh(node: &Node, peer: DomainId, cap: Option<u64>) -> Result<PeerView, ServiceError> {
+    propose_next(node, peer, cap, None).await
+}
+
+/// The same, with another charter if one is given.
+pub(super) async fn propose_next(
+    node: &Node,
+    peer: DomainId,
+    cap: Option<u64>,
+    charter: Option<Option<Charter>>,
+) -> Result<PeerView, ServiceError> {
     let root = &keys(node)?.root;
     let document = read(node, |ledger| {
         let treaty = ledger.treaty(&peer)?;
@@ -196,7 +206,8 @@ pub async fn refresh(node: &Node, peer: DomainId, cap: Option<u64>) -> Result<Pe
         let (mine, theirs) = agreed.sides(&node.domain())?;
         let caps = mine.caps.iter().map(|known| ExposureCap { cap: cap.unwrap_or(known.cap), ..*known });
         let mine = part(ledger, caps.collect())?;
-        Some(TreatyDocument::between(mine, theirs.clone(), treaty.before()))
+        let charter = charter.unwrap_or_else(|| agreed.charter.clone());
+        Some(TreatyDocument::between(mine, theirs.clone(), treaty.before()).under(charter))
     });
     let document = document.await?.ok_or_else(|| commands::of_outcome(Outcome::UnknownTreaty))?;
     ask(node, Verb::ProposeTreaty { document: document.seal(root), invitation: bytes::Bytes::new() }).await?;
@@ -372,6 +383,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         refused: 0,
         untold,
         closing: closing::view(ledger, treaty),
+        charter: document.and_then(|document| document.charter.as_ref()).map(Into::into),
     }
 }
 

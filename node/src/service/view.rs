@@ -239,6 +239,8 @@ pub struct PeerView {
     pub untold: bool,
     /// What both sides stated at the end; null before.
     pub closing: Option<super::closing::ClosingView>,
+    /// Whether one of the two stands under the other one, by the newest document.
+    pub charter: Option<super::subnet::CharterView>,
 }
 
 /// A licence as people see it.

@@ -10,10 +10,10 @@ use crate::{
     reject::{Reject, within},
     scan,
     strict::{self, array},
-    text::{Endpoint, Nickname, Reason},
+    text::{Capability, Endpoint, Nickname, Reason},
     treaty::{
-        Door, ExposureCap, Invitation, TREATY_PUSH_VERSION, TreatyDocument, TreatyNotice, TreatyParty, TreatyPush,
-        TreatyStanding,
+        Charter, Door, ExposureCap, Invitation, TREATY_PUSH_VERSION, TreatyDocument, TreatyNotice, TreatyParty,
+        TreatyPush, TreatyStanding,
     },
     wire::{self, command::Verb as WireVerb, treaty_push::Push as Wire},
 };
@@ -30,7 +30,8 @@ impl Signed for TreatyDocument {
     fn encode(&self) -> Bytes {
         let [low, high] = &self.parties;
         let (low, high) = (Some(low.into()), Some(high.into()));
-        wire::TreatyDocument { previous: put(&self.previous.0), version: self.version, low, high }
+        let charter = self.charter.as_ref().map(Into::into);
+        wire::TreatyDocument { previous: put(&self.previous.0), version: self.version, low, high, charter }
             .encode_to_vec()
             .into()
     }
@@ -40,6 +41,7 @@ impl Signed for TreatyDocument {
         for party in [3, 4] {
             scan::at_most_inside(payload, party, 3, l::EXPOSURE_CAPS_MAX, "exposure_caps")?;
         }
+        scan::at_most_inside(payload, 5, 3, l::CHARTER_CAPABILITIES_MAX, "charter_capabilities")?;
         let wire: wire::TreatyDocument = strict::decode(payload)?;
         let previous = Hash(array(&wire.previous, "previous")?);
         let parties: [TreatyParty; 2] = [need(wire.low, "low")?.try_into()?, need(wire.high, "high")?.try_into()?];
@@ -56,12 +58,38 @@ impl Signed for TreatyDocument {
                 return Err(Reject::OutOfRange { field: "caps" });
             }
         }
-        Ok(TreatyDocument { previous, version: wire.version, parties })
+        let charter: Option<Charter> = wire.charter.map(TryInto::try_into).transpose()?;
+        if charter.as_ref().is_some_and(|charter| parties.iter().all(|party| party.domain() != charter.child)) {
+            return Err(Reject::OutOfRange { field: "child" });
+        }
+        Ok(TreatyDocument { previous, version: wire.version, parties, charter })
     }
 
     /// One of the two parties.
     fn check_signer(&self, key: &PublicKey) -> Result<(), Reject> {
         if self.parties.iter().any(|party| party.key == *key) { Ok(()) } else { Err(Reject::WrongSigner) }
+    }
+}
+
+impl From<&Charter> for wire::Charter {
+    fn from(charter: &Charter) -> wire::Charter {
+        wire::Charter {
+            child: put(&charter.child.0),
+            cap_max: charter.cap_max,
+            capabilities: charter.capabilities.iter().map(|capability| capability.as_str().into()).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Charter> for Charter {
+    type Error = Reject;
+    fn try_from(wire: wire::Charter) -> Result<Charter, Reject> {
+        let capabilities = wire.capabilities.iter().map(|text| Capability::new(text));
+        let capabilities: Vec<Capability> = capabilities.collect::<Result<_, _>>()?;
+        if !capabilities.is_sorted_by(|one, next| one < next) {
+            return Err(Reject::OutOfRange { field: "capabilities" });
+        }
+        Ok(Charter { child: DomainId(array(&wire.child, "child")?), cap_max: wire.cap_max, capabilities })
     }
 }
 

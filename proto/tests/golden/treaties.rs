@@ -13,7 +13,9 @@ use comity_proto::{
     ids::Hash,
     licence::{Licence, LicenceStatus},
     limits as l,
-    treaty::{Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyPush, TreatyStanding},
+    treaty::{
+        Charter, Door, ExposureCap, Invitation, TreatyDocument, TreatyNotice, TreatyParty, TreatyPush, TreatyStanding,
+    },
 };
 
 /// All kinds of this file.
@@ -121,6 +123,11 @@ pub(crate) fn verbs() -> Vec<Verb> {
     ]
 }
 
+fn charter(child: u8) -> Charter {
+    let capabilities = ["text.count", "text.statistics"].map(|text| text.parse().expect("a capability")).to_vec();
+    Charter { child: s::domain(child), cap_max: Some(500), capabilities }
+}
+
 fn document_kind() -> Kind {
     let root = || secret(s::ALPHA);
     let sealed = |document: TreatyDocument| document.seal(&root());
@@ -129,10 +136,18 @@ fn document_kind() -> Kind {
         change(&mut document.parties);
         sealed(document)
     };
+    let free = Charter { cap_max: None, capabilities: vec![], ..charter(s::ALPHA) };
+    let under = |change: &dyn Fn(&mut Charter)| {
+        let mut charter = charter(s::BETA);
+        change(&mut charter);
+        sealed(next().under(Some(charter)))
+    };
     let valid = vec![
         ("by-one", document(), root()),
         ("by-the-other", document(), secret(s::BETA)),
         ("second-version", next(), root()),
+        ("one-under-the-other", next().under(Some(charter(s::BETA))), root()),
+        ("under-without-limits", next().under(Some(free)), root()),
     ];
     let payload = document().encode();
     let raw = |bytes: Vec<u8>| seal(Context::Treaty, bytes.into(), &root());
@@ -151,6 +166,14 @@ fn document_kind() -> Kind {
             parties(&|both| both[0].caps = vec![both[0].caps[0]; l::EXPOSURE_CAPS_MAX + 1]),
             "too_large",
             Some("exposure_caps"),
+        ),
+        ("child-that-is-no-party", under(&|it| it.child = s::domain(s::NODE)), "out_of_range", Some("child")),
+        ("capabilities-out-of-order", under(&|it| it.capabilities.reverse()), "out_of_range", Some("capabilities")),
+        (
+            "too-many-capabilities",
+            under(&|it| it.capabilities = vec![it.capabilities[0].clone(); l::CHARTER_CAPABILITIES_MAX + 1]),
+            "too_large",
+            Some("charter_capabilities"),
         ),
     ])
 }

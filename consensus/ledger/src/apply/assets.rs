@@ -14,11 +14,10 @@ use comity_proto::{
     limits::{ASSETS_PER_DOMAIN_MAX, SUPPLY_MAX},
 };
 
-/// A scale and a cap that an own asset may have.
+/// A scale and a cap that an own asset may have. A cap of zero is that of a domain which is founded to issue nothing.
 pub(super) const fn check_asset(scale: u8, supply_cap: u64) -> Result<(), Outcome> {
     match (scale_allowed(scale), supply_cap) {
         (false, _) => Err(Outcome::LimitExceededAssets),
-        (true, 0) => Err(Outcome::AmountZero),
         (true, cap) if cap > SUPPLY_MAX => Err(Outcome::LimitExceededSupply),
         _ => Ok(()),
     }
@@ -33,6 +32,9 @@ impl Ledger {
             return if *known == asset { Ok(Outcome::Exists) } else { Err(Outcome::DuplicateName) };
         }
         check_asset(scale, supply_cap)?;
+        if supply_cap == 0 {
+            return Err(Outcome::AmountZero);
+        }
         let own = self.head.assets.iter().filter(|known| known.id.issuer == issuer).count();
         if own >= ASSETS_PER_DOMAIN_MAX {
             return Err(Outcome::LimitExceededAssets);

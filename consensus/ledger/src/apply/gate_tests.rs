@@ -159,6 +159,7 @@ fn a_peer_has_so_many_transfers_open_and_no_more() {
         digest: Hash([0; 32]),
         caps: vec![],
         majorities: vec![],
+        charter: None,
         ours,
         theirs,
         untold: false,

@@ -166,6 +166,7 @@ impl Ledger {
     fn check_exposure(&mut self, prepare: &Prepare) -> Result<AssetIndex, Outcome> {
         let treaty = self.head.treaties.get(&prepare.asset.issuer).ok_or(Outcome::PeerNotTrusted)?;
         let cap = treaty.caps().iter().find(|cap| cap.asset == prepare.asset).map_or(0, |cap| cap.cap);
+        let cap = self.chartered_cap(&prepare.asset.issuer, cap);
         let known = self.asset_index(&prepare.asset);
         let wrapped = known.and_then(|asset| self.accounts.get(&AccountKey::issuance(asset)).copied()).unwrap_or(0);
         let pending = known.map_or(0, |asset| self.settlement.pending(asset));

@@ -58,7 +58,7 @@ impl Ledger {
             Audience::Everyone => true,
             Audience::Peer(peer) => self.may_trade(peer, false).is_ok(),
         };
-        self.head.exports.rules().filter(counts).cloned().collect()
+        self.chartered(self.head.exports.rules().filter(counts).cloned().collect())
     }
 
     /// Whether new work that needs this capability may go that way between an agent of this domain and one of the peer.
@@ -71,7 +71,8 @@ impl Ledger {
         capability: Option<&Capability>,
     ) -> Result<(), Outcome> {
         self.may_trade(peer, false)?;
-        let exports = &self.head.exports;
+        let narrowed = self.parent().map(|_| self.chartered(self.head.exports.clone()));
+        let exports = narrowed.as_ref().unwrap_or(&self.head.exports);
         let admitted = match capability {
             Some(capability) => exports.admits(peer, direction, agent, capability),
             None => exports.admits_some(peer, direction, agent),

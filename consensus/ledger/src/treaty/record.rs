@@ -14,7 +14,7 @@ use comity_proto::{
     roots::{RootKeys, Signer},
     settlement::Source,
     text::{Endpoint, Nickname, Reason},
-    treaty::{ExposureCap, TreatyDocument, TreatyStanding},
+    treaty::{Charter, ExposureCap, TreatyDocument, TreatyStanding},
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,8 @@ pub struct Agreed {
     pub caps: Vec<ExposureCap>,
     /// Above how much of an asset of either side a decision needs a majority of its origin's voters.
     pub majorities: Vec<(AssetId, u64)>,
+    /// Whether one of the two stands under the other one, and within which limits.
+    pub charter: Option<Charter>,
     /// Envelope of it by this domain.
     pub ours: Bytes,
     /// Envelope of it by the peer.

@@ -100,6 +100,7 @@ impl Ledger {
             return Err(Outcome::TreatyVersion);
         }
         self.check_policy(mine)?;
+        self.check_charter(document.get(), &peer, mine)?;
         let version = document.get().version;
         treaty.nickname = theirs.nickname.clone();
         let (serial, document) = (treaty.ours.serial, envelope);
@@ -137,6 +138,7 @@ impl Ledger {
         if asked.is_none_or(|proposed| proposed.document != theirs) {
             self.judge_root(&peer, countersigned.signer())?;
         }
+        self.check_charter(document, &peer, parts.mine)?;
         let (untold, their_serial) = (asked.is_some(), asked.map(|proposed| proposed.serial));
         if !(untold && roster.is_empty()) {
             let roster = open_roster(roster, &peer).ok_or(Outcome::BadSignature)?;
@@ -169,8 +171,8 @@ impl Ledger {
         treaty.nickname = other.nickname.clone();
         let majorities = [mine, other].into_iter().flat_map(|part| &part.caps);
         let majorities = majorities.filter_map(|cap| Some((cap.asset, cap.majority_above?))).collect();
-        let caps = mine.caps.clone();
-        treaty.agreed = Some(Agreed { version, digest, caps, majorities, ours, theirs, untold });
+        let (caps, charter) = (mine.caps.clone(), document.charter.clone());
+        treaty.agreed = Some(Agreed { version, digest, caps, majorities, charter, ours, theirs, untold });
         treaty.proposed = treaty.proposed.take().filter(|proposed| proposed.version > version);
         (treaty.drained_ms, treaty.closing) = (None, Closing::default());
         self.emit(out, EventKind::TreatyAgreed { peer, version, digest }, Vec::new());

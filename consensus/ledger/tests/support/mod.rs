@@ -195,7 +195,19 @@ impl World {
         }
     }
 
+    /// A domain that may issue nothing.
+    pub fn federated(name: &str) -> World {
+        let mut world = World::empty(name);
+        let genesis = world.genesis_with(policy(), 0);
+        assert_eq!(world.apply(vec![genesis]).outcomes, [[Outcome::Created]]);
+        world
+    }
+
     pub fn genesis(&self, policy: Policy) -> EntryItem {
+        self.genesis_with(policy, 1_000_000_000_000)
+    }
+
+    fn genesis_with(&self, policy: Policy, supply_cap: u64) -> EntryItem {
         let root = key_of(&format!("domain {}", self.name));
         let genesis = Genesis {
             domain: self.home,
@@ -204,7 +216,7 @@ impl World {
             operator_key: self.operator.public(),
             asset_code: AssetCode::new("USD").expect("a code"),
             asset_scale: 6,
-            supply_cap: 1_000_000_000_000,
+            supply_cap,
             policy,
             roster: roster_of(&self.name),
             incarnation: 1,

@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 31] = [
+const TAGS: [(&str, &str); 32] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -58,6 +58,7 @@ const TAGS: [(&str, &str); 31] = [
     ("peers", "Treaties with other domains."),
     ("raft", "Replicas of this domain."),
     ("schemas", "Forms of documents that others make."),
+    ("subnet", "Domains under a domain."),
     ("tasks", "Work, given and taken."),
     ("transfers", "Money between domains."),
     ("webhooks", "What happens, posted to an address."),
