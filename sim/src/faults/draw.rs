@@ -260,6 +260,7 @@ impl Drawing {
             }
             "export-withdrawn" => Fault::WithdrawExports { domain: self.domain() },
             "operator-key-rotated" => Fault::RotateOperator { domain: self.domain() },
+            "root-key-rotated" => Fault::RotateRoot { domain: self.domain() },
             "node-key-rotated" => Fault::RotateNode { host: self.host() },
             "burst" => Fault::Burst { factor: self.chance.between(3, 20) as u32 },
             "hot-account" => Fault::HotAccount {},

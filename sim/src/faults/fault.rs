@@ -227,6 +227,9 @@ pub enum Fault {
     RotateOperator {
         domain: usize,
     },
+    RotateRoot {
+        domain: usize,
+    },
     RotateNode {
         host: HostId,
     },
@@ -354,6 +357,7 @@ impl Fault {
             Fault::SuspendLicence { .. } => "licence-suspended",
             Fault::WithdrawExports { .. } => "export-withdrawn",
             Fault::RotateOperator { .. } => "operator-key-rotated",
+            Fault::RotateRoot { .. } => "root-key-rotated",
             Fault::RotateNode { .. } => "node-key-rotated",
             Fault::Burst { .. } => "burst",
             Fault::HotAccount {} => "hot-account",

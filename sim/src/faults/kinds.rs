@@ -139,6 +139,7 @@ pub const KINDS: &[Kind] = &[
     kind("licence-suspended", Membership, "an operator suspends the licence of a peer, and lets it be active again later", "operator"),
     kind("export-withdrawn", Message, "an operator takes back what admits everybody, and admits them again later", "operator"),
     kind("operator-key-rotated", Membership, "an operator takes another key, with overlap", "operator"),
+    kind("root-key-rotated", Membership, "a domain's root key changes under load, and each node's certificate with it", "operator, node"),
     kind("node-key-rotated", Membership, "a voter takes another key and keeps its place", "operator, node"),
     kind("burst", Load, "many times the load", "workload"),
     kind("hot-account", Load, "everybody pays one account", "workload"),
@@ -148,7 +149,7 @@ pub const KINDS: &[Kind] = &[
 
 /// Kinds that happen only where a scenario names them: nothing takes them back, or they change what else would be seen of
 /// trade for as long as they last.
-pub const NAMED: [&str; 8] = [
+pub const NAMED: [&str; 9] = [
     "unpeer-in-doubt",
     "treaty-revoked",
     "two-decisions",
@@ -156,6 +157,7 @@ pub const NAMED: [&str; 8] = [
     "licence-suspended",
     "export-withdrawn",
     "operator-key-rotated",
+    "root-key-rotated",
     "node-key-rotated",
 ];
 
@@ -180,7 +182,6 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
-    waiting("root-key-rotated", Membership, "a domain's root key changes under load", "another root key for one domain"),
     waiting("stolen-key", Byzantine, "a revoked key goes on signing", "domain cards, which carry revocations"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
     waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",

@@ -1,19 +1,29 @@
-//! What operators do about keys: another one for a node, or for themselves, while everything goes on.
+//! What operators do about keys: another one for a node, for themselves, or for the whole domain, while everything goes on.
 //!
 //! Every step follows from what the ledger says, so an operator whose node was away goes on where it stopped.
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use comity_ledger::keys::KeyRecord;
-use comity_node::{founding::fresh_key, home::voter, keyring::rotation::Holder, node::Node, service::keys};
+use comity_node::{
+    founding::{DomainKeys, fresh_key},
+    home::voter,
+    keyring::rotation::Holder,
+    node::Node,
+    service::keys,
+};
 use comity_proto::{
+    envelope::{Sealer, Signed as _},
+    identity::NodeCertificate,
     ids::PublicKey,
     key_step::{KeyChange, KeyStep},
     keys::SecretKey,
+    roots::{RootKey, RootKeys},
     text::Reason,
 };
 
-use super::Hosts;
+use super::{Hosts, machine::Machine};
 use crate::world::HostId;
 
 /// Between two looks at how far it is.
@@ -23,12 +33,34 @@ const OVERLAP_MS: u64 = 60_000;
 
 /// What is to be done next.
 enum Next {
-    /// This step, signed with this key.
-    Say(KeyChange, PublicKey, Box<SecretKey>),
+    /// This step about this key.
+    Say(KeyChange, PublicKey),
     /// Nothing yet: others are to hear or to follow.
     Wait,
     /// Nothing any more.
     Done,
+}
+
+/// The keys of a holder, as its ledger knows them.
+struct Held {
+    active: PublicKey,
+    next: Option<PublicKey>,
+    before: Option<PublicKey>,
+    serial: u64,
+}
+
+impl From<&KeyRecord> for Held {
+    fn from(record: &KeyRecord) -> Held {
+        let before = record.before.map(|(key, _)| key);
+        Held { active: record.active, next: record.next, before, serial: record.serial }
+    }
+}
+
+impl Held {
+    fn of_root(keys: &RootKeys, now_ms: u64) -> Option<Held> {
+        let (active, before) = (*keys.active()?, keys.before(now_ms).copied());
+        Some(Held { active, next: keys.next, before, serial: keys.serial })
+    }
 }
 
 impl Hosts {
@@ -42,11 +74,10 @@ impl Hosts {
             let Some(node) = self.node(founder) else { continue };
             let of_domain = node.replica().read_stale(|ledger, _| {
                 let seen = ledger.keys_not_seen()[1].is_empty();
-                ledger.domain().map(|domain| (domain.operator.clone(), seen))
+                ledger.domain().map(|domain| (Held::from(&domain.operator), seen))
             });
-            let Some((record, seen)) = of_domain else { continue };
-            let root = known.keys.root.secret();
-            if record.active == next.public() {
+            let Some((held, seen)) = of_domain else { continue };
+            if held.active == next.public() {
                 node.set_operator_key(next.clone());
                 self.with(founder, |machine| {
                     if let Some((.., operator)) = &mut machine.seed.founding {
@@ -54,11 +85,12 @@ impl Hosts {
                     }
                 });
             }
-            match step(&record, &next.public(), seen, (root, root, root)) {
-                Next::Say(change, key, signer) => {
-                    let holder = Holder { domain: known.id(), place: None, serial: record.serial };
+            match step(&held, &next.public(), seen) {
+                Next::Say(change, key) => {
+                    let holder = Holder { domain: known.id(), place: None, serial: held.serial };
                     let proof = KeyStep::prove(&known.id(), &next);
-                    say(self, &node, founder, &holder, (change, key, proof), &signer).await;
+                    let Some(root) = self.root_in_use(founder) else { return };
+                    say(self, &node, founder, &holder, (change, key, proof), &root).await;
                 }
                 Next::Wait => {}
                 Next::Done => return self.mark("operator:key-rotated"),
@@ -71,38 +103,27 @@ impl Hosts {
         let (place, old) = self.with(host, |machine| (machine.place, machine.key.clone()));
         let known = self.domain_of(host);
         let next = self.key_made_on(host);
-        let now_ms = {
-            let _inside = comity_runtime::enter(self.universe.world(host));
-            comity_runtime::wall_ms()
-        };
-        // Above the serials of the founding, and of every other host's next certificate.
-        let certificate = known.keys.certify(next.public(), voter(), now_ms + u64::from(host), now_ms);
         loop {
             comity_runtime::sleep(LOOK).await;
             let Some(node) = self.node(host) else { continue };
             let of_domain = node.replica().read_stale(|ledger, _| {
                 let domain = ledger.domain()?;
-                let keys = domain.node_keys(&place).cloned();
+                let held = domain.node_keys(&place).map(Held::from);
                 let is_named = domain.voters.contains(&next.public());
-                Some((keys, is_named && ledger.keys_not_seen()[0].is_empty()))
+                Some((held, is_named && ledger.keys_not_seen()[0].is_empty()))
             });
-            let Some((record, heard)) = of_domain else { continue };
-            let record = record.unwrap_or(KeyRecord {
-                serial: 0,
-                active: place,
-                next: None,
-                before: None,
-                revoked: Vec::new(),
-                word: Default::default(),
-            });
-            if record.active == next.public() && self.with(host, |machine| machine.key.public()) != next.public() {
-                self.take_up(host, &next, certificate.clone()).await;
+            let Some((held, heard)) = of_domain else { continue };
+            let held = held.unwrap_or(Held { active: place, next: None, before: None, serial: 0 });
+            if held.active == next.public() && self.with(host, |machine| machine.key.public()) != next.public() {
+                self.take_up(host, |machine| machine.key = next.clone()).await;
                 continue;
             }
-            match step(&record, &next.public(), heard, (&old, &next, &next)) {
-                Next::Say(change, key, signer) => {
-                    let holder = Holder { domain: known.id(), place: Some(place), serial: record.serial };
-                    say(self, &node, host, &holder, (change, key, certificate.clone()), &signer).await;
+            match step(&held, &next.public(), heard) {
+                Next::Say(change, key) => {
+                    let holder = Holder { domain: known.id(), place: Some(place), serial: held.serial };
+                    let Some(certificate) = self.certificate_now(host, &next) else { return };
+                    let signer = if change == KeyChange::Prepare { &old } else { &next };
+                    say(self, &node, host, &holder, (change, key, certificate), signer).await;
                 }
                 Next::Wait => {}
                 Next::Done => return self.mark("operator:node-key-rotated"),
@@ -110,43 +131,109 @@ impl Hosts {
         }
     }
 
+    /// A domain takes another root key and keeps its id; every node of it gets a certificate by the new one, and the one
+    /// before is retired once all show theirs.
+    pub async fn rotate_root(&self, domain: usize) {
+        let Some(known) = self.domains().get(domain).cloned() else { return };
+        let founder = known.hosts[0];
+        let Some(old) = self.root_in_use(founder) else { return };
+        let secret = self.key_made_on(founder);
+        let Ok(links) = old.links_to(&secret) else { return };
+        let Ok(next) = RootKey::along(links.clone(), secret) else { return };
+        loop {
+            comity_runtime::sleep(LOOK).await;
+            let Some(node) = self.node(founder) else { continue };
+            let of_domain = node.replica().read_stale(|ledger, _| {
+                let held = Held::of_root(&ledger.domain()?.root, ledger.stamp_ms())?;
+                Some((held, ledger.keys_not_seen()[2].is_empty()))
+            });
+            let Some((held, heard)) = of_domain else { continue };
+            if held.active == next.public() && !self.all_certified_by(&known.hosts, &next).await {
+                continue;
+            }
+            match step(&held, &next.public(), heard) {
+                // Until the roster is by the new key too, the ledger refuses, and it is said again.
+                Next::Say(change, key) => {
+                    let place = Some(old.first());
+                    let holder = Holder { domain: known.id(), place, serial: held.serial };
+                    let signer = if change == KeyChange::Prepare { &old } else { &next };
+                    say(self, &node, founder, &holder, (change, key, links.clone()), signer).await;
+                }
+                Next::Wait => {}
+                Next::Done => return self.mark("operator:root-key-rotated"),
+            }
+        }
+    }
+
+    /// Gives the next machine a certificate by this root key, the founding one the key as well, unless somebody of the
+    /// domain is away: one at a time. Whether all have theirs and run with it.
+    async fn all_certified_by(&self, hosts: &[HostId], root: &RootKey) -> bool {
+        let is_well = |host: &HostId| self.node(*host).is_some_and(|node| node.replica().status().leader_id.is_some());
+        if !hosts.iter().all(is_well) {
+            return false;
+        }
+        let is_new = |host: &HostId| {
+            let certificate = self.with(*host, |machine| machine.seed.certificate.clone());
+            NodeCertificate::open(&certificate).is_ok_and(|certificate| *certificate.key() == root.public())
+        };
+        let Some(host) = hosts.iter().find(|host| !is_new(host)) else { return true };
+        let founder = hosts[0];
+        self.with(founder, |machine| {
+            if let Some((_, known, _)) = &mut machine.seed.founding {
+                *known = root.clone();
+            }
+        });
+        self.take_up(*host, |_| ()).await;
+        false
+    }
+
+    /// What the operator has in the founding node's directory.
+    fn root_in_use(&self, founder: HostId) -> Option<RootKey> {
+        self.with(founder, |machine| machine.seed.founding.as_ref().map(|(_, root, _)| root.clone()))
+    }
+
+    /// A certificate by the root key in use, with a serial above that of every earlier one.
+    fn certificate_now(&self, host: HostId, key: &SecretKey) -> Option<Bytes> {
+        let founder = self.domain_of(host).hosts[0];
+        let (_, root, operator) = self.with(founder, |machine| machine.seed.founding.clone())?;
+        let _inside = comity_runtime::enter(self.universe.world(host));
+        let now_ms = comity_runtime::wall_ms();
+        Some(DomainKeys { root, operator }.certify(key.public(), voter(), now_ms + u64::from(host), now_ms))
+    }
+
     fn key_made_on(&self, host: HostId) -> SecretKey {
         let _inside = comity_runtime::enter(self.universe.world(host));
         fresh_key()
     }
 
-    /// As the node's own process does when its directory has another key: it stops, and starts again with that.
-    async fn take_up(&self, host: HostId, next: &SecretKey, certificate: bytes::Bytes) {
+    /// As the node's own process does when its directory has another key or certificate: it stops, and starts again with
+    /// that.
+    async fn take_up(&self, host: HostId, change: impl FnOnce(&mut Machine)) {
         self.stop(host).await;
-        self.with(host, |machine| {
-            machine.key = next.clone();
-            machine.seed.certificate = certificate;
+        let key = self.with(host, |machine| {
+            change(machine);
+            machine.key.clone()
         });
+        if let Some(certificate) = self.certificate_now(host, &key) {
+            self.with(host, |machine| machine.seed.certificate = certificate);
+        }
         self.power_on(host);
     }
 }
 
 /// The next step of a holder on its way to `next`. `heard`: whoever must know does.
-fn step(
-    record: &KeyRecord,
-    next: &PublicKey,
-    heard: bool,
-    (prepares, activates, retires): (&SecretKey, &SecretKey, &SecretKey),
-) -> Next {
-    if record.active == *next {
-        return match record.before {
-            Some((before, _)) if heard => Next::Say(KeyChange::Retire, before, Box::new(retires.clone())),
-            Some(_) => Next::Wait,
+fn step(held: &Held, next: &PublicKey, heard: bool) -> Next {
+    if held.active == *next {
+        return match held.before {
+            Some(before) if heard => Next::Say(KeyChange::Retire, before),
             None if heard => Next::Done,
-            None => Next::Wait,
+            _ => Next::Wait,
         };
     }
-    match record.next {
-        Some(prepared) if prepared == *next && heard => {
-            Next::Say(KeyChange::Activate, *next, Box::new(activates.clone()))
-        }
+    match held.next {
+        Some(prepared) if prepared == *next && heard => Next::Say(KeyChange::Activate, *next),
         Some(prepared) if prepared == *next => Next::Wait,
-        _ => Next::Say(KeyChange::Prepare, *next, Box::new(prepares.clone())),
+        _ => Next::Say(KeyChange::Prepare, *next),
     }
 }
 
@@ -156,8 +243,8 @@ async fn say(
     node: &Arc<Node>,
     host: HostId,
     holder: &Holder,
-    (change, key, proof): (KeyChange, PublicKey, bytes::Bytes),
-    signer: &SecretKey,
+    (change, key, proof): (KeyChange, PublicKey, Bytes),
+    signer: &impl Sealer,
 ) {
     let proof = if change == KeyChange::Prepare { proof } else { Default::default() };
     // A constant of a few letters.

@@ -59,6 +59,13 @@ impl Act {
         Some(nothing())
     }
 
+    /// The same for a domain's root key.
+    pub(super) fn rotate_root(self, domain: usize) -> Option<Undo> {
+        self.hosts.domains().get(domain)?;
+        comity_runtime::spawn(async move { self.hosts.rotate_root(domain).await });
+        Some(nothing())
+    }
+
     /// The same for the key of a node.
     pub(super) fn rotate_node(self, host: HostId) -> Option<Undo> {
         self.exists(host)?;

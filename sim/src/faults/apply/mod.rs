@@ -105,6 +105,7 @@ impl Act {
             F::SuspendLicence { domain, peer } => self.suspend_licence(domain, peer),
             F::WithdrawExports { domain } => self.withdraw_exports(domain),
             F::RotateOperator { domain } => self.rotate_operator(domain),
+            F::RotateRoot { domain } => self.rotate_root(domain),
             F::RotateNode { host } => self.rotate_node(host),
             F::Burst { .. } | F::HotAccount {} | F::Idle {} | F::Silence {} => Some(self.mood(fault)),
         }

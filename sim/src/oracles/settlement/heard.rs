@@ -91,6 +91,7 @@ fn is_calm(view: &View<'_>, at_ms: u64) -> bool {
                 | Fault::SuspendLicence { .. }
                 | Fault::WithdrawExports { .. }
                 | Fault::RotateOperator { .. }
+                | Fault::RotateRoot { .. }
                 | Fault::Burst { .. }
                 | Fault::HotAccount {}
                 | Fault::Idle {}

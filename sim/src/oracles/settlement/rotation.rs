@@ -62,7 +62,10 @@ impl Oracle for Unnoticed {
                 let nodes = domain.into_iter().flat_map(|domain| domain.nodes.values());
                 let operator = domain.map(|domain| &domain.operator);
                 let mut records = nodes.chain(operator);
-                (ledger.keys_not_seen(), records.any(|record| record.next.is_some() || record.before.is_some()))
+                let root = domain.map(|domain| (domain.root.next, domain.root.before(ledger.stamp_ms())));
+                let is_doubled = root.is_some_and(|(next, before)| next.is_some() || before.is_some())
+                    || records.any(|record| record.next.is_some() || record.before.is_some());
+                (ledger.keys_not_seen(), is_doubled)
             });
             if !unseen.iter().all(Vec::is_empty) {
                 return Err(format!("host {host} knows peers that have not seen its keys: {unseen:?}"));
@@ -109,7 +112,9 @@ fn is_refused(standing: &Standing) -> bool {
 /// Whether keys change, and nobody lies or is taken out of its domain.
 fn rotates_honestly(view: &View<'_>) -> bool {
     let mut faults = view.plan.faults.iter().map(|planned| &planned.fault);
-    let rotates = |fault: &Fault| matches!(fault, Fault::RotateOperator { .. } | Fault::RotateNode { .. });
+    let rotates = |fault: &Fault| {
+        matches!(fault, Fault::RotateOperator { .. } | Fault::RotateNode { .. } | Fault::RotateRoot { .. })
+    };
     let spoils = |fault: &Fault| {
         matches!(fault, Fault::Adversary { .. } | Fault::Corrupt { .. }) || fault.takes_disk_of().is_some()
     };
