@@ -40,7 +40,7 @@ use comity_replica::{NodeInfo, Replica, ReplicaConfig};
 use comity_runtime::disk::{Disk, DiskStats};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// A running node.
@@ -71,7 +71,7 @@ pub struct Node {
     delegations: Delegations,
     endpoints: Endpoints,
     disk: Arc<dyn Disk>,
-    _data: Option<DataDir>,
+    data: Option<DataDir>,
 }
 
 /// Raft's number for a node: from its key, so that nobody hands numbers out.
@@ -176,7 +176,7 @@ impl Node {
             delegations,
             endpoints,
             disk,
-            _data: data,
+            data,
         });
         node.serve_mesh();
         node.tend(keys);
@@ -286,6 +286,11 @@ impl Node {
     /// Keys of agents that cannot sign.
     pub(crate) fn custody(&self) -> Option<&Arc<Custody>> {
         self.custody.as_ref()
+    }
+
+    /// Where its files are, besides the ledger's disk; nowhere when it was started on a disk of another kind.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.data.as_ref().map(DataDir::root)
     }
 
     /// Certificates that their domains have taken back.

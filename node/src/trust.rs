@@ -6,8 +6,17 @@ use crate::{
     mesh::{Identity, MemberKeys, Relation, Trust, TrustedDomain},
     node::Node,
 };
-use comity_proto::{export::Exports, roots::RootKeys, treaty::TreatyStanding};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use comity_proto::{
+    export::Exports,
+    planted::{Plant, planted},
+    roots::RootKeys,
+    treaty::TreatyStanding,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often trust and roster are read again from the ledger, besides when an entry changes them.
 const TRUST_EVERY: Duration = Duration::from_millis(250);
@@ -61,7 +70,8 @@ pub(crate) async fn watch(node: Arc<Node>, keys: MemberKeys) {
             }
             (trust, ledger.domain().map(|domain| domain.roster.clone()))
         });
-        let trust = Trust { revoked: node.revoked().lock().all(), ..trust };
+        let revoked = if planted(Plant::TakenBackCounts) { BTreeSet::new() } else { node.revoked().lock().all() };
+        let trust = Trust { revoked, ..trust };
         if trust != shown.0 {
             node.mesh().set_trust(trust.clone());
             shown.0 = trust;

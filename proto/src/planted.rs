@@ -108,6 +108,10 @@ plants! {
     OneWord = "one-word";
     /// A card that came through a gateway is held for one that its home brought.
     NoPassage = "no-passage";
+    /// Certificates that were taken back go on counting.
+    TakenBackCounts = "taken-back-counts";
+    /// A domain's card rounds what it says of money.
+    RoundedSupply = "rounded-supply";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

@@ -16,7 +16,15 @@
 use super::{json::canonical, profile::Profile};
 use crate::node::Node;
 use comity_ledger::Ledger;
-use comity_proto::{envelope::Signed as _, ids::Hash, jws, keys::SecretKey, policy::Policy, treaty::TreatyStanding};
+use comity_proto::{
+    envelope::Signed as _,
+    ids::Hash,
+    jws,
+    keys::SecretKey,
+    planted::{Plant, planted},
+    policy::Policy,
+    treaty::TreatyStanding,
+};
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -195,7 +203,8 @@ fn supply(ledger: &Ledger) -> Value {
     let (standing, issuer) = if issues { ("issuer", None) } else { ("federated", parent()) };
     let count = mine.len().saturating_add(theirs.len());
     let lines = mine.into_iter().chain(theirs).take(ASSETS_SHOWN).map(|asset| {
-        let units = ledger.supply_of(&asset.id).to_string();
+        let units = ledger.supply_of(&asset.id);
+        let units = if planted(Plant::RoundedSupply) { units / 1_000 * 1_000 } else { units }.to_string();
         let (supply, wrapped) = match own(&asset.id.issuer) {
             true => (Some(units).filter(|_| issues), None),
             false => (None, Some(units)),

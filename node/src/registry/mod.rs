@@ -23,4 +23,4 @@ mod verify;
 pub use show::{Rendered, Shown, tend};
 pub(crate) use show::{not_made_yet, votes};
 pub(crate) use verify::signature as signature_of;
-pub use verify::{Judged, Wrong, is_carried_by, verify};
+pub use verify::{Judged, Wrong, is_carried_by, taken_back, verify};

@@ -124,9 +124,7 @@ impl Shown {
     }
 
     async fn keep(&self, node: &Node, profile: Profile) -> Result<(), ServiceError> {
-        let (path, text) = (node.home().dir.join(PROFILE_FILE), profile.to_text());
-        let written = runtime::run_blocking(move || files::write(&path, text.as_bytes(), Access::Public)).await;
-        written.unwrap_or_else(|_| Err(std::io::Error::other("the work was not done"))).map_err(|error| {
+        write(node, PROFILE_FILE, profile.to_text().into()).await.map_err(|error| {
             let next = "make room, or mend the data directory, and edit again";
             ServiceError::new(Kind::Internal, "card_profile_not_kept", error.to_string(), next)
         })?;
@@ -229,12 +227,17 @@ async fn hear_revocations(node: &Node, domain: &DomainId) {
         node.replica().read_stale(|ledger, _| ledger.judge_root(domain, list.signer())).is_ok()
     };
     if signed.is_some_and(by_root) && node.revoked().lock().offer(domain, &list) && *domain == node.domain() {
-        let path = node.home().dir.join(REVOCATIONS_FILE);
-        let written = runtime::run_blocking(move || files::write(&path, &list, Access::Public)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            tracing::warn!("the list of revoked certificates is not kept here; the card brings it again");
+        if let Err(error) = write(node, REVOCATIONS_FILE, list).await {
+            tracing::warn!(%error, "the list of revoked certificates is not kept here; the card brings it again");
         }
     }
+}
+
+/// Keeps a file in the data directory, if there is one.
+async fn write(node: &Node, name: &str, bytes: Bytes) -> std::io::Result<()> {
+    let Some(path) = node.data_dir().map(|dir| dir.join(name)) else { return Ok(()) };
+    let written = runtime::run_blocking(move || files::write(&path, &bytes, Access::Public)).await;
+    written.unwrap_or_else(|_| Err(std::io::Error::other("the work was not done")))
 }
 
 /// The refusal before there is a card.

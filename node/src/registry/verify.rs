@@ -258,6 +258,13 @@ pub(super) fn revocations(document: &Value, domain: &DomainId) -> Result<Bytes, 
     if list.get().domain == *domain { Ok(bytes) } else { Err(Wrong::BadRevocations) }
 }
 
+/// Serials of the certificates that a card's domain has taken back, as the card says.
+pub fn taken_back(card: &DomainCard) -> Vec<u64> {
+    let document = json::parse(&card.document).unwrap_or_default();
+    let list = revocations(&document, &card.domain).ok().and_then(|list| Revocations::open(&list).ok());
+    list.map(|list| list.get().serials.clone()).unwrap_or_default()
+}
+
 fn hashes(document: &Value) -> Result<(), Wrong> {
     let policy: PolicyView =
         serde_json::from_value(document["policy"].clone()).map_err(|_| Wrong::NotACard("policy"))?;

@@ -57,9 +57,19 @@ pub async fn reload(node: &Node, reason: Option<&str>) -> Result<u64, ServiceErr
         );
     }
     let serial = reload_certificate(node).await?;
-    let Some(list) = read(node, revocation::REVOCATIONS_FILE).await? else { return Ok(serial) };
-    if !node.revoked().lock().offer(&node.domain(), &list) {
-        return Ok(serial);
+    if let Some(list) = read(node, revocation::REVOCATIONS_FILE).await? {
+        take_back(node, &list, reason).await?;
+    }
+    Ok(serial)
+}
+
+/// Heeds a newer list of certificates of this domain that are taken back, and tells the mesh.
+///
+/// # Errors
+/// `not_a_voter` where nobody would hear of it from this node, which itself heeds it.
+pub async fn take_back(node: &Node, list: &Bytes, reason: Option<&str>) -> Result<(), ServiceError> {
+    if !node.revoked().lock().offer(&node.domain(), list) {
+        return Ok(());
     }
     tracing::info!(reason, "certificates are taken back");
     if !votes(node) {
@@ -68,7 +78,7 @@ pub async fn reload(node: &Node, reason: Option<&str>) -> Result<u64, ServiceErr
         return Err(ServiceError::new(Kind::Conflict, "not_a_voter", detail, next));
     }
     node.shown().look(node).await;
-    Ok(serial)
+    Ok(())
 }
 
 async fn reload_certificate(node: &Node) -> Result<u64, ServiceError> {

@@ -9,7 +9,13 @@ use comity_node::{
 use comity_proto::{keys::SecretKey, text::AgentString};
 
 use super::{Adversary, Play};
-use crate::{hosts::mesh_of, net::FalseTcp};
+use crate::{
+    hosts::{Stolen, mesh_of},
+    net::FalseTcp,
+};
+
+/// Of the certificate of a stolen key; above those of the founding.
+pub(super) const STOLEN_SERIAL: u64 = 79;
 
 pub(super) struct Face {
     /// Its node key.
@@ -45,6 +51,13 @@ impl Face {
                 let key = adversary.hosts.with(host, |machine| machine.key.clone());
                 let certificate = adversary.target.keys.certify(key.public(), voter(), 77, now_ms);
                 (key, adversary.target.id(), certificate, adversary.target.roster.clone())
+            }
+            Play::StolenKey => {
+                let key = fresh_key();
+                let certificate = adversary.peer.keys.certify(key.public(), voter(), STOLEN_SERIAL, now_ms);
+                let stolen = Stolen { domain: adversary.certifies, key: key.public(), serial: STOLEN_SERIAL };
+                adversary.hosts.is_stolen(stolen);
+                (key, adversary.peer.id(), certificate, adversary.peer.roster.clone())
             }
             _ => {
                 let key = fresh_key();

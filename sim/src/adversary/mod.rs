@@ -26,6 +26,8 @@ const FIRST: HostId = 900_000;
 const ROUND: Duration = Duration::from_millis(250);
 /// How long a host may take to answer a lie.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Until the owner of a stolen key notices.
+const UNNOTICED: Duration = Duration::from_secs(4);
 /// Cards of one round of a flood.
 const FLOOD: usize = 3;
 
@@ -51,6 +53,9 @@ pub enum Play {
     Garbage,
     /// Is there with the key and certificate of a voter that is there too.
     Twin,
+    /// Is there with a key that another domain certified, goes on when that takes the certificate back, and says again what
+    /// was said before.
+    StolenKey,
     /// Brings an agent's old card after its new one.
     OldCard,
 }
@@ -68,6 +73,7 @@ impl Play {
             Play::Flood => "flood",
             Play::Garbage => "garbage",
             Play::Twin => "twin",
+            Play::StolenKey => "stolen-key",
             Play::OldCard => "old-card",
         }
     }
@@ -84,6 +90,7 @@ impl Play {
             Play::Flood,
             Play::Garbage,
             Play::Twin,
+            Play::StolenKey,
             Play::OldCard,
         ];
         all.into_iter().find(|play| play.kind() == name)
@@ -100,6 +107,8 @@ struct Adversary {
     target: Arc<Domain>,
     /// Whose member it says it is.
     peer: Arc<Domain>,
+    /// The number of that domain.
+    certifies: usize,
     chance: Chance,
 }
 
@@ -107,11 +116,19 @@ struct Adversary {
 pub fn begin(hosts: &Hosts, play: Play, domain: usize, chance: Chance) -> Option<Box<dyn FnOnce() + Send>> {
     let domains = hosts.domains();
     let target = domains.get(domain)?.clone();
-    let peer = domains.get((domain + 1) % domains.len()).filter(|peer| peer.id() != target.id())?.clone();
+    let certifies = (domain + 1) % domains.len();
+    let peer = domains.get(certifies).filter(|peer| peer.id() != target.id())?.clone();
     let host = FIRST + hosts.count_adversary();
     hosts.network.assign(mesh_of(host), host);
     hosts.network.host_up(host);
-    let adversary = Adversary { hosts: hosts.clone(), host, play, target, peer, chance };
+    if play == Play::StolenKey {
+        let hosts = hosts.clone();
+        comity_runtime::spawn(async move {
+            comity_runtime::sleep(UNNOTICED).await;
+            hosts.take_back(certifies, face::STOLEN_SERIAL).await;
+        });
+    }
+    let adversary = Adversary { hosts: hosts.clone(), host, play, target, peer, certifies, chance };
     hosts.universe.spawn_on(host, adversary.lie());
     let hosts = hosts.clone();
     Some(Box::new(move || {
@@ -129,7 +146,7 @@ impl Adversary {
             comity_runtime::sleep(ROUND).await;
             round += 1;
             match self.play {
-                Play::Replay => {
+                Play::Replay | Play::StolenKey => {
                     for envelope in self.drawn(3) {
                         self.tell(&mesh, Class::Settlement, envelope).await;
                     }

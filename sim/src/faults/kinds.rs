@@ -126,6 +126,7 @@ pub const KINDS: &[Kind] = &[
     kind("garbage", Message, "bytes without meaning on every class of streams and on bare connections", "adversary"),
     kind("twin", Byzantine, "a voter's key and certificate in two places at once", "adversary"),
     kind("old-card", Message, "an agent's old card is gossiped after its new one", "adversary"),
+    kind("stolen-key", Byzantine, "a certified key is stolen, and goes on when its domain has taken the certificate back", "adversary, operator"),
     kind("two-decisions", Byzantine, "a stolen voter's key signs the opposite of what its domain has decided", "adversary"),
     kind("rolling-restart", Upgrade, "all nodes of a domain are stopped and started one after the other", "node"),
     kind("replace-voter", Membership, "a voter is stopped, removed, and joins again as another node", "operator"),
@@ -149,9 +150,10 @@ pub const KINDS: &[Kind] = &[
 
 /// Kinds that happen only where a scenario names them: nothing takes them back, or they change what else would be seen of
 /// trade for as long as they last.
-pub const NAMED: [&str; 9] = [
+pub const NAMED: [&str; 10] = [
     "unpeer-in-doubt",
     "treaty-revoked",
+    "stolen-key",
     "two-decisions",
     "older-copy",
     "licence-suspended",
@@ -182,7 +184,6 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 #[rustfmt::skip]
 pub const WAITING: &[Waiting] = &[
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
-    waiting("stolen-key", Byzantine, "a revoked key goes on signing", "domain cards, which carry revocations"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
     waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
         "restore of a whole domain from a backup"),

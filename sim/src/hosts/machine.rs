@@ -92,6 +92,7 @@ pub(super) struct HomeSeed {
     pub(super) roster: Bytes,
     pub(super) domain_key: PublicKey,
     pub(super) founding: Option<(Bytes, RootKey, SecretKey)>,
+    pub(super) revocations: Option<Bytes>,
 }
 
 impl HomeSeed {
@@ -111,7 +112,7 @@ impl HomeSeed {
             sealed_root: None,
             operator_token: "operator".to_owned(),
             admission_token: "admission".to_owned(),
-            revocations: None,
+            revocations: self.revocations.clone(),
             profile: Profile::default(),
         }
     }

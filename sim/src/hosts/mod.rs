@@ -41,6 +41,8 @@ pub const OBSERVER: HostId = 1_000_000;
 
 /// How often a witness looks, seconds: often enough for a universe of a minute.
 const WITNESS_EVERY_S: u64 = 3;
+/// Between two cards of a domain that nothing but figures changes.
+const CARD_EVERY_S: u64 = 5;
 
 /// Where every node's mesh listens.
 const MESH_PORT: u16 = 7401;
@@ -78,9 +80,22 @@ struct State {
     at_boot: Vec<AtBoot>,
     mood: Mood,
     witnesses: bool,
+    domain_cards: bool,
+    stolen: Vec<Stolen>,
     adversaries: HostId,
     strangers_cards: BTreeSet<Hash>,
     marks: BTreeMap<String, u64>,
+}
+
+/// A certified key in the wrong hands.
+#[derive(Clone, Copy, Debug)]
+pub struct Stolen {
+    /// Which domain certified it, by its number.
+    pub domain: usize,
+    /// The key.
+    pub key: PublicKey,
+    /// Of its certificate.
+    pub serial: u64,
 }
 
 /// What is told of every node as soon as it runs.
@@ -132,8 +147,7 @@ impl Hosts {
             config.founders = founders.clone();
             // Else its questions would be a part of every universe without a claim about them.
             config.witness_every_s = if self.state.lock().witnesses { WITNESS_EVERY_S } else { 0 };
-            // Domain cards are not simulated yet, for the same reason.
-            config.card_every_s = 0;
+            config.card_every_s = if self.state.lock().domain_cards { CARD_EVERY_S } else { 0 };
             config.raft = raft;
             config.log = log;
             let seed = HomeSeed {
@@ -141,6 +155,7 @@ impl Hosts {
                 certificate: keys.certify(secret.public(), voter(), at as u64 + 1, now_ms),
                 roster: roster.clone(),
                 domain_key: keys.root.public(),
+                revocations: None,
                 founding: (at == 0).then(|| (genesis.clone(), keys.root.clone(), keys.operator.clone())),
             };
             self.network.assign(mesh_of(*host), *host);
@@ -170,6 +185,21 @@ impl Hosts {
     /// Nodes that are founded from now on are witnesses of their peers.
     pub fn let_witness(&self) {
         self.state.lock().witnesses = true;
+    }
+
+    /// Nodes that are founded from now on sign cards of their domains.
+    pub fn let_show_cards(&self) {
+        self.state.lock().domain_cards = true;
+    }
+
+    /// A node's key is in the hands of somebody who shows its certificate.
+    pub(crate) fn is_stolen(&self, stolen: Stolen) {
+        self.state.lock().stolen.push(stolen);
+    }
+
+    /// All such keys.
+    pub fn stolen(&self) -> Vec<Stolen> {
+        self.state.lock().stolen.clone()
     }
 
     /// Two domains no longer reach each other, and the nodes of a third one are told to pass between them; before any of

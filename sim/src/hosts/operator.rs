@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 use comity_node::{
     founding::fresh_key,
     join,
+    keyring::revocation,
     mesh::{peer, secured},
     node::Node,
     service::{
-        exports,
+        exports, keyring,
         licences::{self, Grant},
         peers::{self, Change},
     },
@@ -73,6 +74,22 @@ impl Hosts {
             }
         };
         self.operate(domain, change).await
+    }
+
+    /// The operator of `domain` takes the certificate with this serial back, as the first one ever; goes on until a node
+    /// that can tell everybody has heard it.
+    pub async fn take_back(&self, domain: usize, serial: u64) {
+        let Some(known) = self.domains().get(domain).cloned() else { return };
+        let Ok(list) = revocation::add(&known.keys.root, known.id(), None, serial) else { return };
+        self.with(known.hosts[0], |machine| machine.seed.revocations = Some(list.clone()));
+        loop {
+            let list = list.clone();
+            let take = move |node: Arc<Node>| async move { keyring::take_back(&node, &list, Some(WHY)).await.is_ok() };
+            if self.operate(domain, take).await {
+                return self.mark("operator:certificate-taken-back");
+            }
+            comity_runtime::sleep(AGAIN).await;
+        }
     }
 
     /// Lets an operator do something at the node that holds its root key; whether it was answered.

@@ -188,6 +188,9 @@ fn found(hosts: &Hosts, plan: &Plan) -> Result<(), String> {
     if scenario.witnesses {
         hosts.let_witness();
     }
+    if scenario.domain_cards {
+        hosts.let_show_cards();
+    }
     let mut first = 0;
     let total: usize = scenario.domains.iter().map(|domain| domain.nodes).sum();
     for domain in &scenario.domains {

@@ -21,6 +21,7 @@ ready![
     "revoke-under-load",
     "rotation-during-partition",
     "equivocating-origin",
+    "stolen-key",
     "export-race",
     "drift-and-repair",
     "slow-disk",

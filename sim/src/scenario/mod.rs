@@ -45,6 +45,9 @@ pub struct Scenario {
     /// Nodes look at their peers' checkpoints and tell each other of proofs, and operators look at what they found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub witnesses: bool,
+    /// Domains sign cards of themselves, which bring everybody their figures and the certificates that they took back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub domain_cards: bool,
     /// The domains.
     pub domains: Vec<DomainSpec>,
     /// Links that are not described.

@@ -63,6 +63,8 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         P::NoOverlap | P::OneWord => "rotation-during-partition",
         // Only a gateway joins two domains there.
         P::NoPassage => "bridged",
+        // A thief shows a certificate that its owner takes back.
+        P::TakenBackCounts | P::RoundedSupply => "stolen-key",
         // Many requests in one entry, of different outcomes.
         P::CrossedAnswers => "crowd",
     }

@@ -4,11 +4,13 @@ mod bridged;
 mod cards_converge;
 mod cards_forward;
 mod cards_signed;
+mod domain_cards;
 mod event_rows;
 mod exposure;
 mod projected;
 mod proofs;
 mod roots;
+mod taken_back;
 
 use super::Oracle;
 
@@ -23,5 +25,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(bridged::Bridged::default()),
         cards_converge::oracle(),
         Box::new(projected::Projected::default()),
+        Box::new(domain_cards::DomainCards::default()),
+        Box::new(taken_back::TakenBack::default()),
     ]
 }
