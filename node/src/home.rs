@@ -15,6 +15,7 @@
 //! | `genesis` | founding node only | |
 //! | `domain.key`, `operator.key` | founding node only; the former may be sealed with a passphrase | yes |
 //! | `api.token`, `admission.token` | who may use the doors | yes |
+//! | `metrics.token` | who may read the metrics, and nothing else; made when a door first opens | yes |
 //! | `agents/NAME.key` | keys of local agents, used by the command line | yes |
 //! | `custody/` | keys of agents that cannot sign, each sealed under its token, and what was signed with them | sealed |
 //! | `disk/` | log, vote, snapshots, events | |
@@ -47,6 +48,8 @@ use std::path::{Path, PathBuf};
 
 /// The root key's file: plain, or sealed with a passphrase.
 pub const ROOT_FILE: &str = "domain.key";
+/// The file of the token that reads the metrics.
+const WATCHER_TOKEN: &str = "metrics.token";
 
 /// Everything a node is started with.
 pub struct Home {
@@ -302,6 +305,20 @@ impl Home {
         }
     }
 
+    /// The token of whoever watches this node, made when there is none yet.
+    ///
+    /// # Errors
+    /// `bad_data_directory`.
+    pub fn watcher_token(&self) -> Result<String, ServiceError> {
+        if let Some(token) = files::read_secret(&self.dir.join(WATCHER_TOKEN)).map_err(io)? {
+            return String::from_utf8(token.trim_ascii().to_vec())
+                .map_err(|error| broken(&self.dir, WATCHER_TOKEN, &error));
+        }
+        let token = fresh_token();
+        self.put(WATCHER_TOKEN, token.as_bytes(), Access::Secret)?;
+        Ok(token)
+    }
+
     fn put(&self, name: &str, bytes: &[u8], access: Access) -> Result<(), ServiceError> {
         files::write(&self.dir.join(name), bytes, access).map_err(io)
     }
@@ -418,6 +435,7 @@ mod tests {
         assert_eq!(loaded.node.public(), saved.node.public());
         assert_eq!(loaded.domain(), saved.domain());
         assert_eq!(loaded.operator_token, saved.operator_token);
+        assert_eq!(loaded.watcher_token().unwrap(), saved.watcher_token().unwrap());
         assert_eq!(saved.save().unwrap_err().code, "data_directory_taken");
     }
 

@@ -25,6 +25,7 @@ pub mod http;
 pub mod join;
 pub mod keyring;
 pub mod mesh;
+pub mod metrics;
 pub mod node;
 pub mod payment_request;
 pub mod registry;

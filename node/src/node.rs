@@ -15,6 +15,7 @@ use crate::{
     join::JoinDesk,
     keyring::revocation::Revoked,
     mesh::{CardStore, Identity, MemberKeys, MeshConfig, MeshHandle, MeshLinks, MeshTransport},
+    metrics::Metrics,
     registry::{self, Shown},
     service::{
         delegate::{self, Delegations},
@@ -23,7 +24,7 @@ use crate::{
         principal::Tokens,
         webhooks::{self, Outlets},
     },
-    settle::{budget::Budgets, outbox},
+    settle::{budget::Budgets, lanes::Traffic, outbox},
     spiffe::current::Svids,
     storage::{cards::DiskCards, layout::DataDir},
     tasks::desk::Desk,
@@ -54,6 +55,8 @@ pub struct Node {
     memory: Arc<Memory>,
     shown: Shown,
     budgets: Budgets,
+    traffic: Arc<Traffic>,
+    metrics: Metrics,
     drifts: Drifts,
     bridge: Bridge,
     /// Envelope of the certificate in use.
@@ -163,6 +166,8 @@ impl Node {
             memory: Memory::on(disk.clone()),
             shown,
             budgets: Budgets::default(),
+            traffic: Arc::default(),
+            metrics: Metrics::starting(),
             drifts: Drifts::default(),
             bridge: Bridge::of(rules),
             certificate,
@@ -205,7 +210,8 @@ impl Node {
 
     fn outbox(&self) -> outbox::Outbox {
         let (replica, mesh, key) = (self.replica.clone(), self.mesh.clone(), self.home.node.clone());
-        outbox::Outbox { replica, mesh, ways: self.bridge.ways.clone(), key, domain: self.domain() }
+        let (ways, traffic) = (self.bridge.ways.clone(), self.traffic.clone());
+        outbox::Outbox { replica, mesh, ways, traffic, key, domain: self.domain() }
     }
 
     /// What partners may waste.
@@ -216,6 +222,16 @@ impl Node {
     /// Partners that are not heard for a while, because what they said changed nothing, again and again; and for how long.
     pub(crate) fn not_heard(&self) -> Vec<(DomainId, Duration)> {
         self.budgets.not_heard(comity_runtime::now())
+    }
+
+    /// How words to its partners go.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// What is counted for whoever watches it.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The domain that it belongs to.

@@ -48,6 +48,7 @@ pub fn start_again() -> ServiceError {
 /// # Errors
 /// `port_taken`; `replica_failed`, after which a new start recovers what was acknowledged.
 pub async fn until_asked_to_stop(node: Arc<Node>) -> Result<Ended, ServiceError> {
+    node.tokens().let_watch(&node.home().watcher_token()?);
     let listener = http::listen(node.home().config.http).await?;
     let (stop, mut stopped) = watch::channel(false);
     if let Some(https) = node.home().config.https.clone() {

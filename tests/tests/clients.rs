@@ -156,6 +156,16 @@ fn pyld_3_3_0_round_trips_an_escrow_and_joserfc_and_jsonschema_hold_a_payee_s_de
 }
 
 #[test]
+fn prometheus_client_0_26_0_reads_the_metrics_of_a_node_with_a_partner_strictly() {
+    let Pair { acme, .. } = Pair::connected("all");
+    ask(&acme.dir, &["licence", "issue", "globex", "--reason", "the pilot"]);
+    let mut command = Command::new(python("metrics-0"));
+    command.arg(folder().join("metrics_read.py")).arg(format!("http://{}", acme.http));
+    let said = must(command.arg(acme.dir.join("metrics.token")));
+    assert!(said.contains("read strictly"), "{said}");
+}
+
+#[test]
 fn the_curl_example_of_the_readme_trades_in_the_federation_of_comity_dev() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let root = place.path().join("federation").display().to_string();

@@ -71,5 +71,6 @@ pub use apply::Applied;
 pub use check::{CheckedItem, check};
 pub use event::{Event, EventKind};
 pub use outcome::{Fault, Outcome};
+pub use reads::Sizes;
 pub use settlement::{Owed, OwedMessage};
 pub use state::Ledger;

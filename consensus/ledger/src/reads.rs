@@ -14,7 +14,49 @@ use comity_proto::{
     text::{Name, ReferralCode},
 };
 
+/// How much a ledger holds. Each figure is at hand: nothing is walked through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Agents at home here.
+    pub agents: usize,
+    /// Names that somebody owns.
+    pub names: usize,
+    /// Balances that are not zero.
+    pub accounts: usize,
+    /// Answers that are remembered by request id.
+    pub requests: usize,
+    /// Escrows that wait for somebody, or for a deadline.
+    pub escrows_open: usize,
+    /// Escrows that are settled here, of which a share has not arrived in another domain yet.
+    pub escrows_paying: usize,
+    /// Escrows that have ended and are not forgotten yet.
+    pub escrows_ended: usize,
+    /// Transfers that this domain began and has not forgotten.
+    pub outgoing: usize,
+    /// Transfers that other domains began and that are not forgotten here.
+    pub incoming: usize,
+    /// Shares that escrows still owe to agents of other domains.
+    pub payouts: usize,
+}
+
 impl Ledger {
+    /// How much it holds.
+    pub const fn sizes(&self) -> Sizes {
+        let (open, ended) = (self.escrow_queue.len(), self.forget_queue.len());
+        Sizes {
+            agents: self.agents.len(),
+            names: self.names.len(),
+            accounts: self.accounts.len(),
+            requests: self.remembered.len(),
+            escrows_open: open,
+            escrows_paying: self.escrows.len().saturating_sub(open.saturating_add(ended)),
+            escrows_ended: ended,
+            outgoing: self.settlement.outgoing.len(),
+            incoming: self.settlement.incoming.len(),
+            payouts: self.settlement.payouts.len(),
+        }
+    }
+
     /// Who this ledger belongs to; `None` before the genesis.
     pub const fn domain(&self) -> Option<&Domain> {
         self.head.domain.as_ref()

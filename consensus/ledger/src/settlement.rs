@@ -237,6 +237,11 @@ impl Ledger {
         self.settlement.in_doubt(self.head.stamp_ms)
     }
 
+    /// Shows each of them, one after the other, without a list.
+    pub fn each_in_doubt(&self, see: impl FnMut(InDoubt)) {
+        self.settlement.each_in_doubt(self.head.stamp_ms, see);
+    }
+
     /// A transfer that this domain began, while its record lives.
     pub fn outgoing_transfer(&self, id: &TransferId) -> Option<&Outgoing> {
         self.settlement.outgoing.get(id)

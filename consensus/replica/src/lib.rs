@@ -48,6 +48,7 @@ mod snapshot;
 mod state_machine;
 pub mod store;
 mod submit;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub mod types;
@@ -64,4 +65,5 @@ pub use replica::{InitializeFailed, OpenError, Replica};
 pub use snapshot::SnapshotError;
 pub use state_machine::{AppliedAt, Notice};
 pub use store::{EventKey, EventStore, StoreError, StoredEvent};
+pub use tally::{Ends, TallyView};
 pub use types::NodeInfo;

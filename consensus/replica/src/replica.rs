@@ -36,6 +36,7 @@ use crate::{
     snapshot::SnapshotError,
     state_machine::{AppliedAt, Machine, MachineHandle, Notice},
     store::{EventStore, StoreError},
+    tally::TallyView,
     types::{NodeInfo, TypeConfig},
     wal::{WalConfig, WalError},
 };
@@ -112,6 +113,7 @@ impl Replica {
             .create_with_backend(RedbDisk::open(&disk, EVENTS_FILE)?)
             .map_err(StoreError::from)?;
         let machine = Machine::open(disk.clone(), EventStore::start(database)?)?;
+        machine.tally.begin_behind(reader.bounds().map_or(0, |(_, last)| last));
         let leaves = machine.state.read().ledger.event_count();
         machine.store.begin_at(leaves)?;
         let clocks = Arc::new(PeerClocks::default());
@@ -225,6 +227,11 @@ impl Replica {
     /// The event store of this member.
     pub fn events(&self) -> &EventStore {
         &self.inner.machine.store
+    }
+
+    /// What this member applied since its process started.
+    pub fn tally(&self) -> TallyView {
+        self.inner.machine.tally.view()
     }
 
     /// The operator trusts this node's clock as it is now and for a day. Matters only to a domain of one.

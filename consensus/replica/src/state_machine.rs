@@ -23,6 +23,7 @@ use crate::{
     checks::Verdicts,
     snapshot::{self, Meta, SnapshotError},
     store::{Applied, EventStore},
+    tally::Tally,
     types::{EntryBytes, LogId, NodeInfo, RaftEntry, Reply, SnapshotFile, StorageError, TypeConfig},
 };
 
@@ -72,6 +73,7 @@ pub(crate) struct Machine {
     pub(crate) state: RwLock<State>,
     pub(crate) verdicts: Verdicts,
     pub(crate) store: EventStore,
+    pub(crate) tally: Tally,
     pub(crate) notices: broadcast::Sender<Notice>,
     /// Index of the last applied entry.
     pub(crate) applied: watch::Sender<u64>,
@@ -101,6 +103,7 @@ impl Machine {
             state,
             verdicts: Verdicts::default(),
             store,
+            tally: Tally::default(),
             notices: broadcast::channel(NOTICES).0,
             applied: watch::channel(applied.log_index).0,
             is_leader: watch::channel(false).0,
@@ -164,6 +167,7 @@ impl Machine {
             owed: applied.owed.into(),
             is_leader: *self.is_leader.borrow(),
         };
+        self.tally.count(log_id.index, &notice.outcomes, &events);
         // Nobody listens while the log is replayed; a subscriber starts from what is owed in all.
         let _ = self.notices.send(notice);
         if !events.is_empty() || !applied.evidence.is_empty() {

@@ -30,6 +30,21 @@ impl FromRequestParts<Arc<Node>> for Caller {
     }
 }
 
+/// Who may read the metrics: the operator, and whoever has the token that opens nothing else.
+pub(super) struct Watcher;
+
+impl FromRequestParts<Arc<Node>> for Watcher {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Self::Rejection> {
+        if token(&parts.headers).is_ok_and(|token| node.tokens().watches(token)) {
+            return Ok(Watcher);
+        }
+        let Caller(who) = Caller::from_request_parts(parts, node).await?;
+        who.require_operator().map(|()| Watcher)
+    }
+}
+
 fn token(headers: &HeaderMap) -> Result<&str, ServiceError> {
     let header = headers.get(header::AUTHORIZATION).ok_or_else(|| bad_token("no token was sent"))?;
     let text = header.to_str().map_err(|_| bad_token("the token is not text"))?;

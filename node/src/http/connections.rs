@@ -5,6 +5,7 @@
 //! long as its reader takes what is sent. (With HTTP/2 a request under way can look silent.)
 
 use super::tls::Presented;
+use crate::metrics::{OneTaken, Taken};
 use axum::{
     extract::{ConnectInfo, Request, connect_info::Connected},
     http::header,
@@ -32,7 +33,7 @@ use tokio::{
 };
 
 /// Connections of one door at once: half of what a process may commonly have open, files and the mesh included.
-const CONNECTIONS: usize = 512;
+pub(crate) const CONNECTIONS: usize = 512;
 /// For the first byte.
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// Between an answer and the next request, and from the first byte of a request to the first of its answer: longer than any
@@ -46,6 +47,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) struct Places {
     free: Arc<Semaphore>,
     silent: Mutex<Silent>,
+    taken: Taken,
 }
 
 /// Connections that say nothing, in the order in which they fell silent. One that is taken out has to go.
@@ -56,12 +58,12 @@ struct Silent {
 }
 
 impl Places {
-    pub(super) fn new() -> Arc<Places> {
-        Places::of(CONNECTIONS)
+    pub(super) fn new(taken: Taken) -> Arc<Places> {
+        Places::of(CONNECTIONS, taken)
     }
 
-    fn of(count: usize) -> Arc<Places> {
-        Arc::new(Places { free: Arc::new(Semaphore::new(count)), silent: Mutex::default() })
+    fn of(count: usize, taken: Taken) -> Arc<Places> {
+        Arc::new(Places { free: Arc::new(Semaphore::new(count)), silent: Mutex::default(), taken })
     }
 
     /// A place for a connection, at the cost of another one if need be.
@@ -85,6 +87,7 @@ impl Places {
             silent: Some(self.fell_silent(None, Waker::noop())),
             waits,
             stuck: None,
+            _counted: self.taken.one(),
             _place: place,
         }
     }
@@ -135,8 +138,8 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn of(listener: TcpListener) -> Door {
-        Door { listener, places: Places::new() }
+    pub(super) fn of(listener: TcpListener, taken: Taken) -> Door {
+        Door { listener, places: Places::new(taken) }
     }
 }
 
@@ -189,6 +192,7 @@ pub(super) struct Watched {
     waits: Option<runtime::Sleep>,
     /// When the reader's time is over that takes nothing.
     stuck: Option<runtime::Sleep>,
+    _counted: OneTaken,
     _place: OwnedSemaphorePermit,
 }
 
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn whoever_has_been_silent_for_longest_makes_room_and_whoever_asks_does_not() {
         within(async {
-            let places = Places::of(2);
+            let places = Places::of(2, Taken::default());
             let (mut asking, mut asker) = connected(&places).await;
             let (mut silent, _quiet) = connected(&places).await;
             asker.write_all(b"GET").await.unwrap();
@@ -341,7 +345,7 @@ mod tests {
     #[test]
     fn bytes_of_a_request_that_never_ends_buy_no_time_and_a_stream_is_kept() {
         within(async {
-            let places = Places::of(2);
+            let places = Places::of(2, Taken::default());
             let (mut watched, mut client) = connected(&places).await;
             let mut byte = [0];
             client.write_all(b"G").await.unwrap();

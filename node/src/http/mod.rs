@@ -23,6 +23,7 @@ mod grpc;
 mod licences;
 mod linked;
 mod mcp;
+mod metrics;
 mod openapi;
 mod own;
 mod params;
@@ -55,6 +56,7 @@ use axum::{
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
+pub(crate) use connections::CONNECTIONS;
 pub(crate) use tls::serve as serve_tls;
 
 /// Longest request body, bytes: a task of full length in base64, and its envelope.
@@ -83,8 +85,9 @@ pub async fn serve(
     node: Arc<Node>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let taken = node.metrics().http.clone();
     let service = router(node).into_make_service_with_connect_info::<connections::Seat>();
-    axum::serve(connections::Door::of(listener), service).with_graceful_shutdown(stop).await
+    axum::serve(connections::Door::of(listener, taken), service).with_graceful_shutdown(stop).await
 }
 
 /// All routes.
@@ -100,6 +103,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .layer(middleware::from_fn_with_state(node.clone(), own::no_page_of_others))
         .layer(middleware::from_fn(bounded))
         .layer(middleware::from_fn_with_state(node.clone(), stopping::answered))
+        .layer(middleware::from_fn_with_state(node.clone(), metrics::counted))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(own::host_of_address))
         .layer(middleware::from_fn(connections::streams_stay))

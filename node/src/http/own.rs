@@ -71,7 +71,8 @@ pub(super) fn own_page(node: &Node, headers: &HeaderMap) -> Result<(), ServiceEr
 /// The native API is not for pages of others either. What is no page of a browser sends no `Origin`, and may call the node
 /// by any name that leads to it: without a token of this node it gets nowhere.
 pub(super) async fn no_page_of_others(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
-    let is_native = request.uri().path().starts_with("/api/v1/");
+    let path = request.uri().path();
+    let is_native = path.starts_with("/api/v1/") || path == "/metrics";
     let is_page = is_native && request.headers().contains_key(header::ORIGIN);
     match own_page(&node, request.headers()) {
         Err(error) if is_page => error.into_response(),

@@ -63,6 +63,7 @@ pub(super) fn native() -> Routes {
         .merge(super::federation::all())
         .merge(super::licences::all())
         .merge(super::linked::all())
+        .merge(super::metrics::all())
         .merge(super::payment_requests::all())
         .merge(super::peers::all())
         .merge(super::subnet::all())

@@ -6,6 +6,7 @@
 use super::connections::{Places, Seat, Watched};
 use crate::{
     config::Https,
+    metrics::Taken,
     node::Node,
     service::error::{Kind, ServiceError},
 };
@@ -70,7 +71,8 @@ pub(crate) async fn serve(
         ServiceError::new(Kind::Internal, "cannot_start_https", error.to_string(), "report this as a defect")
     })?;
     let listener = super::listen(https.listen).await?;
-    let door = Door::open(listener, TlsAcceptor::from(Arc::new(config)));
+    let taken = node.metrics().https.clone();
+    let door = Door::open(listener, TlsAcceptor::from(Arc::new(config)), taken);
     let service = super::router(node).into_make_service_with_connect_info::<Presented>();
     runtime::spawn(async move {
         let ended = axum::serve(door, service).with_graceful_shutdown(stop).await;
@@ -160,16 +162,20 @@ struct Door {
 }
 
 impl Door {
-    fn open(listener: TcpListener, acceptor: TlsAcceptor) -> Door {
+    fn open(listener: TcpListener, acceptor: TlsAcceptor, taken: Taken) -> Door {
         let (done, ready) = mpsc::channel(READY);
-        runtime::spawn(accept(listener, acceptor, done));
+        runtime::spawn(accept(listener, acceptor, Places::new(taken), done));
         Door { ready }
     }
 }
 
 /// Each handshake is a task of its own, so that a client that says nothing holds up no other.
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, done: mpsc::Sender<(TlsStream<Watched>, Presented)>) {
-    let places = Places::new();
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    places: Arc<Places>,
+    done: mpsc::Sender<(TlsStream<Watched>, Presented)>,
+) {
     loop {
         let stream = tokio::select! {
             biased;

@@ -140,6 +140,24 @@ impl MeshHandle {
         self.shared().count(name);
     }
 
+    /// What became of gossiped messages: topic, verdict, count.
+    pub(crate) fn gossip(&self) -> Vec<(Topic, &'static str, u64)> {
+        self.shared().gossip.all()
+    }
+
+    /// Requests under way or waiting for a place, by the domain of the neighbour that they go to.
+    pub(crate) fn load(&self) -> BTreeMap<DomainId, usize> {
+        let links: Vec<_> = self.shared().links.lock().iter().map(|((peer, _), link)| (*peer, link.load())).collect();
+        let neighbours = self.shared().neighbours.lock();
+        let mut load = BTreeMap::new();
+        for (peer, requests) in links {
+            if let Some(domain) = neighbours.get(&peer).and_then(|neighbour| neighbour.judged.standing.domain()) {
+                *load.entry(domain).or_default() += requests;
+            }
+        }
+        load
+    }
+
     /// All connected nodes, in the order of their peer ids.
     pub fn neighbours(&self) -> Vec<NeighbourView> {
         let neighbours = self.shared().neighbours.lock();
@@ -324,6 +342,16 @@ impl MeshHandle {
     /// How many agent cards are known.
     pub fn agent_card_count(&self) -> usize {
         self.shared().directory.lock().agents.len()
+    }
+
+    /// How many domain cards are known.
+    pub(crate) fn domain_card_count(&self) -> usize {
+        self.shared().directory.lock().domains.len()
+    }
+
+    /// How many agent cards of one home are known.
+    pub(crate) fn agent_cards_of(&self, home: &DomainId) -> usize {
+        self.shared().directory.lock().agents.of_home(home)
     }
 
     /// All domain cards, in the order of domains.

@@ -48,6 +48,7 @@ mod repair;
 mod roster;
 mod shared;
 mod start;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod validate;

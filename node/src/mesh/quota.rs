@@ -40,6 +40,10 @@ pub enum OverLicence {
 }
 
 impl OverLicence {
+    /// Every reason.
+    pub const ALL: [OverLicence; 5] =
+        [OverLicence::Suspended, OverLicence::Revoked, OverLicence::Expired, OverLicence::Events, OverLicence::Agents];
+
     /// Stable name, for counters and answers.
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,6 +65,20 @@ pub struct Used {
     pub events: u32,
     /// Wishes refused since the node started.
     pub refused: u64,
+    /// The same by reason, in the order of [`OverLicence::ALL`].
+    pub refused_for: [u64; OverLicence::ALL.len()],
+    /// Events let in since the node started.
+    pub admitted: u64,
+}
+
+impl Used {
+    fn refuse(&mut self, why: OverLicence) {
+        self.refused += 1;
+        let place = OverLicence::ALL.iter().zip(&mut self.refused_for).find(|(reason, _)| **reason == why);
+        if let Some((_, count)) = place {
+            *count += 1;
+        }
+    }
 }
 
 /// Quotas and what is used of them.
@@ -82,7 +100,7 @@ impl Meter {
         let Some(quota) = self.quotas.get(peer) else { return Ok(()) };
         let used = self.used.entry(*peer).or_default();
         if now_ms >= used.began_ms.saturating_add(MINUTE_MS) {
-            *used = Used { began_ms: now_ms, events: 0, refused: used.refused };
+            *used = Used { began_ms: now_ms, events: 0, ..*used };
         }
         let verdict = match quota.status {
             LicenceStatus::Suspended => Err(OverLicence::Suspended),
@@ -92,8 +110,11 @@ impl Meter {
             LicenceStatus::Active => Ok(()),
         };
         match verdict {
-            Ok(()) => used.events += events,
-            Err(_) => used.refused += 1,
+            Ok(()) => {
+                used.events += events;
+                used.admitted += u64::from(events);
+            }
+            Err(why) => used.refuse(why),
         }
         verdict
     }
@@ -104,7 +125,7 @@ impl Meter {
         if u32::try_from(known).is_ok_and(|known| known < quota.agents) {
             return Ok(());
         }
-        self.used.entry(*home).or_default().refused += 1;
+        self.used.entry(*home).or_default().refuse(OverLicence::Agents);
         Err(OverLicence::Agents)
     }
 
@@ -142,6 +163,7 @@ mod tests {
         assert_eq!(meter.admit(&PEER, 1, 300, 0), Ok(()));
         assert_eq!(meter.admit(&PEER, 1, 59_999, 0), Err(OverLicence::Events));
         assert_eq!((meter.used(&PEER, 59_999).events, meter.used(&PEER, 59_999).refused), (10, 2));
+        assert_eq!((meter.used(&PEER, 59_999).admitted, meter.used(&PEER, 59_999).refused_for), (10, [0, 0, 0, 2, 0]));
         assert_eq!(meter.admit(&PEER, 10, 60_000, 0), Ok(()));
         assert_eq!(meter.used(&PEER, 180_000).events, 0, "nobody asked in this minute");
     }

@@ -169,6 +169,11 @@ impl Link {
         told.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// Requests under way, and callers that wait for a place.
+    pub(crate) fn load(&self) -> usize {
+        (IN_FLIGHT_PER_LINK + WAITING_PER_LINK).saturating_sub(self.state.doors.available_permits())
+    }
+
     /// Whether the task behind the link has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.queue.is_closed()

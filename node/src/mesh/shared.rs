@@ -31,6 +31,7 @@ use super::rpc::Link;
 use super::serve::{Caller, Handler};
 use super::standing::Standing;
 use super::streams::TaskHandler;
+use super::tally::GossipTally;
 
 /// What the mesh tells its listeners. A slow listener loses old events and is told so; the state is in the reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +171,7 @@ pub(crate) struct Shared {
     pub(crate) advertise: Vec<Multiaddr>,
     pub(crate) bootstraps: usize,
     pub(crate) counters: Mutex<BTreeMap<String, u64>>,
+    pub(crate) gossip: GossipTally,
     pub(crate) control: libp2p_stream::Control,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<MeshEvent>,

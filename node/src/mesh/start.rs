@@ -26,6 +26,7 @@ use super::roster::Rosters;
 use super::shared::Shared;
 use super::standing::Standing;
 use super::store::CardStore;
+use super::tally::GossipTally;
 use super::validate::{From, take_card};
 use super::{hello, peer, repair, streams, validate, vigil};
 
@@ -124,6 +125,7 @@ fn shared(
         advertise: config.advertise.clone(),
         bootstraps: config.bootstrap.len(),
         counters: Mutex::default(),
+        gossip: GossipTally::default(),
         control,
         commands,
         events: broadcast::channel(EVENTS_QUEUED).0,

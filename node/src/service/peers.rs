@@ -330,6 +330,15 @@ fn connected(node: &Node, view: PeerView) -> PeerView {
     PeerView { connected, used: used.events, refused: used.refused, ..view }
 }
 
+/// Whether the peer has yet to acknowledge a word of ours about the treaty.
+pub(crate) fn is_untold(treaty: &Treaty) -> bool {
+    treaty.ours.untold
+        || treaty.granted.as_ref().is_some_and(|granted| granted.untold)
+        || treaty.agreed.as_ref().is_some_and(|agreed| agreed.untold)
+        || treaty.closing.ours.as_ref().is_some_and(|ours| ours.untold)
+        || treaty.proposed.as_ref().is_some_and(|proposed| proposed.by_us && proposed.answer.is_none())
+}
+
 fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
     let open = |envelope| TreatyDocument::open(envelope).map(Verified::into_inner).ok();
     let agreed = treaty.agreed.as_ref().and_then(|agreed| open(&agreed.ours));
@@ -351,11 +360,6 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         serial: word.serial,
         reason: word.reason.as_ref().map(ToString::to_string),
     };
-    let untold = treaty.ours.untold
-        || treaty.granted.as_ref().is_some_and(|granted| granted.untold)
-        || treaty.agreed.as_ref().is_some_and(|agreed| agreed.untold)
-        || treaty.closing.ours.as_ref().is_some_and(|ours| ours.untold)
-        || treaty.proposed.as_ref().is_some_and(|proposed| proposed.by_us && proposed.answer.is_none());
     let policy = ledger.policy_in_force().map(|policy| policy.digest());
     PeerView {
         domain: treaty.peer,
@@ -381,7 +385,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         licence_held: treaty.held.as_ref().map(|held| licence(&held.licence)),
         used: 0,
         refused: 0,
-        untold,
+        untold: is_untold(treaty),
         closing: closing::view(ledger, treaty),
         charter: document.and_then(|document| document.charter.as_ref()).map(Into::into),
     }

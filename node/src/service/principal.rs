@@ -8,7 +8,10 @@ use comity_proto::ids::AgentId;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 /// How long an agent's session lasts.
 pub const SESSION_MS: u64 = 24 * 60 * 60 * 1000;
@@ -78,6 +81,8 @@ pub struct Tokens {
     custodial: Mutex<BTreeMap<[u8; 32], AgentId>>,
     /// Signed requests that came, each until it is too old to count.
     signed: Mutex<BTreeSet<(u64, AgentId, String)>>,
+    /// Reads the metrics, and nothing else.
+    watcher: OnceLock<[u8; 32]>,
     /// Since when they are remembered.
     since_ms: u64,
 }
@@ -103,6 +108,7 @@ impl Tokens {
             sessions: Mutex::default(),
             custodial: Mutex::default(),
             signed: Mutex::default(),
+            watcher: OnceLock::new(),
             since_ms: now_ms,
         }
     }
@@ -125,6 +131,16 @@ impl Tokens {
     /// SHA-256 of the admission token, as it stands in registrations.
     pub fn admission_hash(&self) -> [u8; 32] {
         self.admission
+    }
+
+    /// Whoever has this token reads the metrics from now on. The first one stays.
+    pub fn let_watch(&self, token: &str) {
+        self.watcher.get_or_init(|| digest(token));
+    }
+
+    /// Whether this is that token. To every other door it is an unknown one.
+    pub fn watches(&self, token: &str) -> bool {
+        self.watcher.get().is_some_and(|watcher| *watcher == digest(token))
     }
 
     /// Who presents `token`.
@@ -226,6 +242,16 @@ mod tests {
         assert_eq!(tokens.signed.lock().len(), 1);
         // What an earlier process may have taken is not remembered by this one.
         assert!(tokens.remembers(5_001) && !tokens.remembers(5_000));
+    }
+
+    #[test]
+    fn the_token_of_a_watcher_opens_no_other_door() {
+        let tokens = Tokens::new("operator", "admission", 0);
+        assert!(!tokens.watches("watcher"));
+        tokens.let_watch("watcher");
+        tokens.let_watch("another");
+        assert!(tokens.watches("watcher") && !tokens.watches("another") && !tokens.watches("operator"));
+        assert_eq!(tokens.identify("watcher", 0).unwrap_err().code, "bad_token");
     }
 
     #[test]

@@ -118,7 +118,34 @@ pub struct Outlets {
     webhooks: Webhooks,
 }
 
+/// How deliveries go, over all webhooks of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) well: usize,
+    pub(crate) failing: usize,
+    pub(crate) given_up: usize,
+    /// Of the one that fails for longest.
+    pub(crate) failing_since_ms: Option<u64>,
+}
+
 impl Outlets {
+    /// How deliveries go.
+    pub(crate) fn health(&self) -> Health {
+        let mut health = Health::default();
+        for (hook, _) in self.webhooks.all.lock().values() {
+            match hook.failing_since_ms {
+                _ if hook.given_up => health.given_up += 1,
+                None => health.well += 1,
+                Some(since_ms) => {
+                    health.failing += 1;
+                    health.failing_since_ms =
+                        Some(health.failing_since_ms.map_or(since_ms, |first| first.min(since_ms)));
+                }
+            }
+        }
+        health
+    }
+
     /// Webhooks as they were kept below a data directory.
     ///
     /// # Errors

@@ -6,12 +6,14 @@
 
 use comity_ledger::settlement::OwedMessage;
 use comity_proto::ids::DomainId;
+use comity_runtime::Instant;
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -39,72 +41,124 @@ pub(super) trait Carry: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = bool> + Send;
 }
 
+/// How a lane is, for itself and for onlookers.
+#[derive(Default)]
+struct Course {
+    /// In a row.
+    failures: AtomicU32,
+    /// Batches that wait or are under way.
+    batches: AtomicUsize,
+    /// When the peer last took one.
+    taken: Mutex<Option<Instant>>,
+}
+
+impl Course {
+    fn is_open(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= OPENS_AFTER
+    }
+
+    fn left(&self) {
+        self.batches.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn note(&self, taken: bool) {
+        self.left();
+        if taken {
+            self.failures.store(0, Ordering::Relaxed);
+            *self.taken.lock() = Some(comity_runtime::now());
+        } else {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A lane as an onlooker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneView {
+    /// Batches that wait or are under way.
+    pub(crate) batches: usize,
+    /// Its breaker is open: one batch at a time tries the way.
+    pub(crate) is_open: bool,
+    /// When the peer last took a batch.
+    pub(crate) taken: Option<Instant>,
+}
+
+/// All lanes of a speaker, for onlookers. Bounded by the treaties.
+#[derive(Default)]
+pub(crate) struct Traffic(Mutex<BTreeMap<DomainId, Arc<Course>>>);
+
+impl Traffic {
+    /// The lanes that were ever spoken in, by peer.
+    pub(crate) fn lanes(&self) -> BTreeMap<DomainId, LaneView> {
+        let view = |course: &Course| LaneView {
+            batches: course.batches.load(Ordering::Relaxed),
+            is_open: course.is_open(),
+            taken: *course.taken.lock(),
+        };
+        self.0.lock().iter().map(|(peer, course)| (*peer, view(course))).collect()
+    }
+}
+
 struct Lane {
     queue: mpsc::Sender<Vec<OwedMessage>>,
-    failures: Arc<AtomicU32>,
+    course: Arc<Course>,
 }
 
 /// All lanes of one speaker.
 pub(super) struct Lanes<C> {
     carrier: C,
     lanes: BTreeMap<DomainId, Lane>,
+    traffic: Arc<Traffic>,
 }
 
 impl<C: Carry> Lanes<C> {
-    pub(super) fn new(carrier: C) -> Lanes<C> {
-        Lanes { carrier, lanes: BTreeMap::new() }
+    pub(super) fn new(carrier: C, traffic: Arc<Traffic>) -> Lanes<C> {
+        Lanes { carrier, lanes: BTreeMap::new(), traffic }
     }
 
     /// Queues a batch. Never waits: a full lane drops it.
     pub(super) fn say(&mut self, peer: DomainId, messages: Vec<OwedMessage>) {
-        let carrier = &self.carrier;
+        let (carrier, traffic) = (&self.carrier, &self.traffic);
         let lane = self.lanes.entry(peer).or_insert_with(|| {
             let (queue, queued) = mpsc::channel(QUEUED);
-            let failures = Arc::new(AtomicU32::new(0));
-            comity_runtime::spawn(run(carrier.clone(), peer, queued, failures.clone()));
-            Lane { queue, failures }
+            let course = Arc::<Course>::default();
+            traffic.0.lock().insert(peer, course.clone());
+            comity_runtime::spawn(run(carrier.clone(), peer, queued, course.clone()));
+            Lane { queue, course }
         });
-        let _full = lane.queue.try_send(messages);
+        lane.course.batches.fetch_add(1, Ordering::Relaxed);
+        if lane.queue.try_send(messages).is_err() {
+            lane.course.left();
+        }
     }
 
     /// The peer can be reached again: its breaker closes.
     pub(super) fn close(&self, peer: &DomainId) {
-        self.lanes.get(peer).iter().for_each(|lane| lane.failures.store(0, Ordering::Relaxed));
+        self.lanes.get(peer).iter().for_each(|lane| lane.course.failures.store(0, Ordering::Relaxed));
     }
 }
 
 /// Runs until its speaker is gone.
-async fn run<C: Carry>(
-    carrier: C,
-    peer: DomainId,
-    mut queued: mpsc::Receiver<Vec<OwedMessage>>,
-    failures: Arc<AtomicU32>,
-) {
+async fn run<C: Carry>(carrier: C, peer: DomainId, mut queued: mpsc::Receiver<Vec<OwedMessage>>, course: Arc<Course>) {
     let places = Arc::new(Semaphore::new(UNDER_WAY));
     while let Some(messages) = queued.recv().await {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        if failures.load(Ordering::Relaxed) >= OPENS_AFTER {
+        if course.is_open() {
             drop(place);
             let taken = carrier.carry(peer, messages, TRIAL_DEADLINE).await;
-            note(&failures, taken);
+            course.note(taken);
             if !taken {
-                while queued.try_recv().is_ok() {}
+                while queued.try_recv().is_ok() {
+                    course.left();
+                }
             }
             continue;
         }
-        let (carrier, failures) = (carrier.clone(), failures.clone());
+        let (carrier, course) = (carrier.clone(), course.clone());
         comity_runtime::spawn(async move {
-            note(&failures, carrier.carry(peer, messages, DEADLINE).await);
+            course.note(carrier.carry(peer, messages, DEADLINE).await);
             drop(place);
         });
-    }
-}
-
-fn note(failures: &AtomicU32, taken: bool) {
-    if taken {
-        failures.store(0, Ordering::Relaxed);
-    } else {
-        failures.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -112,7 +166,6 @@ fn note(failures: &AtomicU32, taken: bool) {
 mod tests {
     use super::*;
     use comity_proto::{ids::TransferId, settlement::Acknowledge};
-    use parking_lot::Mutex;
 
     const DEAD: DomainId = DomainId([1; 32]);
     const WELL: DomainId = DomainId([2; 32]);
@@ -142,7 +195,9 @@ mod tests {
     fn a_silent_peer_holds_up_nobody_and_is_tried_one_batch_at_a_time() {
         crate::runtime::tests_world().block_on(async {
             let carrier = Carrier::default();
-            let mut lanes = Lanes::new(carrier.clone());
+            let traffic = Arc::<Traffic>::default();
+            let mut lanes = Lanes::new(carrier.clone(), traffic.clone());
+            let seen = |peer| traffic.lanes()[&peer];
             (0..1_000).for_each(|_| lanes.say(DEAD, words()));
             let begun = comity_runtime::now();
             (0..200).for_each(|_| lanes.say(WELL, words()));
@@ -150,16 +205,26 @@ mod tests {
                 assert!(begun.elapsed() < Duration::from_secs(2), "the well peer waits for the silent one");
                 comity_runtime::sleep(Duration::from_millis(1)).await;
             }
+            assert!(!seen(WELL).is_open && seen(WELL).taken.is_some());
+            let dead = seen(DEAD);
+            assert!(
+                dead.taken.is_none() && dead.batches > UNDER_WAY && dead.batches <= UNDER_WAY + QUEUED + 1,
+                "{dead:?}"
+            );
             // All places are taken until the first deadline, then one trial at a time.
             comity_runtime::sleep(DEADLINE + TRIAL_DEADLINE / 2).await;
             // Up to three failures are noted before the breaker opens; each frees a place.
             let tried = carrier.0.lock().0;
             assert!((17..=16 + OPENS_AFTER).contains(&tried), "{tried}: all places, then one at a time");
+            assert!(seen(DEAD).is_open, "{:?}", seen(DEAD));
             carrier.0.lock().2 = true;
             comity_runtime::sleep(TRIAL_DEADLINE).await;
             lanes.say(DEAD, words());
             lanes.say(DEAD, words());
             comity_runtime::sleep(Duration::from_millis(50)).await;
+            let dead = seen(DEAD);
+            assert!(!dead.is_open && dead.taken.is_some(), "{dead:?}");
+            assert!(dead.batches <= OPENS_AFTER as usize, "what waited behind the failed trial is dropped: {dead:?}");
             assert!(carrier.0.lock().1 >= 202, "it is heard again: {:?}", carrier.0.lock());
         });
     }

@@ -5,7 +5,7 @@
 
 pub(crate) mod budget;
 pub mod inbound;
-mod lanes;
+pub(crate) mod lanes;
 pub mod outbox;
 mod retry;
 pub mod speech;

@@ -4,7 +4,7 @@
 //! a signature and go by a lane of their own; what does not fit waits for the next look at the ledger.
 
 use super::{
-    lanes::{Carry, Lanes},
+    lanes::{Carry, Lanes, Traffic},
     speech::{LOOK, Said, Speech, WAITING},
     words,
 };
@@ -36,6 +36,7 @@ pub(crate) struct Outbox {
     pub(crate) replica: Replica,
     pub(crate) mesh: MeshHandle,
     pub(crate) ways: Arc<Ways>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) key: SecretKey,
     pub(crate) domain: DomainId,
 }
@@ -56,7 +57,7 @@ pub(crate) async fn run(outbox: Outbox) {
             }
         }
     });
-    let mut lanes = Lanes::new(outbox.clone());
+    let mut lanes = Lanes::new(outbox.clone(), outbox.traffic.clone());
     let mut speech = Speech::new(Box::new(chance));
     let mut reached = BTreeSet::new();
     let mut look_at = comity_runtime::now() + LOOK;

@@ -91,6 +91,14 @@ impl Desk {
         &self.refused
     }
 
+    /// Tasks of a side that go on, and that have ended and are still known.
+    pub(crate) fn counts(&self, side: Side) -> (usize, usize) {
+        let inner = self.inner.lock();
+        let of_side = inner.works.iter().filter(|((of, _), _)| *of == side);
+        let (ended, open): (Vec<bool>, Vec<bool>) = of_side.map(|(_, work)| work.view.ended).partition(|ended| *ended);
+        (open.len(), ended.len())
+    }
+
     /// Keeps a request. `false`: the same one was there already.
     ///
     /// # Errors

@@ -105,6 +105,8 @@ const ALLOWED: &[Allowed] = &[
             "futures",
             "bytes",
             "parking_lot",
+            // OpenMetrics.
+            "prometheus-client",
             "getrandom",
             "rand",
             "ed25519-dalek",

@@ -72,6 +72,12 @@ const BANS: &[Ban] = &[
         reason: "only the HTTP door knows HTTP types",
     },
     Ban {
+        folder: "node/src",
+        except: &["node/src/metrics"],
+        paths: &["prometheus_client"],
+        reason: "a metric stands in the one table, or nowhere",
+    },
+    Ban {
         folder: "node/src/service",
         except: &[],
         paths: &["axum", "clap", "rmcp", "comfy_table", "indicatif"],

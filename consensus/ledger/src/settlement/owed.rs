@@ -261,6 +261,12 @@ impl Settlement {
     #[must_use]
     pub fn in_doubt(&self, stamp_ms: u64) -> Vec<InDoubt> {
         let mut list = Vec::new();
+        self.each_in_doubt(stamp_ms, |transfer| list.push(transfer));
+        list
+    }
+
+    /// Shows each of them, one after the other, without a list.
+    pub fn each_in_doubt(&self, stamp_ms: u64, mut see: impl FnMut(InDoubt)) {
         for (peer, state) in &self.peers {
             let ours = state.queues.outgoing_open.iter().filter_map(|(_, id)| self.outgoing.get(id));
             for record in ours {
@@ -272,7 +278,7 @@ impl Settlement {
                     _ => WaitsFor::Vote { until_ms: record.prepare.decide_by_ms },
                 };
                 let age_ms = stamp_ms.saturating_sub(record.begun_ms);
-                list.push(entry(*peer, true, &record.prepare, age_ms, waits_for, record.refusal));
+                see(entry(*peer, true, &record.prepare, age_ms, waits_for, record.refusal));
             }
             for (_, id) in state.queues.incoming_open.iter() {
                 let Some(record) = self.incoming.get(&(*peer, *id)) else { continue };
@@ -283,10 +289,9 @@ impl Settlement {
                     IncomingState::Backing => (prepare.recipient.domain, WaitsFor::Minting),
                     _ => (*peer, WaitsFor::Decision),
                 };
-                list.push(entry(whom, false, prepare, age_ms, waits_for, record.refusal));
+                see(entry(whom, false, prepare, age_ms, waits_for, record.refusal));
             }
         }
-        list
     }
 }
 

@@ -1,12 +1,15 @@
 //! What may be asked about settlement without changing it.
 
 use super::{Incoming, Outgoing, record::IncomingKey};
-use crate::{account::AccountKey, state::Ledger};
+use crate::{
+    account::{AccountKey, AssetIndex},
+    state::Ledger,
+};
 use comity_proto::{
     amount::AssetId,
     envelope::Verified,
     identity::Roster,
-    ids::{PublicKey, TransferId},
+    ids::{DomainId, PublicKey, TransferId},
 };
 
 impl Ledger {
@@ -34,6 +37,16 @@ impl Ledger {
     /// Events in the domain's Merkle log.
     pub fn event_count(&self) -> u64 {
         self.head.events.size()
+    }
+
+    /// Yes votes in an asset that are not finished here, minor units: they count against the exposure cap.
+    pub fn pending_of(&self, asset: &AssetId) -> u128 {
+        self.asset_index(asset).map_or(0, |index| self.settlement.pending(index))
+    }
+
+    /// Reserve of an asset of this domain behind what a peer holds of it, minor units.
+    pub fn reserve_for(&self, peer: &DomainId, asset: AssetIndex) -> u64 {
+        self.balance_of(&AccountKey::peer(*peer, asset))
     }
 
     /// Units of an asset that exist in this ledger, minor units: issued ones of its own, wrapped ones of others.

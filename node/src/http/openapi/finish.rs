@@ -29,7 +29,7 @@ const REFUSALS: [(&str, &str, &str); 11] = [
 ];
 
 /// What the routes are about, by the first name in their address.
-const TAGS: [(&str, &str); 32] = [
+const TAGS: [(&str, &str); 33] = [
     ("accounts", "Balances."),
     ("agents", "Agents at home in this domain."),
     ("audit", "What this node checked of the histories of others."),
@@ -53,6 +53,7 @@ const TAGS: [(&str, &str); 32] = [
     ("keyring", "Keys that act for the domain."),
     ("ledger", "The event log, its proofs, and restores."),
     ("licences", "How much a peer may ask."),
+    ("metrics", "What an operator watches."),
     ("names", "Registered names."),
     ("payment-requests", "Signed demands of payees."),
     ("peers", "Treaties with other domains."),
@@ -92,7 +93,7 @@ pub(super) fn finished(routes: OpenApi) -> Value {
     document["components"]["securitySchemes"] = json!({
         "bearer": {
             "type": "http", "scheme": "bearer",
-            "description": "A token of the operator, of newcomers, of an agent's session, or of a custodial account.",
+            "description": "A token of the operator, of newcomers, of an agent's session, of a custodial account, or of whoever watches (metrics alone).",
         },
         "licence": { "type": "http", "scheme": "bearer", "description": "The token of a licence of another domain." },
         "signature": {
@@ -110,7 +111,7 @@ pub(super) fn finished(routes: OpenApi) -> Value {
     }
     let mut tags = Vec::new();
     for (path, item) in members(&mut document["paths"]) {
-        let place = path.strip_prefix(BASE).unwrap_or(path).to_owned();
+        let place = path.strip_prefix(BASE).unwrap_or(path.trim_start_matches('/')).to_owned();
         let tag = place.split('/').next().unwrap_or_default().to_owned();
         for (method, operation) in members(item).filter(|(method, _)| METHODS.contains(&method.as_str())) {
             finish(method, &place, &tag, operation);

@@ -58,6 +58,13 @@ impl Delegations {
         Ok(Delegations { dir, inner, writing, changed: watch::Sender::new(0) })
     }
 
+    /// Those that go on, and those that have ended and are still known.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        let ended = inner.all.values().filter(|one| one.phase.is_end()).count();
+        (inner.all.len().saturating_sub(ended), ended)
+    }
+
     async fn on_disk(&self, work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static) -> Result<(), ServiceError> {
         let Some(dir) = self.dir.clone() else { return Ok(()) };
         let written = runtime::run_blocking(move || work(&dir)).await;
