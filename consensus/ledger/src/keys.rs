@@ -57,7 +57,8 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
-    pub(crate) const fn first(active: PublicKey) -> KeyRecord {
+    /// Before the first step.
+    pub const fn first(active: PublicKey) -> KeyRecord {
         KeyRecord { serial: 0, active, next: None, before: None, revoked: Vec::new(), word: Bytes::new() }
     }
 
@@ -80,8 +81,11 @@ impl KeyRecord {
         self.keys().any(|key| voters.contains(&key))
     }
 
-    /// The record after a step that is allowed.
-    fn after(&self, said: &KeyStep, now_ms: u64) -> Result<KeyRecord, Outcome> {
+    /// The record after a step, if that may follow. Who may sign it is judged elsewhere.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn after(&self, said: &KeyStep, now_ms: u64) -> Result<KeyRecord, Outcome> {
         let mut after = KeyRecord { serial: said.serial, ..self.clone() };
         let key = said.key;
         let before = self.before.map(|(before, _)| before) == Some(key);

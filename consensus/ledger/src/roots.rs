@@ -34,13 +34,13 @@ const fn refusal(not: NotRoot) -> Outcome {
     }
 }
 
-/// What this domain's own next step must be besides well signed.
-fn may_follow(root: &RootKeys, step: &Verified<KeyStep>, now_ms: u64) -> Result<(), Outcome> {
-    let (said, active) = (step.get(), root.active());
-    let (key, before) = (&said.key, root.before(now_ms));
-    if said.change != KeyChange::Activate && active != Some(step.key()) {
-        return Err(Outcome::RootKeyRetired);
-    }
+/// Whether a domain's own step may be the next one, given the key before while it counts. Who may sign it is judged
+/// elsewhere.
+///
+/// # Errors
+/// Why it may not.
+pub fn may_follow(root: &RootKeys, said: &KeyStep, before: Option<&PublicKey>) -> Result<(), Outcome> {
+    let (key, active) = (&said.key, root.active());
     match said.change {
         KeyChange::Prepare if root.keys.contains(key) || root.revoked.contains(key) => Err(Outcome::KeyUsed),
         KeyChange::Prepare if root.next.is_some() => Err(Outcome::RootKeyForked),
@@ -57,17 +57,17 @@ fn may_follow(root: &RootKeys, step: &Verified<KeyStep>, now_ms: u64) -> Result<
     }
 }
 
-/// The record after a step; of a peer, steps before it may have been missed.
-fn followed(root: &RootKeys, step: &Verified<KeyStep>, now_ms: u64) -> RootKeys {
-    let (said, signer) = (step.get(), step.signer());
-    let mut after = root.clone();
-    if signer.number() > root.number() {
-        after.keys = signer.keys().copied().collect();
-        (after.next, after.before_until_ms) = (None, None);
-    }
+/// The record after a step.
+#[must_use]
+pub fn after(root: &RootKeys, said: &KeyStep, now_ms: u64) -> RootKeys {
+    let mut after = RootKeys { serial: said.serial, ..root.clone() };
     match said.change {
         KeyChange::Prepare => after.next = Some(said.key),
         KeyChange::Activate => {
+            if after.active() != Some(&said.key) {
+                after.keys.push(said.key);
+                after.next = None;
+            }
             after.before_until_ms = Some(now_ms.saturating_add(said.overlap_ms.min(l::KEY_OVERLAP_MAX_MS)));
         }
         KeyChange::Retire => after.before_until_ms = None,
@@ -81,7 +81,18 @@ fn followed(root: &RootKeys, step: &Verified<KeyStep>, now_ms: u64) -> RootKeys 
             }
         }
     }
-    RootKeys { serial: said.serial, word: step.envelope_bytes().clone(), ..after }
+    after
+}
+
+/// The same of a domain whose steps before this one may have been missed: the step carries the links to its signer.
+fn followed(root: &RootKeys, step: &Verified<KeyStep>, now_ms: u64) -> RootKeys {
+    let signer = step.signer();
+    let mut known = root.clone();
+    if signer.number() > root.number() {
+        known.keys = signer.keys().copied().collect();
+        (known.next, known.before_until_ms) = (None, None);
+    }
+    RootKeys { word: step.envelope_bytes().clone(), ..after(&known, step.get(), now_ms) }
 }
 
 impl Ledger {
@@ -122,7 +133,10 @@ impl Ledger {
             return Err(Outcome::BadSignature);
         }
         self.judge_root(&said.domain, step.signer())?;
-        may_follow(root, step, now_ms)?;
+        if said.change != KeyChange::Activate && root.active() != Some(step.key()) {
+            return Err(Outcome::RootKeyRetired);
+        }
+        may_follow(root, said, root.before(now_ms))?;
         // Peers would refuse whoever speaks under a roster of the retired key.
         if said.change == KeyChange::Retire && !self.roster_is_by(root.active()) {
             return Err(Outcome::KeyNotInRoster);

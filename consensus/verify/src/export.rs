@@ -120,7 +120,7 @@ fn judge_end(replay: &Replay, tree: &CompactRange, judged: &Judged) -> Result<()
         let detail = format!("the last event is of entry {log_index} at {stamp_ms}");
         return wrong(Rule::CheckpointBehind, detail);
     }
-    if let Err((rule, detail)) = replay.roots().judge(judged.root()) {
+    if let Err((rule, detail)) = replay.keyring().judge(judged.root()) {
         return wrong(rule, detail);
     }
     let epoch = judged.roster().epoch;

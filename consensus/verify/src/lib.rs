@@ -10,6 +10,7 @@
 //! | [`chain`] | domain id -> root key -> roster -> voter -> checkpoint |
 //! | [`replay`] | the rules of the books, one event at a time |
 //! | [`export`] | a whole history against its signed checkpoint, and against an older one |
+//! | `keyring` | the steps of every key, and which root key acts |
 //! | [`projected`] | events of other domains in a history, each with its proof |
 //! | [`proof`] | one tree extends another, one event is in a tree: short proofs instead of a history |
 //! | [`decisions`] | two signed ends of one transfer as a proof of their own |
@@ -18,7 +19,8 @@
 //!
 //! Absent on purpose: any code of a node, and `apply`. A judge that decides as the accused does finds nothing: the rules
 //! here are written from what an event says, not from how the ledger came to it. What an event does not say (the signed
-//! commands behind it) is not judged here.
+//! commands behind it) is not judged here. Shared with the ledger is one pure rule: which step may follow in the life of a
+//! key.
 #![forbid(unsafe_code)]
 
 pub mod chain;
@@ -26,11 +28,11 @@ mod closing;
 pub mod decisions;
 pub mod document;
 pub mod export;
+mod keyring;
 pub mod projected;
 pub mod proof;
 pub mod replay;
 pub mod report;
-mod roots;
 pub mod verdict;
 pub mod wrong;
 

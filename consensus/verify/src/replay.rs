@@ -2,8 +2,8 @@
 
 use crate::{
     closing::{self, Stated},
+    keyring::Keyring,
     projected::{self, HeldOf, Told},
-    roots::Roots,
     wrong::Rule,
 };
 use comity_ledger::{AccountKey, AccountKind, AssetIndex, Event, EventKind};
@@ -37,7 +37,7 @@ pub struct Replay {
     agents: BTreeSet<AgentId>,
     last: Option<Position>,
     roster_epoch: Option<u64>,
-    roots: Roots,
+    keyring: Keyring,
     entries: u64,
     postings: u64,
     taken: u64,
@@ -63,7 +63,7 @@ impl Replay {
             agents: BTreeSet::new(),
             last: None,
             roster_epoch: None,
-            roots: Roots::new(),
+            keyring: Keyring::new(),
             entries: 0,
             postings: 0,
             taken: 0,
@@ -98,11 +98,7 @@ impl Replay {
                 }
                 self.roster_epoch = Some(*epoch);
             }
-            (EventKind::KeyChanged { domain, place: Some(first), change, key, .. }, _)
-                if *domain == self.domain && DomainId::of_key(first) == *domain =>
-            {
-                self.roots.take(**first, *change, *key);
-            }
+            (kind @ EventKind::KeyChanged { .. }, _) => self.keyring.take(self.domain, kind, event.stamp_ms)?,
             (kind, _) => {
                 let mut stated = std::mem::take(&mut self.stated);
                 closing::take(self, &mut stated, kind)?;
@@ -114,9 +110,9 @@ impl Replay {
         self.post(event)
     }
 
-    /// Which root key acts by now.
-    pub(crate) const fn roots(&self) -> &Roots {
-        &self.roots
+    /// Which keys act by now.
+    pub(crate) const fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// Entries in order, the events of each numbered from 0, one time per entry and none before the last one's.

@@ -93,6 +93,8 @@ rules! {
     Asset = "asset",
     /// A roster's epoch does not rise, or the file's roster is not the last one of the history.
     RosterEpoch = "roster_epoch",
+    /// A key takes a step that may not follow the ones before it; the detail begins with the name of the ledger's refusal.
+    KeyStep = "key_step",
     /// The file's roster is signed by a root key that counts no more, or by none of this history.
     RootKey = "root_key",
     /// The legs of a posting do not sum to zero.

@@ -415,7 +415,8 @@ fn every_rule_is_broken_by_some_document() {
     let mut broken = against_older();
     assert_eq!(in_short_documents(), [Rule::Proof, Rule::OtherSize, Rule::NoContradiction]);
     broken.extend(in_short_documents());
-    broken.extend(rotated(&[(KeyChange::Activate, "second")], &["fork"]).err());
+    broken.extend(rotated(&[(KeyChange::Activate, "second")], &[]).err());
+    broken.extend(rotated(&[(KeyChange::Prepare, "second"), (KeyChange::Activate, "second")], &["fork"]).err());
     broken.extend(in_the_books().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_statements().iter().map(|(_, rule, _)| *rule));
     broken.extend(in_the_projections().iter().map(|(_, wrong)| wrong.rule));
