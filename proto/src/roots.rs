@@ -243,6 +243,14 @@ impl RootKeys {
     /// Whether this signer is a root key of the domain now. A key that follows all known ones is believed: the one that
     /// acts has signed for it.
     pub fn judge(&self, signer: &Signer, now_ms: u64) -> Result<(), NotRoot> {
+        self.has_line_of(signer)?;
+        let counts = signer.number() >= self.number() || self.before(now_ms) == Some(signer.key());
+        if counts { Ok(()) } else { Err(NotRoot::Retired) }
+    }
+
+    /// Whether this signer is, will be or once was a root key of the domain: of what it said, the domain is the speaker,
+    /// whatever counts now.
+    pub fn has_line_of(&self, signer: &Signer) -> Result<(), NotRoot> {
         if self.named_by() != Some(signer.first()) {
             return Err(NotRoot::Foreign);
         }
@@ -250,8 +258,7 @@ impl RootKeys {
         if known.zip(signer.keys()).any(|(known, said)| known != said) {
             return Err(NotRoot::Forked);
         }
-        let counts = signer.number() >= self.number() || self.before(now_ms) == Some(signer.key());
-        if counts && !signer.keys().any(|key| self.revoked.contains(key)) { Ok(()) } else { Err(NotRoot::Retired) }
+        if signer.keys().any(|key| self.revoked.contains(key)) { Err(NotRoot::Retired) } else { Ok(()) }
     }
 
     /// The same for whoever signed this message.

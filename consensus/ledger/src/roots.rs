@@ -106,6 +106,11 @@ impl Ledger {
         }
     }
 
+    /// Whether this signer is or once was a root key of a domain that was ever dealt with: then that domain said it.
+    pub(crate) fn said_by(&self, domain: &DomainId, signer: &Signer) -> Result<(), Outcome> {
+        self.root_keys(domain).ok_or(Outcome::PeerNotTrusted)?.has_line_of(signer).map_err(refusal)
+    }
+
     /// What is known of the root keys of this domain, or of one that was ever dealt with.
     pub fn root_keys(&self, domain: &DomainId) -> Option<&RootKeys> {
         let own = self.head.domain.as_ref().filter(|own| own.id == *domain).map(|own| &own.root);

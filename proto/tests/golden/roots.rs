@@ -134,6 +134,9 @@ fn a_judge_believes_the_key_that_acts_those_after_it_and_the_one_before_for_a_wh
     assert_eq!((judged(&known, &second, 10), judged(&known, &third, 10)), (Ok(()), Ok(())));
     let moved_on = RootKeys::of(third.signer());
     assert_eq!([&first, &second].map(|root| judged(&moved_on, root, 0)), [Err(NotRoot::Retired); 2]);
+    for root in [&first, &second, &third] {
+        assert_eq!(moved_on.has_line_of(root.signer()), Ok(()), "what it once signed, this domain said");
+    }
     assert_eq!(moved_on.in_use(0).collect::<Vec<_>>(), [s::key(THIRD)]);
 }
 
@@ -150,6 +153,8 @@ fn of_two_keys_that_follow_one_the_first_that_was_known_stands() {
     let taken_back = RootKeys { revoked: vec![s::key(SECOND)], ..RootKeys::first(s::key(s::ALPHA)) };
     assert_eq!(judged(&taken_back, &second), Err(NotRoot::Retired));
     assert_eq!(judged(&taken_back, &line(&[s::ALPHA, SECOND, THIRD])), Err(NotRoot::Retired), "nor what follows it");
+    assert_eq!(taken_back.has_line_of(second.signer()), Err(NotRoot::Retired), "it never was one");
+    assert_eq!(known.has_line_of(fork.signer()), Err(NotRoot::Forked));
 }
 
 #[test]

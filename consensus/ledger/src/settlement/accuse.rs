@@ -1,8 +1,9 @@
 //! Two decisions of one domain about one transfer, brought as a proof: by a participant that was told otherwise than the
 //! other one, or by a domain that has nothing to do with the transfer and keeps the proof.
 //!
-//! Rule 7: whoever signed both is suspended by the proof, wherever it is. Only signatures of the highest roster seen count,
-//! so a key that was taken off the roster suspends nobody. No transfer is changed by it: what was posted stands.
+//! Rule 7: whoever signed both is suspended by the proof, wherever it is. A word counts whichever roster its signer stands in,
+//! as long as a root key of that domain signed it, retired or not: whoever changes its keys has still said what it said. So a
+//! stolen key of a former voter can suspend, until operators resume. No transfer is changed by it: what was posted stands.
 
 use super::{
     check::open_roster,
@@ -76,12 +77,9 @@ impl Ledger {
             return Err(Outcome::PeerNotTrusted);
         }
         for roster in [one, other] {
-            self.adopt_roster(roster.get(), Some(roster.signer()))?;
+            self.said_by(&peer, roster.signer())?;
         }
         let state = self.settlement.peers.entry(peer).or_default();
-        if !state.voters.contains(first.key()) || !state.voters.contains(second.key()) {
-            return Err(Outcome::NotAVoter);
-        }
         if state.equivocation.is_some() || state.proved == Some(transfer) {
             return Ok(Outcome::Exists);
         }

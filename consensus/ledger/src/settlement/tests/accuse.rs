@@ -18,6 +18,7 @@ use comity_proto::{
     identity::Roster,
     ids::{DomainId, Hash},
     keys::SecretKey,
+    roots::{RootKey, RootKeys},
     settlement::{
         Decision, SettlementBatch, SettlementMessage, TWO_DECISIONS_NAME, TWO_DECISIONS_VERSION, two_batches,
     },
@@ -108,11 +109,45 @@ fn what_is_no_proof_against_a_peer_is_refused_by_name_and_suspends_nobody() {
     let mut stranger = super::world::Home::new(1);
     let applied = stranger.apply(vec![check(&EntryItem::Contradiction(proof.clone()))]);
     assert_eq!(applied.outcomes.concat(), [Outcome::PeerNotTrusted]);
-    // A higher roster is seen: a key that was taken off it suspends nobody.
-    let newer = document(&said(&other, 2, &[&other], decision(3, true)), &word(3, false));
-    assert_eq!((told(&mut world, newer), state(&world)), (Outcome::NotAVoter, TreatyState::Mutual));
-    assert_eq!((told(&mut world, proof), state(&world)), (Outcome::NotAVoter, TreatyState::Mutual));
-    assert_eq!(told(&mut world, by(&other, 2, &[&other])), Outcome::Applied);
+}
+
+#[test]
+fn whoever_changes_its_keys_between_two_words_has_still_said_both() {
+    let (old, new) = (secret(11), secret(12));
+    let before = |commit| said(&old, 1, &[&old], decision(3, commit));
+    let after = |commit| said(&new, 2, &[&new], decision(3, commit));
+    for (one, two) in [(before(true), after(false)), (after(true), before(false)), (before(true), before(false))] {
+        for (first, second) in [(&one, &two), (&two, &one)] {
+            let mut world = World::new();
+            // Its newest roster is seen, and names neither of them.
+            let newest = Roster { domain: domain(0), epoch: 3, voters: vec![secret(13).public()], seats: vec![] };
+            assert_eq!(world.homes[1].ledger.adopt_roster(&newest, None), Ok(()));
+            assert_eq!(told(&mut world, document(first, second)), Outcome::Applied);
+            assert_eq!(state(&world), TreatyState::Suspended);
+        }
+    }
+}
+
+#[test]
+fn a_root_key_that_was_replaced_since_spoke_for_its_domain_and_one_beside_the_known_line_never_did() {
+    let following = |n| {
+        let first = RootKey::from(root(0));
+        RootKey::along(first.links_to(&secret(n)).expect("links"), secret(n)).expect("they hold")
+    };
+    let (second, fork, voter) = (following(60), following(61), secret(11));
+    let word = |root: &RootKey, epoch, commit| {
+        let roster = Roster { domain: domain(0), epoch, voters: vec![voter.public()], seats: vec![] }.seal(root);
+        let messages = vec![SettlementMessage::Decision(decision(3, commit))];
+        SettlementBatch { from: domain(0), to: DomainId([7; 32]), incarnation: 1, roster, messages }.seal(&voter)
+    };
+    let mut world = World::new();
+    let treaty = world.homes[1].ledger.head.treaties.get_mut(&domain(0)).expect("a treaty");
+    treaty.root = RootKeys::of(second.signer());
+    let first = RootKey::from(root(0));
+    let forked = document(&word(&first, 1, true), &word(&fork, 2, false));
+    assert_eq!((told(&mut world, forked), state(&world)), (Outcome::RootKeyForked, TreatyState::Mutual));
+    let honest = document(&word(&first, 9, true), &word(&second, 2, false));
+    assert_eq!((told(&mut world, honest), state(&world)), (Outcome::Applied, TreatyState::Suspended));
 }
 
 /// Both have voted yes; the origin tells each of them its own end.
