@@ -119,6 +119,26 @@ fn the_keys_are_there_from_the_first_answer_on_and_need_no_card() {
 }
 
 #[test]
+fn whatever_a_node_without_a_vote_signs_is_verified_by_the_keys_of_any_node() {
+    let founder = Single::up();
+    let token = text(&ask(&founder.dir, &["join-token"]), "token");
+    let mut guest = Single::nothing();
+    guest.start(&["--join", &token]);
+    guest.wait_until_founded();
+    let status: Value = guest.api().get("/api/v1/status").expect("a status");
+    assert_eq!((&status["role"], &status["voters"]), (&Value::from("learner"), &Value::from(1)), "two are no majority");
+    let card = json(&fetch(&guest, "agent-card.json", None).body);
+    let protected = data_encoding::BASE64URL_NOPAD.decode(text(&card["signatures"][0], "protected").as_bytes());
+    let header = json(&protected.expect("base64url"));
+    assert_eq!(header["kid"], status["node"], "its own key");
+    let keys = |node: &Single| json(&fetch(node, "registry-jwks.json", None).body);
+    // Behind one name each answers for the other.
+    let keys = wait_for("one set of keys", PATIENCE, || Some(keys(&guest)).filter(|listed| *listed == keys(&founder)));
+    let named: Vec<&Value> = keys["keys"].as_array().expect("keys").iter().map(|key| &key["kid"]).collect();
+    assert!(named.len() == 3 && named.contains(&&header["kid"]), "{named:?}");
+}
+
+#[test]
 fn words_of_the_operator_survive_a_restart_and_wrong_ones_change_nothing() {
     let mut node = Single::up();
     first_card(&node);

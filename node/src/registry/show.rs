@@ -29,7 +29,7 @@ use comity_runtime as runtime;
 use data_encoding::BASE64URL_NOPAD;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
 
 /// How often it looks whether something moved that no event tells of.
@@ -85,7 +85,7 @@ impl Shown {
         card.map(|card| card.served.clone())
     }
 
-    /// The keys that sign for the domain, as a JWK set. They need no card: whoever reads an agent's card verifies it with
+    /// The keys that sign for the domain and its nodes, as a JWK set. They need no card: whoever reads an agent's card verifies it with
     /// them from a node's first moment on.
     pub(crate) fn keys(&self, node: &Node) -> Arc<Rendered> {
         let keys = signers(node);
@@ -268,19 +268,24 @@ fn words_of(document: &Value) -> Profile {
     }
 }
 
-/// Root key first, then voters: all that may sign for the domain. Until the ledger names voters, they are those of the
-/// roster with which this node was started.
+/// Root key first, then the keys of every replica and of this node. A voter signs for the domain, and whichever node is asked
+/// signs the cards of agents that are reached through it: one that only follows is listed as well, at every node. Until the
+/// ledger names voters, they are those of the roster with which this node was started.
 fn signers(node: &Node) -> Vec<PublicKey> {
+    let status = node.replica().status();
+    let replicas = status.voters.into_iter().chain(status.learners).map(|member| member.info.key);
     let in_force = node.replica().read_stale(|ledger, _| {
         let domain = ledger.domain()?;
-        Some((domain.key, domain.voters.to_vec()))
+        let followers = domain.voter_keys(replicas).0;
+        Some((domain.key, [domain.voters.as_slice(), &followers].concat()))
     });
     let at_start = || {
         let roster = Roster::open(&node.home().roster).ok();
         (node.home().domain_key, roster.map(|roster| roster.get().voters.clone()).unwrap_or_default())
     };
-    let (root, voters): (PublicKey, Vec<PublicKey>) = in_force.unwrap_or_else(at_start);
-    std::iter::once(root).chain(voters).collect()
+    let (root, listed) = in_force.unwrap_or_else(at_start);
+    let nodes: BTreeSet<PublicKey> = listed.into_iter().chain([node.key().public()]).collect();
+    std::iter::once(root).chain(nodes).collect()
 }
 
 /// As others read them.
