@@ -8,10 +8,11 @@
 //!                     answer <-                   <- answer
 //! ```
 //! The gateway's operator names pairs of domains in its configuration (`[[bridge]]`); without one nothing is a gateway, and
-//! with one the node keeps the meshes of all its neighbours apart but for these pairs. It passes public cards that it had
-//! straight from their home, once. It passes frames between the two domains of a pair, and does not look into them: words of
-//! settlement are signed by voters of the domain that says them, words about a treaty by its root key. It signs for nobody.
-//! Each pair has a quota and few places, and nothing is queued: what is refused is said again by whoever owes it.
+//! with one the node keeps the meshes of all its neighbours apart but for these pairs. It passes public cards that a
+//! node of their home has shown it, whoever else did before, once. It passes frames between the two domains of a pair, and
+//! does not look into them: words of settlement are signed by voters of the domain that says them, words about a treaty by
+//! its root key. It signs for nobody. Each pair has a quota and few places, and nothing is queued: what is refused is said
+//! again by whoever owes it.
 //!
 //! Whoever hears a frame through a gateway judges its signature before it counts against anybody. Money goes only between
 //! domains that have a treaty of their own (`no_treaty_path`): a gateway makes no treaty and no promise.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use comity_proto::card::{AgentCard, DomainCard, Owner, rank};
 use comity_proto::envelope::{Signed as _, Verified};
 use comity_proto::gossip::CardDigest;
-use comity_proto::ids::{AgentId, DomainId, Hash};
+use comity_proto::ids::{AgentId, DomainId, Hash, PublicKey};
 use comity_proto::reject::Reject;
 
 use super::certificate::Trust;
@@ -271,8 +271,15 @@ impl Directory {
         }
     }
 
-    /// What a gateway may pass on of a home: public and fresh, and straight from a node of it; tombstones among them. The
-    /// domain's own card comes first, for it brings the roster that vouches for agents.
+    /// A node of `home` tells which cards it holds; `None`: just those that we hold.
+    pub(crate) fn shown_by_home(&mut self, node: PublicKey, home: &DomainId, told: Option<&[CardDigest]>) {
+        self.agents.shown_by_home(node, home, told);
+        self.domains.shown_by_home(node, home, told);
+    }
+
+    /// What a gateway may pass on of a home: public and fresh, and shown to this node by one of that home, by whatever other
+    /// way it came too; tombstones among them. The domain's own card comes first, for it brings the roster that vouches for
+    /// agents.
     pub(crate) fn passable(&self, home: &DomainId, now_ms: u64) -> Vec<Bytes> {
         let at_hand = |path: &Path| matches!(path, Path::FirstHand(_));
         let domain = self.domains.get(&Owner::Domain(*home)).filter(|entry| at_hand(&entry.path));
@@ -324,3 +331,7 @@ fn kind_and_id(owner: &Owner) -> (CardKind, [u8; 32]) {
         Owner::Domain(domain) => (CardKind::Domain, domain.0),
     }
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use comity_proto::card::{AgentCard, Owner};
 use comity_proto::envelope::{Context, Envelope};
-use comity_proto::gossip::Repair;
+use comity_proto::gossip::{CardDigest, Repair};
 use comity_proto::ids::DomainId;
 use comity_proto::limits::{CARD_BYTES_MAX, CARDS_PER_REPLY_MAX};
 use comity_proto::planted::{Plant, planted};
@@ -78,7 +78,14 @@ async fn round(shared: &Arc<Shared>, peer: PeerId, news: bool) -> Result<(), Rep
     if planted(Plant::NoRepair) {
         return Ok(());
     }
+    let home = shared.standing(&peer).and_then(|standing| standing.domain());
+    let shown = |told: Option<&[CardDigest]>| {
+        if let (Some(node), Some(home)) = (super::peer::node_key(&peer), home) {
+            shared.directory.lock().shown_by_home(node, &home, told);
+        }
+    };
     if !news && has_the_same(shared, &peer) {
+        shown(None);
         return Ok(());
     }
     let mut after = None;
@@ -90,6 +97,7 @@ async fn round(shared: &Arc<Shared>, peer: PeerId, news: bool) -> Result<(), Rep
             let (directory, now_ms) = (shared.directory.lock(), runtime::wall_ms());
             items.iter().filter(|item| directory.wants(item, now_ms)).map(|item| item.owner).collect()
         };
+        shown(Some(&items));
         for owners in wanted.chunks(REPAIR_FETCH) {
             fetch(shared, peer, owners).await?;
         }

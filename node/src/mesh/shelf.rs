@@ -64,6 +64,17 @@ pub enum Path {
     Stored,
 }
 
+impl Path {
+    /// Steps from the card's home, of which only the first ones are told apart.
+    const fn distance(self) -> u8 {
+        match self {
+            Path::Local => 0,
+            Path::FirstHand(_) => 1,
+            Path::Relayed(_) | Path::Bridged { .. } | Path::Stored => 2,
+        }
+    }
+}
+
 /// How the key that signed a card was bound to its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifiedBy {
@@ -82,7 +93,7 @@ pub struct CardEntry<T> {
     pub card: Verified<T>,
     /// Its place among the cards of its owner.
     pub rank: Rank,
-    /// How this edition came to us.
+    /// How this edition came to us: the nearest way of all by which it did, whichever was the fastest.
     pub path: Path,
     /// How its signer was bound to its owner.
     pub verified_by: VerifiedBy,
@@ -170,8 +181,11 @@ impl<T: Homed> Shelf<T> {
     pub fn offer(&mut self, entry: CardEntry<T>, now_ms: u64) -> Offer {
         let card = entry.card.get();
         let owner = card.owner();
-        if let Some(known) = self.cards.get(&owner) {
+        if let Some(known) = self.cards.get_mut(&owner) {
             if known.rank == entry.rank {
+                if entry.path.distance() < known.path.distance() {
+                    known.path = entry.path;
+                }
                 return Offer::Held;
             }
             self.equivocations += u64::from(known.rank.sequence == entry.rank.sequence);
@@ -300,6 +314,22 @@ impl<T: Homed> Shelf<T> {
             sequence: entry.rank.sequence,
             digest: entry.rank.digest,
         })
+    }
+
+    /// A node of `home` tells which cards it holds, or that it holds just what we hold: then those of its home are first
+    /// hand, though another way was faster and nothing is sent again.
+    pub(crate) fn shown_by_home(&mut self, node: PublicKey, home: &DomainId, told: Option<&[CardDigest]>) {
+        let path = Path::FirstHand(node);
+        let show = |entry: &mut CardEntry<T>| {
+            if entry.card.get().home() == *home && path.distance() < entry.path.distance() {
+                entry.path = path;
+            }
+        };
+        let Some(told) = told else { return self.cards.values_mut().for_each(show) };
+        for line in told {
+            let rank = Rank { sequence: line.sequence, digest: line.digest };
+            self.cards.get_mut(&line.owner).filter(|entry| entry.rank == rank).map(show);
+        }
     }
 
     /// Whether the other side's card would take the place of ours.

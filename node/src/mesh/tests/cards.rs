@@ -69,6 +69,20 @@ fn a_published_card_reaches_all_nodes_by_gossip_alone() {
 }
 
 #[test]
+fn a_card_that_another_node_brought_is_first_hand_once_its_home_tells_of_it() {
+    run(async {
+        let (alpha, [a, b, c]) = line().await;
+        let agent = key(52);
+        assert_eq!(a.publish_card(card_of(&agent, alpha.id, 1).seal(&agent)), Ok(()));
+        until("a card through a neighbour", SOON, || sequence_at(&c, &agent) == Some(1)).await;
+        let path = || c.agent_card(&id_of(&agent)).map(|entry| entry.path);
+        assert_eq!(path(), Some(Path::Relayed(b.node())));
+        c.dial(a.listening().remove(0)).await;
+        until("first hand", SOON, || path() == Some(Path::FirstHand(a.node()))).await;
+    });
+}
+
+#[test]
 fn a_card_that_does_not_hold_is_refused_by_name_and_changes_nothing() {
     run(async {
         let alpha = domain(1);
