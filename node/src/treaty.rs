@@ -179,6 +179,7 @@ pub(crate) async fn take(node: &Node, body: Bytes) -> Result<Bytes, Refusal> {
     }
     if outcome == Outcome::RootKeyForked {
         node.mesh().count(outcome.name());
+        node.mesh().root_fork_shown(push.from());
         tracing::warn!(from = %push.from(), "somebody says that another root key follows one of that domain's; the known one stands");
     }
     tracing::info!(from = %push.from(), %outcome, "another domain spoke about a treaty");

@@ -13,8 +13,9 @@ use comity_proto::{
     envelope::Signed as _,
     identity::{NodeCertificate, Roles},
     ids::PublicKey,
-    relay::{Answer, Question},
+    relay::{Answer, Question, Receipt},
     text::AgentString,
+    treaty::TreatyPush,
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -78,6 +79,19 @@ impl Rogue {
             Ok(bytes) => Ok(Answer::decode(&bytes).expect("an answer")),
             Err(RpcError::Refused(words)) => Err(words),
             Err(error) => panic!("no answer: {error}"),
+        }
+    }
+
+    /// What the victim's outcomes are to a word about a treaty.
+    ///
+    /// # Panics
+    /// When it gives no receipt.
+    pub fn say_of_treaty(&self, push: &TreatyPush) -> Vec<u16> {
+        let patience = Duration::from_secs(60);
+        let answer = block_on(self.mesh.request(self.to, Class::Treaty, push.encode(), patience)).expect("an answer");
+        match Answer::decode(&answer).expect("an answer") {
+            Answer::Receipt(receipt) => Receipt::open(&receipt).expect("a receipt").into_inner().outcomes,
+            other => panic!("no receipt: {other:?}"),
         }
     }
 

@@ -1,12 +1,22 @@
 //! Another root key for a domain that trades, with real processes: the id stays, a peer that was away follows and trades,
 //! an invitation by the new key is taken, and whoever audits an export that spans the change needs nothing else.
 
-use comity_node::home::Home;
-use comity_proto::{envelope::Signed as _, identity::NodeCertificate};
+use comity_ledger::Outcome;
+use comity_node::home::{Home, voter};
+use comity_proto::{
+    envelope::Signed as _,
+    identity::NodeCertificate,
+    key_step::{KeyChange, KeyStep},
+    keys::SecretKey,
+    roots::RootKey,
+    text::Reason,
+    treaty::TreatyPush,
+};
 use comity_tests::{
     PATIENCE,
     cli::{ask, run, try_ask},
     pair::text,
+    rogue::Rogue,
     single::Single,
     wait_for,
 };
@@ -138,4 +148,54 @@ fn a_peer_that_was_away_while_the_root_key_changed_comes_back_and_trades() {
     ask(&alpha.dir, &["ledger", "export", &file]);
     let judged = run(&["audit", "verify", &file], PATIENCE);
     assert!(judged.text.contains("roster by root key 3, which the first one leads to"), "{}", judged.text);
+}
+
+/// What a status says of root keys beside the known ones, to programs and to people.
+fn forks(node: &Single) -> (Value, String) {
+    let data = node.dir.display().to_string();
+    (ask(&node.dir, &["status"])["root_forks"].clone(), run(&["--data", &data, "status"], PATIENCE).text)
+}
+
+#[test]
+fn a_root_key_beside_the_known_one_is_refused_and_shown_to_the_operator_with_its_domain() {
+    let (mut alpha, beta) = (Single::named("alpha"), Single::named("beta"));
+    befriend(&alpha, &beta);
+    rotate(&alpha.dir, &["prepare"]);
+    seen_by_all(&alpha);
+    let (none, told) = forks(&beta);
+    assert!(none == serde_json::json!([]) && told.contains("root forks none shown"), "{none}: {told}");
+    assert!(ask(&beta.dir, &["peer", "show", "alpha"])["root_fork"].is_null());
+
+    // A thief of alpha's first root key and of its node speaks for another one that follows.
+    alpha.process = None;
+    let home = Home::load(&alpha.dir).expect("a home");
+    let first = &home.domain_keys.as_ref().expect("a founder").root;
+    let fork = SecretKey::from_seed(&[77; 32]);
+    let fork = RootKey::along(first.links_to(&fork).expect("links"), fork).expect("they hold");
+    let (domain, place, key) = (home.domain(), Some(first.first()), fork.public());
+    let reason = Reason::new("mine now").expect("a reason");
+    let step = KeyStep {
+        domain,
+        place,
+        serial: 9,
+        change: KeyChange::Activate,
+        key,
+        overlap_ms: 0,
+        proof: vec![].into(),
+        reason,
+    };
+    let rogue = Rogue::towards(&beta, &home, voter());
+    let word = TreatyPush::Key(step.seal(&fork));
+    for times in 1..=2 {
+        assert_eq!(rogue.say_of_treaty(&word), [Outcome::RootKeyForked.code()]);
+        let (shown, told) = forks(&beta);
+        assert_eq!((&shown[0]["domain"], &shown[0]["nickname"]), (&domain.to_string().into(), &"alpha".into()));
+        assert!(shown[0]["times"] == times && shown[0]["age_ms"].is_u64(), "{shown}");
+        assert!(told.contains(&format!("alpha: ANOTHER ROOT KEY WAS SHOWN (times: {times},")), "{told}");
+        let peer = ask(&beta.dir, &["peer", "show", "alpha"]);
+        assert_eq!((&peer["root_fork"]["times"], &peer["state"]), (&times.into(), &"mutual".into()));
+    }
+    let data = beta.dir.display().to_string();
+    let told = run(&["--data", &data, "peer", "show", "alpha"], PATIENCE).text;
+    assert!(told.contains("root key     ANOTHER ROOT KEY WAS SHOWN (times: 2,"), "{told}");
 }

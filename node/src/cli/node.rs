@@ -102,6 +102,7 @@ pub(super) fn status(context: &Context) -> Result<(), ServiceError> {
             ("in doubt", in_doubt(answer)),
             ("not heard", not_heard(answer)),
             ("keys", keys_not_seen(answer)),
+            ("root forks", root_forks(answer)),
             ("refused", format!("{} payment requests since the start", text("payment_requests_refused"))),
             ("mesh", format!("{} neighbours, {} cards", text("neighbours"), text("cards"))),
             ("not built", not_built.join("; ")),
@@ -136,6 +137,20 @@ pub(super) fn keys_not_seen(answer: &Value) -> String {
     });
     let lists: Vec<String> = lists.collect();
     if lists.is_empty() { "seen by every peer".to_owned() } else { lists.join("; ") }
+}
+
+/// Domains of which another root key was shown than the one that is known to follow.
+fn root_forks(answer: &Value) -> String {
+    let forks = answer["root_forks"].as_array().into_iter().flatten();
+    let forks: Vec<String> = forks.map(|fork| format!("{}: {}", field(fork, "nickname"), root_fork(fork))).collect();
+    if forks.is_empty() { "none shown".to_owned() } else { forks.join("; ") }
+}
+
+/// What an operator makes of one.
+pub(super) fn root_fork(fork: &Value) -> String {
+    let minutes = fork["age_ms"].as_u64().unwrap_or(0) / 60_000;
+    let times = field(fork, "times");
+    format!("ANOTHER ROOT KEY WAS SHOWN (times: {times}, last {minutes} min ago); the one known first stands")
 }
 
 /// Partners whose settlement words are refused for a while.

@@ -3,6 +3,7 @@
 use super::{
     args::{LicenceArgs, LicenceCommand, PeerChange, PeerCommand},
     context::{Context, DomainView},
+    node::root_fork,
     output::{field, table},
     subnet,
 };
@@ -147,6 +148,9 @@ pub(super) fn one(context: &Context, domain: &DomainView, answer: &Value) {
             lines.push(format!("token        {token}\n             shown once: hand it over by a way that you trust"));
         }
         lines.extend(closing(domain, &answer["closing"]));
+        if !answer["root_fork"].is_null() {
+            lines.push(format!("root key     {}", root_fork(&answer["root_fork"])));
+        }
         lines.extend(next_step(answer));
         lines.join("\n")
     });

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`limits`] | every limit of the mesh |
 //! | `driver`, `behaviour`, `dial` | the swarm, its settings, whom to dial when |
-//! | `hello`, [`certificate`], [`standing`], `roster` | what a neighbour is to us, and why |
+//! | `hello`, [`certificate`], [`standing`], `roster`, `forks` | what a neighbour is to us, and why; root keys beside the known ones |
 //! | [`class`], `frame`, [`rpc`], [`serve`], [`streams`] | long-lived streams per neighbour and class |
 //! | [`directory`], [`shelf`], `validate`, `repair`, [`store`] | cards: checked, kept, found, repaired |
 //! | [`membership`], `members`, `vigil` | heartbeats; who lives, as a pure machine; pings, accusations and repair for it |
@@ -41,6 +41,7 @@ mod behaviour;
 mod bridged;
 mod dial;
 mod driver;
+mod forks;
 mod hello;
 pub mod raft_links;
 mod reach;
@@ -61,6 +62,7 @@ pub use certificate::{Refused, Relation, Trust, TrustedDomain};
 pub use class::Class;
 pub use config::{Identity, MeshConfig};
 pub use directory::{CardRefused, Completeness, Found};
+pub use forks::RootFork;
 pub use handle::{MeshHandle, NeighbourView, PublishError};
 pub use libp2p::Multiaddr;
 pub use members::State as MemberState;

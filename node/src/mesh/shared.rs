@@ -15,11 +15,12 @@ use libp2p::{Multiaddr, PeerId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc};
 
-use super::certificate::{Judged, Trust, judge};
+use super::certificate::{Judged, Refused, Trust, judge};
 use super::class::Class;
 use super::config::Identity;
 use super::directory::Directory;
 use super::driver::Command;
+use super::forks::Forks;
 use super::limits::{STANDING_WAIT, STREAMS_IN_PER_PEER};
 use super::members::State;
 use super::membership::Membership;
@@ -172,6 +173,7 @@ pub(crate) struct Shared {
     pub(crate) bootstraps: usize,
     pub(crate) counters: Mutex<BTreeMap<String, u64>>,
     pub(crate) gossip: GossipTally,
+    pub(crate) forks: Forks,
     pub(crate) control: libp2p_stream::Control,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<MeshEvent>,
@@ -320,8 +322,11 @@ impl Shared {
         if let (Some(domain), Some(until_ms)) = (judged.standing.domain(), judged.until_ms) {
             self.members.lock().certify(key, domain, until_ms);
         }
-        if let Standing::Stranger { refused: Some(refused), .. } = &judged.standing {
+        if let Standing::Stranger { refused: Some(refused), claims } = &judged.standing {
             self.count(refused.name());
+            if let (Refused::RootForked, Some(domain)) = (refused, claims) {
+                self.forks.shown(*domain);
+            }
             tracing::warn!(node = %key, refused = refused.name(), "a neighbour's certificate was refused");
         }
         self.judged.notify_waiters();

@@ -19,6 +19,7 @@ use super::config::MeshConfig;
 use super::dial::AddressBook;
 use super::directory::Directory;
 use super::driver::Driver;
+use super::forks::Forks;
 use super::handle::MeshHandle;
 use super::limits::{COMMANDS_QUEUED, EVENTS_QUEUED, STORE_EVERY, VALIDATION_QUEUE};
 use super::membership::Membership;
@@ -126,6 +127,7 @@ fn shared(
         bootstraps: config.bootstrap.len(),
         counters: Mutex::default(),
         gossip: GossipTally::default(),
+        forks: Forks::default(),
         control,
         commands,
         events: broadcast::channel(EVENTS_QUEUED).0,

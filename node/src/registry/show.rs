@@ -276,8 +276,8 @@ fn signers(node: &Node) -> Vec<PublicKey> {
     let replicas = status.voters.into_iter().chain(status.learners).map(|member| member.info.key);
     let in_force = node.replica().read_stale(|ledger, _| {
         let domain = ledger.domain()?;
-        let followers = domain.voter_keys(replicas).0;
-        Some((domain.key, [domain.voters.as_slice(), &followers].concat()))
+        let held = domain.voter_keys(replicas).0;
+        Some((domain.key, [domain.voters.as_slice(), &held].concat()))
     });
     let at_start = || {
         let roster = Roster::open(&node.home().roster).ok();

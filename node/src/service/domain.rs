@@ -3,7 +3,7 @@
 use super::{
     books::name_of,
     error::{Kind, ServiceError},
-    keys::{NotSeenView, not_seen},
+    keys::{NotSeenView, RootForkView, not_seen, root_forks},
     shape,
 };
 use crate::{node::Node, service::commands::of_reject};
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 /// Parts that this program does not have yet: told, never passed over.
-pub const NOT_BUILT: &[&str] = &["another root key", "trust scores", "scrubbing"];
+pub const NOT_BUILT: &[&str] = &["trust scores", "scrubbing"];
 
 /// How long a session request is accepted after it was signed.
 const SESSION_FRESH_MS: u64 = 60 * SECOND_MS;
@@ -137,6 +137,8 @@ pub struct StatusView {
     pub not_heard: Vec<NotHeard>,
     /// Peers that have not yet acknowledged another key of the operator or of the nodes.
     pub keys_not_seen: Vec<NotSeenView>,
+    /// Domains of which another root key was shown to this node than the one that is known to follow.
+    pub root_forks: Vec<RootForkView>,
     /// Payment requests that did not hold, since this node started.
     pub payment_requests_refused: u64,
     /// Connected nodes.
@@ -189,6 +191,7 @@ pub fn status(node: &Node) -> StatusView {
             .map(|(domain, left)| NotHeard { domain, for_ms: left.as_millis() as u64 })
             .collect(),
         keys_not_seen,
+        root_forks: root_forks(node),
         payment_requests_refused: node.desk().refused_demands().count(),
         neighbours: node.mesh().neighbours().len(),
         cards: node.mesh().agent_card_count(),

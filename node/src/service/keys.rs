@@ -6,7 +6,10 @@ use super::{
     error::ServiceError,
     shape,
 };
-use crate::{mesh::peer::peer_text, node::Node};
+use crate::{
+    mesh::{RootFork, peer::peer_text},
+    node::Node,
+};
 use bytes::Bytes;
 use comity_ledger::{Ledger, Outcome, keys::KeyRecord, state::Domain};
 use comity_proto::{
@@ -47,6 +50,33 @@ pub struct NotSeenView {
     pub key: String,
     /// Their nicknames.
     pub peers: Vec<String>,
+}
+
+/// Another root key of a domain was shown than the one that is known to follow: its owner prepared two, or a thief has one of
+/// its root keys. The one that was known first stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RootForkView {
+    /// Whose root keys.
+    #[schema(value_type = shape::DomainIdText)]
+    pub domain: DomainId,
+    /// What this side calls it.
+    pub nickname: String,
+    /// How often, since this node started.
+    pub times: u64,
+    /// Since the last time, ms.
+    pub age_ms: u64,
+}
+
+/// Every domain of which this node was shown another root key.
+pub(super) fn root_forks(node: &Node) -> Vec<RootForkView> {
+    let now = comity_runtime::now();
+    let view = |(domain, fork): (DomainId, RootFork)| RootForkView {
+        domain,
+        nickname: node.replica().read_stale(|ledger, _| name_of(ledger, &domain)),
+        times: fork.times,
+        age_ms: now.since(fork.last).as_millis() as u64,
+    };
+    node.mesh().root_forks().into_iter().map(view).collect()
 }
 
 /// All of them.

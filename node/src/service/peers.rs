@@ -5,6 +5,7 @@ use super::{
     closing, commands,
     error::{Kind, ServiceError},
     exports,
+    keys::root_forks,
     view::{InvitationView, LicenceView, Minor, PeerView, SideView},
 };
 use crate::{founding::DomainKeys, node::Node, signer::Signer, treaty::dial};
@@ -327,7 +328,8 @@ fn connected(node: &Node, view: PeerView) -> PeerView {
     let neighbours = node.mesh().neighbours();
     let connected = neighbours.iter().filter(|other| other.standing.domain() == Some(view.domain)).count();
     let used = node.mesh().used(&view.domain);
-    PeerView { connected, used: used.events, refused: used.refused, ..view }
+    let root_fork = root_forks(node).into_iter().find(|fork| fork.domain == view.domain);
+    PeerView { connected, used: used.events, refused: used.refused, root_fork, ..view }
 }
 
 /// Whether the peer has yet to acknowledge a word of ours about the treaty.
@@ -388,6 +390,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         untold: is_untold(treaty),
         closing: closing::view(ledger, treaty),
         charter: document.and_then(|document| document.charter.as_ref()).map(Into::into),
+        root_fork: None,
     }
 }
 

@@ -241,6 +241,8 @@ pub struct PeerView {
     pub closing: Option<super::closing::ClosingView>,
     /// Whether one of the two stands under the other one, by the newest document.
     pub charter: Option<super::subnet::CharterView>,
+    /// Another root key of it was shown to this node than the one that is known to follow; null: none was.
+    pub root_fork: Option<super::keys::RootForkView>,
 }
 
 /// A licence as people see it.
