@@ -226,10 +226,12 @@ async fn hear_revocations(node: &Node, domain: &DomainId) {
     let by_root = |list: Verified<Revocations>| {
         node.replica().read_stale(|ledger, _| ledger.judge_root(domain, list.signer())).is_ok()
     };
-    if signed.is_some_and(by_root) && node.revoked().lock().offer(domain, &list) && *domain == node.domain() {
-        if let Err(error) = write(node, REVOCATIONS_FILE, list).await {
-            tracing::warn!(%error, "the list of revoked certificates is not kept here; the card brings it again");
-        }
+    let is_news = signed.is_some_and(by_root) && node.revoked().lock().offer(domain, &list);
+    if is_news
+        && *domain == node.domain()
+        && let Err(error) = write(node, REVOCATIONS_FILE, list).await
+    {
+        tracing::warn!(%error, "the list of revoked certificates is not kept here; the card brings it again");
     }
 }
 
