@@ -170,7 +170,9 @@ async fn witness(node: &Node, all: &BTreeMap<DomainId, Seen>, page: &mut Page) {
     // The first look makes the store: a domain without partners has nothing to keep.
     let accused = if all.is_empty() { Some(BTreeMap::new()) } else { shelf(node, Shelf::Accused).await };
     let Some(accused) = accused else { return };
-    page.flag(Name::OwnAccused, &[], accused.contains_key(&node.domain()));
+    let decided = if all.is_empty() { BTreeMap::new() } else { shelf(node, Shelf::Decided).await.unwrap_or_default() };
+    let is_in = |proofs: &BTreeMap<DomainId, Kept>| proofs.contains_key(&node.domain());
+    page.flag(Name::OwnAccused, &[], is_in(&accused) || is_in(&decided));
     for (peer, seen) in all {
         page.flag(Name::PeerEquivocated, &[peer, &"history"], accused.contains_key(peer));
         page.flag(Name::PeerEquivocated, &[peer, &"transfer"], seen.has_two_ends);

@@ -44,7 +44,7 @@ pub struct PeerView {
     pub cosigned_size: Option<u64>,
     /// Since it did, ms.
     pub cosigned_age_ms: Option<u64>,
-    /// There is a proof that it signed two histories.
+    /// There is a proof that it signed two histories, or two ends of one transfer.
     pub accused: bool,
     /// Events of its log that concern this domain and stand in ours with their proof.
     pub projected: u64,
@@ -67,7 +67,8 @@ async fn shelf(node: &Node, shelf: Shelf) -> Result<BTreeMap<DomainId, Kept>, Se
 pub async fn list(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
     let seen = shelf(node, Shelf::Seen).await?;
     let cosigned = shelf(node, Shelf::Cosigned).await?;
-    let accused = shelf(node, Shelf::Accused).await?;
+    let mut accused = shelf(node, Shelf::Accused).await?;
+    accused.extend(shelf(node, Shelf::Decided).await?);
     let now_ms = comity_runtime::wall_ms();
     let mut domains: BTreeMap<DomainId, String> = node
         .replica()
@@ -104,17 +105,21 @@ pub async fn list(node: &Node) -> Result<Vec<PeerView>, ServiceError> {
     Ok(domains.into_iter().map(view).collect())
 }
 
-/// The exact documents that are kept of a domain: its checkpoint, its cosignature of ours, the proof against it.
+/// The exact documents that are kept of a domain: its checkpoint, its cosignature of ours, the proof against it; of two, the
+/// one that suspends.
 ///
 /// # Errors
 /// `witness_unreadable`.
 pub async fn documents(node: &Node, domain: DomainId) -> Result<[Option<Bytes>; 3], ServiceError> {
-    let mut found = [None, None, None];
-    for (place, shelf) in found.iter_mut().zip([Shelf::Seen, Shelf::Cosigned, Shelf::Accused]) {
+    let kept = async |shelf| -> Result<Option<Bytes>, ServiceError> {
         let kept = node.memory().get(shelf, domain).await.map_err(|error| broken(&error))?;
-        *place = kept.map(|kept| kept.bytes);
-    }
-    Ok(found)
+        Ok(kept.map(|kept| kept.bytes))
+    };
+    let proof = match kept(Shelf::Decided).await? {
+        None => kept(Shelf::Accused).await?,
+        decided => decided,
+    };
+    Ok([kept(Shelf::Seen).await?, kept(Shelf::Cosigned).await?, proof])
 }
 
 /// Holds a checkpoint that somebody handed over against what is known. True when it proves that its domain signed two

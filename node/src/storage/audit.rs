@@ -1,5 +1,5 @@
 //! What a witness must not forget, in a redb database on the node's disk: one table each for the checkpoints that it saw,
-//! the cosignatures that it was given, and the proofs against domains that signed two histories.
+//! the cosignatures that it was given, and the proofs against domains that signed two histories, or two ends of a transfer.
 
 use bytes::Bytes;
 use comity_proto::ids::DomainId;
@@ -25,16 +25,22 @@ pub enum Shelf {
     Cosigned,
     /// The proof that it signed two histories: a document. Never replaced.
     Accused,
+    /// The proof that it signed two ends of one transfer: a document. Never replaced. Apart from the other proof, which
+    /// changes no treaty: whoever is caught with that one first is suspended by this one all the same.
+    Decided,
 }
 
 impl Shelf {
-    const ALL: [Shelf; 3] = [Shelf::Seen, Shelf::Cosigned, Shelf::Accused];
+    const ALL: [Shelf; 4] = [Shelf::Seen, Shelf::Cosigned, Shelf::Accused, Shelf::Decided];
+    /// Where proofs against a domain lie.
+    pub const PROOFS: [Shelf; 2] = [Shelf::Accused, Shelf::Decided];
 
     const fn table(self) -> Table {
         TableDefinition::new(match self {
             Shelf::Seen => "seen",
             Shelf::Cosigned => "cosigned",
             Shelf::Accused => "accused",
+            Shelf::Decided => "decided",
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 use bytes::Bytes;
 use comity_proto::{
     envelope::Signed as _,
-    ids::{DomainId, PublicKey},
+    ids::{DomainId, Hash, PublicKey},
     planted::{Plant, planted},
     relay::{Answer, Cosignature, Question},
 };
@@ -146,10 +146,10 @@ fn neighbours(node: &Node, except: Option<DomainId>) -> BTreeSet<PublicKey> {
 
 /// Peers that our own ledger caught with two decisions: the two batches are the proof. Every proof that is kept is said to
 /// each node until it has answered once; `told` remembers who has.
-async fn accuse_liars(node: &Node, told: &mut BTreeSet<(PublicKey, DomainId)>) -> io::Result<()> {
+async fn accuse_liars(node: &Node, told: &mut BTreeSet<(PublicKey, Hash)>) -> io::Result<()> {
     for (peer, _) in peers(node) {
         let Some(caught) = node.replica().read_stale(|ledger, _| ledger.equivocation(&peer)) else { continue };
-        if node.memory().get(Shelf::Accused, peer).await?.is_some() {
+        if node.memory().get(Shelf::Decided, peer).await?.is_some() {
             continue;
         }
         let batch = |digest| node.replica().events().evidence(digest).ok().flatten();
@@ -159,11 +159,13 @@ async fn accuse_liars(node: &Node, told: &mut BTreeSet<(PublicKey, DomainId)>) -
     }
     let here = if planted(Plant::ProofUntold) { BTreeSet::new() } else { neighbours(node, None) };
     told.retain(|(other, _)| here.contains(other));
-    for (subject, kept) in node.memory().all(Shelf::Accused).await? {
-        let question = Question::Accusation(kept.bytes);
-        for other in here.iter().filter(|other| !told.contains(&(**other, subject))).collect::<Vec<_>>() {
-            if put_question(node, *other, &question).await.is_some() {
-                told.insert((*other, subject));
+    for shelf in Shelf::PROOFS {
+        for (_, kept) in node.memory().all(shelf).await? {
+            let (proof, question) = (Hash::of(&kept.bytes), Question::Accusation(kept.bytes));
+            for other in here.iter().filter(|other| !told.contains(&(**other, proof))).collect::<Vec<_>>() {
+                if put_question(node, *other, &question).await.is_some() {
+                    told.insert((*other, proof));
+                }
             }
         }
     }
@@ -172,16 +174,19 @@ async fn accuse_liars(node: &Node, told: &mut BTreeSet<(PublicKey, DomainId)>) -
 
 /// Keeps a proof against a domain that we know, and tells everybody. False when it is none, or was here already.
 pub(super) async fn accuse(node: &Node, document: Bytes) -> io::Result<bool> {
-    let (subject, what) = match verify(document.as_ref(), None) {
-        Ok(Verdict::Equivocation { first, .. }) => (first.checkpoint().domain, "two histories"),
-        Ok(Verdict::TwoDecisions(two)) => (two.domain, "two decisions for one transfer"),
+    let (subject, shelf, what) = match verify(document.as_ref(), None) {
+        Ok(Verdict::Equivocation { first, .. }) => (first.checkpoint().domain, Shelf::Accused, "two histories"),
+        // What the ledger would not take must not hold the place of what it would.
+        Ok(Verdict::TwoDecisions(two)) if node.replica().read_stale(|ledger, _| ledger.is_said_by_one(&document)) => {
+            (two.domain, Shelf::Decided, "two decisions for one transfer")
+        }
         _ => return Ok(false),
     };
     if subject != node.domain() && !peers(node).iter().any(|(peer, _)| *peer == subject) {
         return Ok(false);
     }
     let kept = Kept { heard_ms: runtime::wall_ms(), bytes: document.clone() };
-    if !node.memory().replace(Shelf::Accused, subject, None, kept).await? {
+    if !node.memory().replace(shelf, subject, None, kept).await? {
         return Ok(false);
     }
     if planted(Plant::ProofUntold) {

@@ -64,7 +64,7 @@ pub(super) async fn suspend(node: &Node) -> io::Result<()> {
     if !*node.replica().leads().borrow() || planted(Plant::TwoWordsTaken) {
         return Ok(());
     }
-    for (subject, kept) in node.memory().all(Shelf::Accused).await? {
+    for (subject, kept) in node.memory().all(Shelf::Decided).await? {
         let Ok(Verdict::TwoDecisions(two)) = verify(kept.bytes.as_ref(), None) else { continue };
         let is_news = node.replica().read_stale(|ledger, _| {
             let known = ledger.peer_state(&subject);

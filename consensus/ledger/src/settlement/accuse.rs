@@ -68,7 +68,7 @@ impl Ledger {
     /// Keeps the proof and suspends whoever it is against. Once for each transfer: an operator who resumes the treaty has
     /// seen it.
     pub(crate) fn accuse(&mut self, proof: &CheckedContradiction, out: &mut Out) -> Answer {
-        let [(first, one), (second, other)] = &proof.words;
+        let [(first, _), (second, _)] = &proof.words;
         let (peer, transfer) = (first.get().from, proof.transfer);
         if self.domain_id().ok_or(Outcome::NotInitialized)? == peer {
             return Err(Outcome::WrongDomain);
@@ -76,9 +76,7 @@ impl Ledger {
         if self.head.treaties.get(&peer).is_none_or(|treaty| treaty.agreed.is_none()) {
             return Err(Outcome::PeerNotTrusted);
         }
-        for roster in [one, other] {
-            self.said_by(&peer, roster.signer())?;
-        }
+        self.stands_behind(proof)?;
         let state = self.settlement.peers.entry(peer).or_default();
         if state.equivocation.is_some() || state.proved == Some(transfer) {
             return Ok(Outcome::Exists);
@@ -91,6 +89,15 @@ impl Ledger {
         let kind = EventKind::PeerEquivocated { peer, transfer, first: proof.first, second: proof.second };
         self.emit(out, kind, Vec::new());
         Ok(Outcome::Applied)
+    }
+
+    /// Whether root keys of one domain that is known here stand behind both words of this document.
+    pub fn is_said_by_one(&self, document: &Bytes) -> bool {
+        CheckedContradiction::open(document).is_ok_and(|proof| self.stands_behind(&proof).is_ok())
+    }
+
+    fn stands_behind(&self, proof: &CheckedContradiction) -> Result<(), Outcome> {
+        proof.words.iter().try_for_each(|(_, roster)| self.said_by(&roster.get().domain, roster.signer()))
     }
 
     /// The evidence here that contradicts what another participant of a transfer across was told by its origin.

@@ -145,8 +145,10 @@ fn a_root_key_that_was_replaced_since_spoke_for_its_domain_and_one_beside_the_kn
     treaty.root = RootKeys::of(second.signer());
     let first = RootKey::from(root(0));
     let forked = document(&word(&first, 1, true), &word(&fork, 2, false));
+    assert!(!world.homes[1].ledger.is_said_by_one(&forked));
     assert_eq!((told(&mut world, forked), state(&world)), (Outcome::RootKeyForked, TreatyState::Mutual));
     let honest = document(&word(&first, 9, true), &word(&second, 2, false));
+    assert!(world.homes[1].ledger.is_said_by_one(&honest));
     assert_eq!((told(&mut world, honest), state(&world)), (Outcome::Applied, TreatyState::Suspended));
 }
 
