@@ -9,7 +9,7 @@ use comity_tests::{
     agent::Agent,
     cli::ask,
     pair::{Pair, connect, publish},
-    single::Single,
+    single::{Single, free_addresses},
     wait_for,
     wire::{self, Said},
 };
@@ -137,9 +137,21 @@ fn rows_of(page: &Page) -> BTreeSet<usize> {
     seen
 }
 
+/// The same node with a door for other machines.
+fn with_https(mut node: Single) -> Single {
+    node.process = None;
+    let config = node.dir.join("config.toml");
+    let before = std::fs::read_to_string(&config).expect("a configuration");
+    let table = format!("{before}\n[https]\nlisten = \"{}\"\n", free_addresses(1)[0]);
+    std::fs::write(&config, table).expect("a configuration");
+    node.start(&[]);
+    node.wait_until_founded();
+    node
+}
+
 #[test]
 fn every_name_on_a_page_is_in_the_table_and_every_row_of_it_appears() {
-    let Pair { acme, globex } = Pair::of(Single::witness("acme"), Single::witness("globex"), "all");
+    let Pair { acme, globex } = Pair::of(with_https(Single::witness("acme")), Single::witness("globex"), "all");
     ask(&acme.dir, &["licence", "issue", "globex", "--reason", "the pilot"]);
     let alice = Agent::funded(&acme.api(), acme.domain(), "alice");
     let bob = Agent::registered(&globex.api(), globex.domain(), "bob");

@@ -3,6 +3,7 @@
 //! Gossip is anonymous at its own level: our signed envelopes inside carry the author, so no message is signed twice.
 //! Deliberately absent: anything that trusts what identify or mDNS says; both only bring addresses to try.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
@@ -18,10 +19,11 @@ use sha2::{Digest, Sha256};
 use super::class::IDENTIFY_PROTOCOL;
 use super::config::MeshConfig;
 use super::limits;
+use super::tally::{Counting, GossipTally};
 use super::topics::Topic;
 
 /// Gossipsub over our closed list of topics.
-pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+pub(crate) type Gossip = gossipsub::Behaviour<Counting, WhitelistSubscriptionFilter>;
 
 /// Everything that reacts to a connection.
 #[derive(NetworkBehaviour)]
@@ -58,7 +60,11 @@ pub enum SetupError {
 }
 
 impl MeshBehaviour {
-    pub(crate) fn new(config: &MeshConfig, keypair: &identity::Keypair) -> Result<MeshBehaviour, SetupError> {
+    pub(crate) fn new(
+        config: &MeshConfig,
+        keypair: &identity::Keypair,
+        tally: Arc<GossipTally>,
+    ) -> Result<MeshBehaviour, SetupError> {
         let public = keypair.public();
         let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), public.clone())
             .with_agent_version("comity".to_owned())
@@ -72,7 +78,7 @@ impl MeshBehaviour {
         Ok(MeshBehaviour {
             limits: connection_limits::Behaviour::new(connection_limits()),
             memory: Toggle::from(config.memory_max_bytes.map(memory_connection_limits::Behaviour::with_max_bytes)),
-            gossip: gossip(config)?,
+            gossip: gossip(config, Counting(tally))?,
             streams: libp2p_stream::Behaviour::new(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(config.ping_every)),
@@ -101,7 +107,7 @@ fn message_id(message: &gossipsub::Message) -> MessageId {
     MessageId::from(&digest[..20])
 }
 
-fn gossip(config: &MeshConfig) -> Result<Gossip, SetupError> {
+fn gossip(config: &MeshConfig, counting: Counting) -> Result<Gossip, SetupError> {
     let refused = |reason: &dyn std::fmt::Display| SetupError::Gossip(reason.to_string());
     // Up to ten nodes a thin mesh is enough; beyond that the defaults of the specification.
     let (target, low, high, outbound) = if config.expected_nodes <= 10 { (4, 2, 8, 1) } else { (6, 5, 12, 2) };
@@ -131,7 +137,8 @@ fn gossip(config: &MeshConfig) -> Result<Gossip, SetupError> {
     }
     let settings = builder.build().map_err(|error| refused(&error))?;
     let listed = WhitelistSubscriptionFilter(Topic::ALL.iter().map(|topic| topic.ident().hash()).collect());
-    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, listed)
+    let anonymous = MessageAuthenticity::Anonymous;
+    let mut gossip = Gossip::new_with_subscription_filter_and_transform(anonymous, settings, listed, counting)
         .map_err(|error| refused(&error))?;
     gossip.with_peer_score(score(), thresholds()).map_err(|error| refused(&error))?;
     for topic in Topic::ALL {

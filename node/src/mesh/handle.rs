@@ -30,6 +30,7 @@ use super::standing::Standing;
 use super::start::save_changes;
 use super::store::{CardKind, CardStore};
 use super::streams::{self, TaskHandler, TaskStream};
+use super::tally::GossipView;
 use super::topics::Topic;
 use super::validate::{From, take_card};
 
@@ -140,8 +141,8 @@ impl MeshHandle {
         self.shared().count(name);
     }
 
-    /// What became of gossiped messages: topic, verdict, count.
-    pub(crate) fn gossip(&self) -> Vec<(Topic, &'static str, u64)> {
+    /// Gossiped messages by topic: how many came, and what became of them.
+    pub(crate) fn gossip(&self) -> Vec<GossipView> {
         self.shared().gossip.all()
     }
 

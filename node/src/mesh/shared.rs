@@ -172,7 +172,7 @@ pub(crate) struct Shared {
     pub(crate) advertise: Vec<Multiaddr>,
     pub(crate) bootstraps: usize,
     pub(crate) counters: Mutex<BTreeMap<String, u64>>,
-    pub(crate) gossip: GossipTally,
+    pub(crate) gossip: Arc<GossipTally>,
     pub(crate) forks: Forks,
     pub(crate) control: libp2p_stream::Control,
     pub(crate) commands: mpsc::Sender<Command>,

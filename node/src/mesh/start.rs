@@ -44,7 +44,8 @@ impl MeshHandle {
 
     async fn begin(config: MeshConfig) -> Result<MeshHandle, SetupError> {
         let keypair = peer::libp2p_keypair(&config.key.seed()).map_err(|error| SetupError::Key(error.to_string()))?;
-        let behaviour = MeshBehaviour::new(&config, &keypair)?;
+        let gossip = Arc::<GossipTally>::default();
+        let behaviour = MeshBehaviour::new(&config, &keypair, gossip.clone())?;
         let control = behaviour.streams.new_control();
         let tasks = |task: Pin<Box<dyn Future<Output = ()> + Send>>| drop(runtime::spawn(task));
         // Gossip alone does not keep a quiet connection open; ours are wanted until somebody closes them.
@@ -53,7 +54,7 @@ impl MeshHandle {
         config.bootstrap.iter().for_each(|address| book.configure(address));
         let (commands, command_queue) = mpsc::channel(COMMANDS_QUEUED);
         let (validator, validation_queue) = mpsc::channel(VALIDATION_QUEUE);
-        let shared = Arc::new(shared(&config, control, commands));
+        let shared = Arc::new(shared(&config, control, commands, gossip));
         let mut swarm = Swarm::new(config.transport, behaviour, keypair.public().to_peer_id(), settings);
         for address in &config.listen {
             swarm
@@ -93,6 +94,7 @@ fn shared(
     config: &MeshConfig,
     control: libp2p_stream::Control,
     commands: mpsc::Sender<super::driver::Command>,
+    gossip: Arc<GossipTally>,
 ) -> Shared {
     let me = config.key.public();
     let mut boot = [0; 16];
@@ -126,7 +128,7 @@ fn shared(
         advertise: config.advertise.clone(),
         bootstraps: config.bootstrap.len(),
         counters: Mutex::default(),
-        gossip: GossipTally::default(),
+        gossip,
         forks: Forks::default(),
         control,
         commands,

@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
                 Topic::DomainCards => card(&shared, CardKind::Domain, &message.data, &message.source),
             }
         };
-        shared.gossip.count(message.topic, &verdict);
+        shared.gossip.judged(message.topic, &verdict);
         let verdict = match verdict {
             // Taken, but not carried on: gossip knows no meshes.
             MessageAcceptance::Accept if shared.separates => MessageAcceptance::Ignore,

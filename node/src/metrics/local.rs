@@ -16,6 +16,9 @@ pub(super) fn gather(node: &Node, page: &mut Page) {
     if let Ok(certificate) = NodeCertificate::open(&node.certificate()) {
         page.seconds(Name::CertificateExpiry, &[], certificate.get().not_after_ms);
     }
+    if let Some(ends_ms) = node.svids().ends_ms() {
+        page.seconds(Name::SvidExpiry, &[], ends_ms);
+    }
     mesh(node, page);
     bridge(node, page);
     doors(node, page);
@@ -38,9 +41,12 @@ fn mesh(node: &Node, page: &mut Page) {
     }
     page.count(Name::MeshCards, &[&"agents"], mesh.agent_card_count());
     page.count(Name::MeshCards, &[&"domains"], mesh.domain_card_count());
-    for (topic, verdict, count) in mesh.gossip() {
-        let topic = topic.name().rsplit('/').next().unwrap_or_default();
-        page.whole(Name::MeshGossip, &[&topic, &verdict], count);
+    for of in mesh.gossip() {
+        let topic = of.topic.name().rsplit('/').next().unwrap_or_default();
+        page.whole(Name::MeshReceived, &[&topic], of.received);
+        for (verdict, count) in of.verdicts {
+            page.whole(Name::MeshGossip, &[&topic, &verdict], count);
+        }
     }
     for (event, count) in mesh.counters() {
         page.whole(Name::MeshEvents, &[&event], count);

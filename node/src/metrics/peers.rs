@@ -81,6 +81,7 @@ pub(super) async fn gather(node: &Node, page: &mut Page) {
         licence(node, seen, page);
     }
     words(node, &all, page);
+    root_forks(node, &all, page);
     drift(node, page);
     witness(node, &all, page).await;
 }
@@ -140,6 +141,16 @@ fn words(node: &Node, all: &BTreeMap<DomainId, Seen>, page: &mut Page) {
         page.count(Name::PeerRequests, &[peer], load.get(peer).copied().unwrap_or(0));
         page.seconds(Name::PeerSilenced, &[peer], silenced.get(peer).map_or(0, |left| left.as_millis() as u64));
         page.count(Name::PeerCards, &[peer], node.mesh().agent_cards_of(peer));
+    }
+}
+
+/// Of our own domain and of every other one whose root keys are known.
+fn root_forks(node: &Node, all: &BTreeMap<DomainId, Seen>, page: &mut Page) {
+    let forks = node.mesh().root_forks();
+    let mut times: BTreeMap<DomainId, u64> = all.keys().map(|peer| (*peer, 0)).chain([(node.domain(), 0)]).collect();
+    times.extend(forks.into_iter().map(|(domain, fork)| (domain, fork.times)));
+    for (domain, times) in times {
+        page.whole(Name::RootForks, &[&domain], times);
     }
 }
 

@@ -121,12 +121,15 @@ table! {
     LicenceRefused = "licence_refused", Counter, "", ["peer", "reason"], "Wishes refused here, by the name that it was told";
 
     KeysNotSeen = "keys_not_seen", Gauge, "", ["key"], "Peers that have not acknowledged the newest keys";
+    RootForks = "root_forks", Counter, "", ["domain"], "Times that another root key of a domain was shown than the known one";
     CertificateExpiry = "certificate_expiry_timestamp", Gauge, "seconds", [], "When this node's certificate ends, Unix time";
+    SvidExpiry = "svid_expiry_timestamp", Gauge, "seconds", [], "When the SVID of the HTTPS door ends, Unix time; it is renewed at half of its life";
 
     MeshNeighbours = "mesh_neighbours", Gauge, "", ["standing"], "Connected nodes by what they are to us";
     MeshMembers = "mesh_members", Gauge, "", ["state"], "Nodes of the mesh by sign of life";
     MeshCards = "mesh_cards", Gauge, "", ["of"], "Cards that are known";
-    MeshGossip = "mesh_gossip_messages", Counter, "", ["topic", "verdict"], "Gossip by topic and what became of it; copies are dropped before";
+    MeshReceived = "mesh_gossip_received", Counter, "", ["topic"], "Gossiped messages off the wire, copies by other ways among them";
+    MeshGossip = "mesh_gossip_messages", Counter, "", ["topic", "verdict"], "Gossiped messages that were no copies, by what became of them";
     MeshEvents = "mesh_events", Counter, "", ["event"], "What else the mesh counts: refused cards and certificates by reason, failures, repairs";
     BridgeFrames = "bridge_frames", Counter, "", [], "Frames passed as a gateway";
     BridgePassed = "bridge_passed", Counter, "bytes", [], "What was in them";

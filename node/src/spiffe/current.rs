@@ -48,6 +48,7 @@ struct InUse {
     authorities: Vec<CertificateDer<'static>>,
     key: Arc<CertifiedKey>,
     renew_ms: u64,
+    ends_ms: u64,
 }
 
 /// What this node shows and holds of SPIFFE. Empty in a node without an HTTPS door.
@@ -63,6 +64,11 @@ impl Svids {
     /// The authorities of the own trust domain that are known here.
     pub(crate) fn authorities(&self) -> Option<Vec<CertificateDer<'static>>> {
         self.0.lock().as_ref().map(|held| held.authorities.clone())
+    }
+
+    /// When the leaf ends, ms since the Unix epoch.
+    pub(crate) fn ends_ms(&self) -> Option<u64> {
+        self.0.lock().as_ref().map(|held| held.ends_ms)
     }
 
     fn is_due(&self, certificate: &NodeCertificate, now_ms: u64) -> bool {
@@ -198,9 +204,9 @@ pub(crate) async fn renew(node: &Node, https: &Https) -> Result<(), ServiceError
     holds(node, &chain, &made.leaf, now_ms).map_err(|refused| unfit(refused.detail()))?;
     let key = any_eddsa_type(&made.key.into()).map_err(|error| unfit(&error.to_string()))?;
     let key = Arc::new(CertifiedKey::new(vec![made.leaf, chain.node.clone()], key));
-    let renew_ms = now_ms.saturating_add(life_ms / 2);
+    let (renew_ms, ends_ms) = (now_ms.saturating_add(life_ms / 2), now_ms.saturating_add(life_ms));
     let authorities = vec![chain.domain.clone()];
-    *node.svids().0.lock() = Some(InUse { certificate, chain, authorities, key, renew_ms });
+    *node.svids().0.lock() = Some(InUse { certificate, chain, authorities, key, renew_ms, ends_ms });
     look(node).await;
     Ok(())
 }
