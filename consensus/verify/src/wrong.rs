@@ -91,7 +91,7 @@ rules! {
     Genesis = "genesis",
     /// An asset is numbered wrongly, known twice or not at all.
     Asset = "asset",
-    /// A roster's epoch does not rise, or the file's roster is not the last one of the history.
+    /// A roster's epoch does not rise, or the file's roster is older than the last one of the history.
     RosterEpoch = "roster_epoch",
     /// A key takes a step that may not follow the ones before it; the detail begins with the name of the ledger's refusal.
     KeyStep = "key_step",

@@ -323,6 +323,7 @@ fn a_domain_restored_from_before_its_root_key_goes_on_with_it() {
     let older = Ledger::from_chunks(backup).expect("a snapshot");
     stage.0.ledger = older.restored(2, &roster).expect("a higher incarnation");
     stage.0.history.truncate(events);
+    stage.judged().expect("no event tells of the roster that it was restored with");
     for change in [Prepare, Activate] {
         stage.0.now_ms += 1_000;
         assert_eq!(stage.step(Whose::Root, change, &b, HOUR_MS), Outcome::Applied);
