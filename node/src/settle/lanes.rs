@@ -1,4 +1,5 @@
-//! One lane per peer: whoever does not answer holds up nobody else.
+//! One lane per peer: whoever does not answer holds up nobody else. And another one for what restored ledgers compare: a
+//! fenced peer refuses everything else, and a page that it asked for must not be dropped behind that.
 //!
 //! A lane has a queue and places of its own. After a few failures in a row its breaker opens: one batch at a time tries
 //! the way, and what would have waited behind it is dropped. Nothing is lost by that: the ledger still owes it, and the
@@ -88,7 +89,7 @@ pub(crate) struct LaneView {
 pub(crate) struct Traffic(Mutex<BTreeMap<DomainId, Arc<Course>>>);
 
 impl Traffic {
-    /// The lanes that were ever spoken in, by peer.
+    /// The lanes of trades that were ever spoken in, by peer.
     pub(crate) fn lanes(&self) -> BTreeMap<DomainId, LaneView> {
         let view = |course: &Course| LaneView {
             batches: course.batches.load(Ordering::Relaxed),
@@ -104,10 +105,10 @@ struct Lane {
     course: Arc<Course>,
 }
 
-/// All lanes of one speaker.
+/// All lanes of one speaker, by peer and whether the words are about books.
 pub(super) struct Lanes<C> {
     carrier: C,
-    lanes: BTreeMap<DomainId, Lane>,
+    lanes: BTreeMap<(DomainId, bool), Lane>,
     traffic: Arc<Traffic>,
 }
 
@@ -119,10 +120,14 @@ impl<C: Carry> Lanes<C> {
     /// Queues a batch. Never waits: a full lane drops it.
     pub(super) fn say(&mut self, peer: DomainId, messages: Vec<OwedMessage>) {
         let (carrier, traffic) = (&self.carrier, &self.traffic);
-        let lane = self.lanes.entry(peer).or_insert_with(|| {
+        let about_books = messages.iter().all(OwedMessage::is_about_books);
+        let lane = self.lanes.entry((peer, about_books)).or_insert_with(|| {
             let (queue, queued) = mpsc::channel(QUEUED);
             let course = Arc::<Course>::default();
-            traffic.0.lock().insert(peer, course.clone());
+            // An onlooker is shown the lane of what the two trade.
+            if !about_books {
+                traffic.0.lock().insert(peer, course.clone());
+            }
             comity_runtime::spawn(run(carrier.clone(), peer, queued, course.clone()));
             Lane { queue, course }
         });
@@ -132,9 +137,10 @@ impl<C: Carry> Lanes<C> {
         }
     }
 
-    /// The peer can be reached again: its breaker closes.
+    /// The peer can be reached again: its breakers close.
     pub(super) fn close(&self, peer: &DomainId) {
-        self.lanes.get(peer).iter().for_each(|lane| lane.course.failures.store(0, Ordering::Relaxed));
+        let lanes = [false, true].map(|about_books| self.lanes.get(&(*peer, about_books)));
+        lanes.iter().flatten().for_each(|lane| lane.course.failures.store(0, Ordering::Relaxed));
     }
 }
 
@@ -169,13 +175,20 @@ mod tests {
 
     const DEAD: DomainId = DomainId([1; 32]);
     const WELL: DomainId = DomainId([2; 32]);
+    const FENCED: DomainId = DomainId([3; 32]);
+    const REFUSES_AFTER: Duration = Duration::from_millis(20);
 
-    /// A dead peer takes nothing and lets the caller wait for the whole deadline, until it is mended.
+    /// A dead peer takes nothing and lets the caller wait for the whole deadline, until it is mended. A fenced one takes its
+    /// time to refuse what is not about books.
     #[derive(Clone, Default)]
     struct Carrier(Arc<Mutex<(u32, u32, bool)>>);
 
     impl Carry for Carrier {
-        async fn carry(&self, peer: DomainId, _: Vec<OwedMessage>, deadline: Duration) -> bool {
+        async fn carry(&self, peer: DomainId, messages: Vec<OwedMessage>, deadline: Duration) -> bool {
+            if peer == FENCED && !messages[0].is_about_books() {
+                comity_runtime::sleep(REFUSES_AFTER).await;
+                return false;
+            }
             let mended = self.0.lock().2;
             if peer == DEAD && !mended {
                 self.0.lock().0 += 1;
@@ -185,6 +198,27 @@ mod tests {
             self.0.lock().1 += 1;
             true
         }
+    }
+
+    #[test]
+    fn a_page_for_a_restored_peer_is_not_dropped_behind_what_that_peer_refuses() {
+        crate::runtime::tests_world().block_on(async {
+            let carrier = Carrier::default();
+            let traffic = Arc::<Traffic>::default();
+            let mut lanes = Lanes::new(carrier.clone(), traffic.clone());
+            (0..OPENS_AFTER).for_each(|_| lanes.say(FENCED, words()));
+            while !traffic.lanes()[&FENCED].is_open {
+                comity_runtime::sleep(Duration::from_millis(1)).await;
+            }
+            // The page comes while another trade tries the way.
+            lanes.say(FENCED, words());
+            lanes.say(FENCED, vec![OwedMessage::Books { incarnation: 2, after: None }]);
+            let begun = comity_runtime::now();
+            while carrier.0.lock().1 == 0 {
+                assert!(begun.elapsed() < Duration::from_secs(60), "the page is lost");
+                comity_runtime::sleep(Duration::from_millis(1)).await;
+            }
+        });
     }
 
     fn words() -> Vec<OwedMessage> {

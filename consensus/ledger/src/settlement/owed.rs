@@ -111,6 +111,12 @@ impl OwedMessage {
         }
     }
 
+    /// Whether a restored ledger and its peer compare their books by it: a fenced ledger hears and says nothing else.
+    #[must_use]
+    pub const fn is_about_books(&self) -> bool {
+        matches!(self, OwedMessage::BooksAsk(_) | OwedMessage::Books { .. })
+    }
+
     /// The digest of the signed batch that a message needs beside itself, if it does.
     #[must_use]
     pub const fn evidence(&self) -> Option<Hash> {

@@ -177,8 +177,7 @@ impl Ledger {
 
     /// A fenced ledger says nothing else.
     pub(crate) fn may_say(&self, owed: &Owed) -> bool {
-        let about_books = matches!(owed.message, OwedMessage::BooksAsk(_) | OwedMessage::Books { .. });
-        about_books || !self.is_fenced()
+        owed.message.is_about_books() || !self.is_fenced()
     }
 
     /// The last step of every entry of a fenced ledger.
