@@ -112,6 +112,8 @@ plants! {
     TakenBackCounts = "taken-back-counts";
     /// A domain's card rounds what it says of money.
     RoundedSupply = "rounded-supply";
+    /// A restored domain begins without its fence.
+    NoFence = "no-fence";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

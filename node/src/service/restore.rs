@@ -16,6 +16,7 @@ use crate::{
         layout::DataDir,
     },
 };
+use bytes::Bytes;
 use comity_ledger::{Ledger, Outcome};
 use comity_proto::{
     amount::AssetId,
@@ -29,6 +30,7 @@ use comity_replica::{
     NodeInfo,
     backup::{self, BackupError},
 };
+use comity_runtime::disk::Disk;
 use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
@@ -133,14 +135,12 @@ fn unreadable(path: &Path, error: &BackupError) -> ServiceError {
     ServiceError::new(Kind::BadInput, "bad_snapshot", detail, "name the directory that `comity snapshot save` printed")
 }
 
-fn open(path: &Path) -> Result<(DirDisk, Ledger), ServiceError> {
+fn open(path: &Path) -> Result<DirDisk, ServiceError> {
     // Opening a disk makes its directory; a wrong path must not.
     if !path.is_dir() {
         return Err(unreadable(path, &BackupError::Nothing));
     }
-    let disk = DirDisk::open(path).map_err(|error| unreadable(path, &error.into()))?;
-    let ledger = backup::read(&disk).map_err(|error| unreadable(path, &error))?;
-    Ok((disk, ledger))
+    DirDisk::open(path).map_err(|error| unreadable(path, &error.into()))
 }
 
 /// What is in a saved snapshot.
@@ -148,7 +148,7 @@ fn open(path: &Path) -> Result<(DirDisk, Ledger), ServiceError> {
 /// # Errors
 /// `bad_snapshot`.
 pub fn inspect(path: &Path) -> Result<SnapshotView, ServiceError> {
-    let (_, ledger) = open(path)?;
+    let ledger = backup::read(&open(path)?).map_err(|error| unreadable(path, &error))?;
     view(path, &ledger)
 }
 
@@ -168,14 +168,27 @@ fn view(path: &Path, ledger: &Ledger) -> Result<SnapshotView, ServiceError> {
     })
 }
 
-/// Puts a snapshot in the place of the ledger in a data directory whose node does not run. The restored ledger has the
-/// next incarnation, a roster of this node alone, and is fenced. What was there is kept beside it.
+/// A restored domain as its only node begins with it.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// What is in it, under the next incarnation.
+    pub view: SnapshotView,
+    /// The next roster: this node alone.
+    pub roster: Bytes,
+}
+
+/// Writes a snapshot to the disk that `to` opens, which is empty: the next incarnation of the domain of `home`, a roster of
+/// its node alone, and fenced. Nothing is opened before everything else was judged.
 ///
 /// # Errors
-/// `bad_snapshot`, `snapshot_of_another_domain`, `no_domain_key`, `root_key_sealed`, `data_directory_unusable`,
-/// `snapshot_failed`.
-pub fn restore(home: &Home, path: &Path, now_ms: u64) -> Result<(SnapshotView, PathBuf), ServiceError> {
-    let (from, ledger) = open(path)?;
+/// `bad_snapshot`, `snapshot_of_another_domain`, `no_domain_key`, `root_key_sealed`, `snapshot_failed`, or those of `to`.
+pub fn restore_onto<D: Disk>(
+    home: &Home,
+    (path, from): (&Path, &dyn Disk),
+    now_ms: u64,
+    to: impl FnOnce() -> Result<D, ServiceError>,
+) -> Result<Restored, ServiceError> {
+    let ledger = backup::read(from).map_err(|error| unreadable(path, &error))?;
     let before = view(path, &ledger)?;
     if before.domain != home.domain() {
         let detail = format!("the snapshot is of {} and this node of {}", before.domain, home.domain());
@@ -183,10 +196,7 @@ pub fn restore(home: &Home, path: &Path, now_ms: u64) -> Result<(SnapshotView, P
         return Err(ServiceError::new(Kind::Refused, "snapshot_of_another_domain", detail, next));
     }
     let keys = home.domain_keys.as_ref().ok_or_else(|| home.no_root_key("sign the roster of a restored domain"))?;
-    let data = DataDir::open(&home.dir).map_err(|error| {
-        let next = "stop the node first, or name another directory with --data";
-        ServiceError::new(Kind::Conflict, "data_directory_unusable", error.to_string(), next)
-    })?;
+    let to = to()?;
     let known = ledger.domain().map_or((0, 0), |domain| (domain.incarnation, domain.roster_epoch));
     // Higher than whatever the lost log reached: it counted by ones, and these count seconds.
     let above = |known: u64| known.saturating_add(1).max(now_ms / 1_000);
@@ -195,18 +205,39 @@ pub fn restore(home: &Home, path: &Path, now_ms: u64) -> Result<(SnapshotView, P
     let signed = Roster::open(&roster).map_err(|reject| failed(&reject))?;
     let key = home.node.public();
     let info = NodeInfo { key, addresses: vec![crate::address::of_socket(home.config.mesh).to_string()] };
-    let to = data.next_ledger_disk().map_err(|error| failed(&error))?;
-    backup::restore(&from, &to, (raft_id(&key), info), |ledger| ledger.restored(incarnation, &signed))
+    backup::restore(from, &to, (raft_id(&key), info), |ledger| ledger.restored(incarnation, &signed))
         .map_err(|error| failed(&error))?;
-    let kept = format!("ledger.before-{incarnation}");
-    data.replace_ledger(&kept).map_err(|error| failed(&error))?;
+    Ok(Restored { view: SnapshotView { incarnation, ..before }, roster })
+}
+
+/// Puts a snapshot in the place of the ledger in a data directory whose node does not run; see [`restore_onto`]. What was
+/// there is kept beside it.
+///
+/// # Errors
+/// Those of [`restore_onto`], `data_directory_unusable`.
+pub fn restore(home: &Home, path: &Path, now_ms: u64) -> Result<(SnapshotView, PathBuf), ServiceError> {
+    let from = open(path)?;
+    let mut opened = None;
+    let restored = restore_onto(home, (path, &from), now_ms, || {
+        let data = DataDir::open(&home.dir).map_err(|error| {
+            let next = "stop the node first, or name another directory with --data";
+            ServiceError::new(Kind::Conflict, "data_directory_unusable", error.to_string(), next)
+        })?;
+        let to = data.next_ledger_disk().map_err(|error| failed(&error))?;
+        opened = Some(data);
+        Ok(to)
+    })?;
+    let kept = format!("ledger.before-{}", restored.view.incarnation);
+    if let Some(data) = opened {
+        data.replace_ledger(&kept).map_err(|error| failed(&error))?;
+    }
     // The only voter there is begins with the key that it has now.
     let place = home.dir.join(PLACE);
     if files::read(&place).map_err(|error| failed(&error))?.is_some() {
         files::remove(&place).map_err(|error| failed(&error))?;
     }
-    files::write(&home.dir.join("roster"), &roster, Access::Public).map_err(|error| failed(&error))?;
-    Ok((SnapshotView { incarnation, ..before }, home.dir.join(kept)))
+    files::write(&home.dir.join("roster"), &restored.roster, Access::Public).map_err(|error| failed(&error))?;
+    Ok((restored.view, home.dir.join(kept)))
 }
 
 /// What each peer still differs in; empty without a fence.

@@ -29,7 +29,7 @@ pub enum Command {
     Shrink(ShrinkArgs),
     /// Draws a kept universe as one HTML page that needs no network.
     Report(ReportArgs),
-    /// Lists the scenarios that are shipped, and those that wait for a part of the node.
+    /// Lists the scenarios that are shipped.
     Scenarios(ScenariosArgs),
     /// Walks real ledgers over a modelled log and network: millions of steps, or every state.
     Core(crate::core::command::CoreArgs),

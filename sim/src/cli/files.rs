@@ -26,9 +26,6 @@ pub(super) fn scenario(name: &str) -> Result<Scenario, Problem> {
     if let Some(known) = scenario::named(name) {
         return Ok(known);
     }
-    if let Some(waiting) = scenario::WAITING.iter().find(|waiting| waiting.name == name) {
-        return Err(Problem(format!("{name} waits for {}; nothing was run", waiting.waits_for)));
-    }
     let help = match scenario::nearest(name, scenario::READY.iter().map(|(name, _)| *name)) {
         Some(near) => format!("did you mean {near}?"),
         None => "`comity-sim scenarios` lists them; a file ends in .toml".to_owned(),

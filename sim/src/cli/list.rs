@@ -1,4 +1,4 @@
-//! `scenarios`: what can be run, and what waits.
+//! `scenarios`: what can be run.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::{
     files::{self, Problem},
     output::{item, line},
 };
-use crate::scenario::{READY, WAITING, ready};
+use crate::scenario::{READY, ready};
 
 pub(super) fn list(args: &ScenariosArgs) -> Result<u8, Problem> {
     if let Some(name) = &args.name {
@@ -19,25 +19,15 @@ pub(super) fn list(args: &ScenariosArgs) -> Result<u8, Problem> {
     if args.json {
         let ready = ready().map(|scenario| {
             let (name, about, expect) = (&scenario.name, &scenario.about, &scenario.expect);
-            json!({ "name": name, "about": about, "expect": expect, "virtual_s": scenario.length_ms() / 1_000, "ready": true })
+            json!({ "name": name, "about": about, "expect": expect, "virtual_s": scenario.length_ms() / 1_000 })
         });
-        let waiting = WAITING.iter().map(|waiting| {
-            let (name, about, expect) = (waiting.name, waiting.about, waiting.expect);
-            json!({ "name": name, "about": about, "expect": expect, "waits_for": waiting.waits_for, "ready": false })
-        });
-        line(serde_json::Value::Array(ready.chain(waiting).collect()));
+        line(serde_json::Value::Array(ready.collect()));
         return Ok(0);
     }
     for scenario in ready() {
         line(format_args!("{} ({} virtual s)", scenario.name, scenario.length_ms() / 1_000));
         item("  about", &scenario.about);
         item("  expect", &scenario.expect);
-    }
-    for waiting in WAITING {
-        line(format_args!("{} (cannot be run yet)", waiting.name));
-        item("  about", waiting.about);
-        item("  expect", waiting.expect);
-        item("  waits", format_args!("for {}", waiting.waits_for));
     }
     Ok(0)
 }

@@ -200,6 +200,9 @@ impl Drawing {
             "phantom-write" => Fault::PhantomWrite { host },
             "old-backup" => Fault::OldBackup { host },
             "wiped-disk" => Fault::WipedDisk { host },
+            "restored-domain" => {
+                Fault::RestoreDomain { domain: self.domain(), after_ms: self.chance.between(2_000, 8_000) }
+            }
             "older-copy" => Fault::OlderCopy { host, after_ms: self.chance.between(2_000, 10_000) },
             _ => return None,
         })

@@ -151,6 +151,11 @@ pub enum Fault {
     WipedDisk {
         host: HostId,
     },
+    RestoreDomain {
+        domain: usize,
+        /// From the snapshot to the loss of all disks.
+        after_ms: u64,
+    },
     OlderCopy {
         host: HostId,
         after_ms: u64,
@@ -336,6 +341,7 @@ impl Fault {
             Fault::PhantomWrite { .. } => "phantom-write",
             Fault::OldBackup { .. } => "old-backup",
             Fault::WipedDisk { .. } => "wiped-disk",
+            Fault::RestoreDomain { .. } => "restored-domain",
             Fault::OlderCopy { .. } => "older-copy",
             Fault::Drift { .. } => "drift",
             Fault::WallStep { .. } => "wall-step",

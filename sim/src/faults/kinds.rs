@@ -104,6 +104,7 @@ pub const KINDS: &[Kind] = &[
     kind("phantom-write", Disk, "a sector that was written is not there; replaced if it cannot start", "disk, atlas"),
     kind("old-backup", Disk, "a follower comes back with an older copy of its disk, while all others hold what is newer", "disk, atlas"),
     kind("wiped-disk", Disk, "a machine loses its disk and joins again as another node", "disk, operator"),
+    kind("restored-domain", Disk, "a whole domain loses its disks and comes back from a snapshot, fenced", "disk, operator"),
     kind("older-copy", Disk, "a whole domain of one comes back with an older copy of its disk, for a while", "disk"),
     kind("drift", Clock, "a host's clocks run fast or slow", "clock"),
     kind("wall-step", Clock, "a host's wall clock is stepped by seconds to an hour and back", "clock"),
@@ -150,12 +151,13 @@ pub const KINDS: &[Kind] = &[
 
 /// Kinds that happen only where a scenario names them: nothing takes them back, or they change what else would be seen of
 /// trade for as long as they last.
-pub const NAMED: [&str; 10] = [
+pub const NAMED: [&str; 11] = [
     "unpeer-in-doubt",
     "treaty-revoked",
     "stolen-key",
     "two-decisions",
     "older-copy",
+    "restored-domain",
     "licence-suspended",
     "export-withdrawn",
     "operator-key-rotated",
@@ -185,8 +187,6 @@ const fn waiting(name: &'static str, class: Class, does: &'static str, waits_for
 pub const WAITING: &[Waiting] = &[
     waiting("false-suspicion", Byzantine, "a member spreads suspicion of one that is well", "certified members among the adversaries"),
     waiting("mixed-versions", Upgrade, "nodes of two versions in one domain", "a second version of the protocol"),
-    waiting("restored-domain", Disk, "a whole domain comes back from a backup, with a higher incarnation",
-        "restore of a whole domain from a backup"),
 ];
 
 #[cfg(test)]

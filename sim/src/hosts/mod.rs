@@ -3,6 +3,7 @@
 mod machine;
 mod operator;
 mod power;
+mod restore;
 mod rotation;
 
 use std::{
@@ -27,6 +28,7 @@ use parking_lot::Mutex;
 
 use machine::HomeSeed;
 pub use machine::{Domain, Machine};
+pub use restore::Restore;
 
 use crate::{
     disk::FalseDisk,
@@ -85,6 +87,7 @@ struct State {
     adversaries: HostId,
     strangers_cards: BTreeSet<Hash>,
     marks: BTreeMap<String, u64>,
+    restores: Vec<Restore>,
 }
 
 /// A certified key in the wrong hands.

@@ -93,7 +93,7 @@ impl Hosts {
     }
 
     /// Lets an operator do something at the node that holds its root key; whether it was answered.
-    async fn operate<W: Future<Output = bool> + Send + 'static>(
+    pub(super) async fn operate<W: Future<Output = bool> + Send + 'static>(
         &self,
         domain: usize,
         what: impl FnOnce(Arc<Node>) -> W + Send + 'static,

@@ -56,6 +56,12 @@ impl Committed {
         }
     }
 
+    /// The domain went on from a snapshot of all up to `index`: what stood behind it is for good no more.
+    pub(super) fn cut(&mut self, index: u64) {
+        self.lines.split_off(&index.saturating_add(1));
+        self.by_host.clear();
+    }
+
     /// The entry at an index, if some replica has applied it.
     pub fn line(&self, index: u64) -> Option<&LogLine> {
         self.lines.get(&index)

@@ -173,6 +173,11 @@ impl Deals {
         self.all.iter()
     }
 
+    /// One of them.
+    pub fn get(&self, key: &DealKey) -> Option<&Deal> {
+        self.all.get(key)
+    }
+
     /// Those that moved since the last look.
     pub fn touched(&self) -> impl Iterator<Item = (&DealKey, &Deal)> {
         self.touched.iter().filter_map(|key| self.all.get_key_value(key))

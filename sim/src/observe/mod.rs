@@ -24,14 +24,20 @@ mod logs;
 mod story;
 mod tap;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use comity_ledger::{Event, Outcome, Owed};
+use comity_ledger::{Event, EventKind, Outcome, Owed};
 use comity_proto::ids::DomainId;
 use comity_replica::RaftSight;
 use parking_lot::Mutex;
 
-use crate::world::{HostId, TimeNs};
+use crate::{
+    hosts::Restore,
+    world::{HostId, TimeNs},
+};
 pub use committed::{Committed, Lost};
 pub use deals::{Begun, Deal, DealKey, Deals, Decision, Step};
 pub use items::{Asked, Item};
@@ -92,6 +98,8 @@ pub struct Fresh {
     pub changes: Vec<Change>,
     /// By domain: the first event and the first entry that are new in its story.
     pub from: Vec<(usize, u64)>,
+    /// Domains that were restored: their stories, as far as they are left, are told again from the beginning.
+    pub retold: BTreeSet<usize>,
 }
 
 /// What was seen so far.
@@ -105,10 +113,16 @@ pub struct Seen {
     pub logs: BTreeMap<HostId, HostLog>,
     /// Between domains.
     pub deals: Deals,
+    /// What logs that are lost did to the same transfers.
+    pub lost: Deals,
+    /// Domains that went on from a snapshot, in their order.
+    pub restores: Vec<Restore>,
     /// Since the last look.
     pub fresh: Fresh,
     coming: Fresh,
     ids: Vec<DomainId>,
+    /// Restored domains whose fence has not been lifted, with the events that their snapshots had.
+    fenced: BTreeMap<usize, u64>,
 }
 
 /// Shared between the taps and the looks.
@@ -135,8 +149,9 @@ impl Seen {
             self.ids = ids();
         }
         self.fresh = std::mem::take(&mut self.coming);
-        for story in &self.stories {
-            self.fresh.from.push((story.events().len(), story.newest() + 1));
+        for (domain, story) in self.stories.iter().enumerate() {
+            let is_retold = self.fresh.retold.contains(&domain);
+            self.fresh.from.push(if is_retold { (0, 0) } else { (story.events().len(), story.newest() + 1) });
         }
         for apply in &self.fresh.applies {
             self.stories[apply.domain].take_in(apply);
@@ -154,7 +169,38 @@ impl Seen {
                 let at = story.entry(event.log_index).map_or(now, |told| told.at);
                 self.deals.take_in(*home, event, at);
             }
+            let is_lifted = |events: &u64| {
+                let own = story.events().iter().skip(from.max(*events as usize));
+                own.into_iter().any(|event| matches!(event.kind, EventKind::FenceLifted { .. }))
+            };
+            if self.fenced.get(&domain).is_some_and(is_lifted) {
+                self.fenced.remove(&domain);
+            }
         }
+    }
+
+    /// A domain goes on from a snapshot: at the next look its story ends there, and is told again from the beginning.
+    pub fn restored(&mut self, now: TimeNs, restore: Restore, hosts: &[HostId]) {
+        let at_of = |story: &Story, event: &Event| story.entry(event.log_index).map_or(now, |told| told.at);
+        let story = &self.stories[restore.domain];
+        for event in story.events().iter().skip(restore.events as usize) {
+            self.lost.take_in(self.ids[restore.domain], event, at_of(story, event));
+        }
+        self.stories[restore.domain].cut(restore.index, restore.events);
+        self.committed[restore.domain].cut(restore.index);
+        self.logs.retain(|host, _| !hosts.contains(host));
+        self.deals = Deals::default();
+        for (domain, story) in self.stories.iter().enumerate().filter(|(domain, _)| *domain != restore.domain) {
+            story.events().iter().for_each(|event| self.deals.take_in(self.ids[domain], event, at_of(story, event)));
+        }
+        self.coming.retold.insert(restore.domain);
+        self.fenced.insert(restore.domain, restore.events);
+        self.restores.push(restore);
+    }
+
+    /// Restored domains whose fence has not been lifted.
+    pub fn fenced(&self) -> impl Iterator<Item = usize> {
+        self.fenced.keys().copied()
     }
 
     /// Ids of the domains.

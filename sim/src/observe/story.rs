@@ -89,6 +89,19 @@ impl Story {
         }
     }
 
+    /// The domain went on from a snapshot of all up to entry `index`, with so many events: what came later is not its
+    /// history any more.
+    pub(super) fn cut(&mut self, index: u64, events: u64) {
+        self.entries.split_off(&index.saturating_add(1));
+        self.items.split_off(&index.saturating_add(1));
+        self.ahead.split_off(&events);
+        let kept = std::mem::take(&mut self.events);
+        self.assets.clear();
+        self.balances.clear();
+        self.courses.clear();
+        kept.into_iter().take(events as usize).for_each(|event| self.add(event));
+    }
+
     /// The first leaf that is missing, if later ones were told.
     pub fn gap(&self) -> Option<u64> {
         self.ahead.first_key_value().map(|_| self.events.len() as u64)

@@ -14,7 +14,7 @@ mod progress;
 mod settlement;
 
 use crate::{
-    hosts::Hosts,
+    hosts::{Hosts, Restore},
     observe::Seen,
     plan::Plan,
     scenario::{GatewaySpec, Scenario},
@@ -56,6 +56,9 @@ impl Phase {
 /// or two, repair.
 const SETTLE_ELECTIONS: u64 = 2;
 
+/// How long an answer of somebody who is gone may be on its way: as long as clients wait for one.
+const ON_ITS_WAY: TimeNs = 5_000_000_000;
+
 /// What an oracle sees.
 pub struct View<'a> {
     /// Universe time.
@@ -96,6 +99,17 @@ impl View<'_> {
             && (0..self.hosts.count()).all(|host| self.hosts.with(host, |machine| !machine.is_in_repair))
     }
 
+    /// Whether what somebody was told of a domain belongs to a history that is lost: it was asked before the loss, and stood
+    /// behind the snapshot (`index`, where that is known).
+    pub fn is_lost(&self, domain: usize, (asked, answered): (TimeNs, TimeNs), index: Option<u64>) -> bool {
+        self.seen.restores.iter().any(|restore| {
+            restore.domain == domain
+                && asked < restore.lost_at
+                && answered < restore.lost_at + ON_ITS_WAY
+                && index.is_none_or(|index| index > restore.index)
+        })
+    }
+
     /// Whether two hosts are of domains that only a gateway joins.
     pub fn are_apart(&self, one: HostId, other: HostId) -> bool {
         let names = [one, other].map(|host| self.hosts.domain_of(host).name.clone());
@@ -124,6 +138,16 @@ pub trait Oracle: Send {
     /// What it saw against its claim.
     fn look(&mut self, view: &View<'_>) -> Result<(), String> {
         let _nothing_to_see = view;
+        Ok(())
+    }
+
+    /// A domain goes on from a snapshot, and nobody of it runs. `view` still shows the history that is lost. Whatever is
+    /// remembered of it is forgotten: at the next look what is left of it is told again from the beginning.
+    ///
+    /// # Errors
+    /// What it saw against its claim before.
+    fn restored(&mut self, view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        let _nothing_to_forget = (view, restore);
         Ok(())
     }
 

@@ -83,15 +83,32 @@ impl Watch {
         self.tell_deals();
         self.tell_books(now);
         self.count();
+        let is_audit = self.phase == Phase::Audit;
+        let broken = self.ask(now, |oracle, view| if is_audit { oracle.audit(view) } else { oracle.look(view) });
+        broken.or_else(|| self.begin_anew(now))
+    }
+
+    /// Asks every oracle something; the first broken claim.
+    fn ask(&mut self, now: TimeNs, what: impl Fn(&mut dyn Oracle, &View<'_>) -> Result<(), String>) -> Option<Failure> {
         let seen = self.seen.lock();
         let view =
             View { now, phase: self.phase, hosts: &self.hosts, plan: &self.plan, history: &self.history, seen: &seen };
-        for oracle in &mut self.oracles {
-            let held = if self.phase == Phase::Audit { oracle.audit(&view) } else { oracle.look(&view) };
-            if let Err(detail) = held {
-                let (oracle, claim) = (oracle.name().to_owned(), oracle.claim().to_owned());
-                return Some(Failure { oracle, claim, at_ms: now / 1_000_000, detail });
+        self.oracles.iter_mut().find_map(|oracle| {
+            let detail = what(oracle.as_mut(), &view).err()?;
+            let (oracle, claim) = (oracle.name().to_owned(), oracle.claim().to_owned());
+            Some(Failure { oracle, claim, at_ms: now / 1_000_000, detail })
+        })
+    }
+
+    /// After a restore, while nobody of the domain runs: all that its lost log did was judged, and is forgotten.
+    fn begin_anew(&mut self, now: TimeNs) -> Option<Failure> {
+        let known = self.seen.lock().restores.len();
+        for restore in self.hosts.restores().into_iter().skip(known) {
+            if let Some(failure) = self.ask(now, |oracle, view| oracle.restored(view, &restore)) {
+                return Some(failure);
             }
+            let hosts = self.hosts.domains()[restore.domain].hosts.clone();
+            self.seen.lock().restored(now, restore, &hosts);
         }
         None
     }
@@ -196,7 +213,7 @@ impl Watch {
 
     fn count(&mut self) {
         let seen = self.seen.lock();
-        for domain in 0..seen.stories.len() {
+        for domain in (0..seen.stories.len()).filter(|domain| !seen.fresh.retold.contains(domain)) {
             for (_, told) in seen.new_entries(domain) {
                 for outcome in told.outcomes.iter() {
                     *self.reached.entry(format!("outcome:{}", outcome.name())).or_default() += 1;

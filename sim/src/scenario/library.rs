@@ -1,4 +1,4 @@
-//! The scenarios that are shipped, each in a file of its own, and those that wait for a part of the node.
+//! The scenarios that are shipped, each in a file of its own.
 
 use super::{Scenario, read};
 
@@ -24,6 +24,7 @@ ready![
     "stolen-key",
     "export-race",
     "drift-and-repair",
+    "restored-domain",
     "slow-disk",
     "torn-disk",
     "clock-chaos",
@@ -36,27 +37,6 @@ ready![
     "long-horizon",
     "quiet-hours",
 ];
-
-/// A scenario that cannot be run yet.
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
-    /// Its name.
-    pub name: &'static str,
-    /// What it will show.
-    pub about: &'static str,
-    /// What its oracles will expect.
-    pub expect: &'static str,
-    /// Which part of the node unlocks it.
-    pub waits_for: &'static str,
-}
-
-/// Scenarios that wait for a part of the node.
-pub const WAITING: &[Waiting] = &[Waiting {
-    name: "restored-domain",
-    about: "A whole domain comes back from a backup and its operator says so",
-    expect: "it trades again once each peer has told what it knows of the time since, and no cent differs",
-    waits_for: "restore of a whole domain from a backup",
-}];
 
 /// All that can be run.
 pub fn ready() -> impl Iterator<Item = Scenario> {

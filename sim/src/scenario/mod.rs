@@ -12,7 +12,7 @@ mod check;
 mod library;
 mod read;
 
-pub use library::{READY, WAITING, Waiting, named, nearest, ready};
+pub use library::{READY, named, nearest, ready};
 pub use read::{BadScenario, read};
 
 use comity_node::config::{LogSizes, RaftTiming};

@@ -35,6 +35,7 @@ use comity_proto::{
     envelope::Verified,
     identity::Roster,
     ids::{DomainId, TransferId},
+    planted::{Plant, planted},
     roots::RootKeys,
     treaty::TreatyStanding,
 };
@@ -129,7 +130,7 @@ impl Ledger {
             return Err(Outcome::TooOld);
         }
         domain.incarnation = incarnation;
-        domain.fenced = true;
+        domain.fenced = !planted(Plant::NoFence);
         domain.roster = Bytes::clone(roster.envelope_bytes());
         domain.roster_epoch = roster.get().epoch;
         domain.voters.clone_from(&roster.get().voters);

@@ -4,12 +4,13 @@ mod clock;
 mod members;
 mod network;
 mod process;
+mod restore;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod treaties;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use comity_node::service::peers::Change;
 use comity_runtime::JoinHandle;
@@ -83,6 +84,7 @@ impl Act {
             | F::OldBackup { .. }
             | F::WipedDisk { .. }
             | F::OlderCopy { .. } => self.storage(fault),
+            F::RestoreDomain { domain, after_ms } => self.restore_domain(domain, Duration::from_millis(after_ms)),
             F::Drift { .. }
             | F::WallStep { .. }
             | F::WallJump { .. }

@@ -247,15 +247,19 @@ impl Act {
     /// Takes the damaged machine out and lets it join again; the damage is over when it has caught up.
     pub(super) fn replace(self, host: HostId) {
         comity_runtime::spawn(async move {
-            if !self.hosts.replace(host).await {
-                return;
+            if self.hosts.replace(host).await {
+                self.caught_up(host).await;
             }
-            while !self.has_caught_up(host) {
-                comity_runtime::sleep(CAUGHT_UP_EVERY).await;
-            }
-            self.hosts.mark("operator:caught-up");
-            self.release_damage(host);
         });
+    }
+
+    /// The damage of a machine that joins again is over when it has caught up.
+    pub(super) async fn caught_up(&self, host: HostId) {
+        while !self.has_caught_up(host) {
+            comity_runtime::sleep(CAUGHT_UP_EVERY).await;
+        }
+        self.hosts.mark("operator:caught-up");
+        self.release_damage(host);
     }
 
     fn has_caught_up(&self, host: HostId) -> bool {

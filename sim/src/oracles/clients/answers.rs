@@ -29,8 +29,8 @@ impl Oracle for Answers {
             let Answer::Done { log_index, outcome } = answer else { return Ok(()) };
             let story = &view.seen.stories[call.operation.domain];
             let stands = match *log_index {
-                // Refused by its bytes alone: it never was in the log.
-                0 if matches!(outcome, Outcome::BadSignature | Outcome::Malformed) => true,
+                // Refused by its bytes alone, or at the door of a node that sees the peer in drift: it never was in the log.
+                0 if matches!(outcome, Outcome::BadSignature | Outcome::Malformed | Outcome::PeerInDrift) => true,
                 0 => stands_somewhere(story, call, *outcome),
                 index => story.items(index).is_none_or(|items| outcomes(items, call).any(|told| told == *outcome)),
             };

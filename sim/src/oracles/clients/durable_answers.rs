@@ -3,6 +3,7 @@
 use comity_ledger::Ledger;
 use comity_proto::command::Actor;
 
+use super::is_lost;
 use crate::{
     oracles::{Looks, Oracle, Phase, View},
     workload::{Answer, Call},
@@ -28,7 +29,7 @@ fn look(view: &View<'_>) -> Result<(), String> {
         view.history.with(|calls| {
             for call in calls.iter().filter(|call| call.operation.domain == domain) {
                 let Some((_, Answer::Done { log_index, outcome })) = &call.answered else { continue };
-                if *log_index == 0 {
+                if *log_index == 0 || is_lost(view, call) {
                     continue;
                 }
                 let kept = |ledger: &Ledger| match ledger.remembered(&actor_of(call), &call.operation.request_id) {

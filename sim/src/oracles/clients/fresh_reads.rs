@@ -2,7 +2,9 @@
 
 use comity_ledger::Outcome;
 
+use super::is_lost;
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, View},
     workload::{Answer, ReadAnswer},
     world::TimeNs,
@@ -33,6 +35,9 @@ impl Oracle for FreshReads {
                 let Some((answered, answer)) = read.answered.as_ref().filter(|(at, _)| *at < view.now) else { break };
                 self.judged += 1;
                 let ReadAnswer::Balance { amount, applied: None } = answer else { continue };
+                if view.is_lost(read.domain, (read.asked, *answered), None) {
+                    continue;
+                }
                 let story = &view.seen.stories[read.domain];
                 let Some(asset) = story.asset_index(&read.asset) else { continue };
                 if story.gap().is_some() {
@@ -57,6 +62,12 @@ impl Oracle for FreshReads {
         self.shown.extend(shown);
         result
     }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        // What the snapshot holds is shown for good.
+        self.shown.retain(|(domain, _, index)| *domain != restore.domain || *index <= restore.index);
+        Ok(())
+    }
 }
 
 impl FreshReads {
@@ -66,7 +77,7 @@ impl FreshReads {
         let by_reads =
             by_reads.filter(|(of, at, _)| *of == domain && *at < asked).map(|(_, _, index)| *index).max().unwrap_or(0);
         let by_writes = view.history.with(|calls| {
-            let of_domain = calls.iter().filter(|call| call.operation.domain == domain);
+            let of_domain = calls.iter().filter(|call| call.operation.domain == domain && !is_lost(view, call));
             let indexes = of_domain.filter_map(|call| match call.answered.as_ref()? {
                 (at, Answer::Done { log_index, outcome }) if *at < asked && *outcome != Outcome::Exists => {
                     Some(*log_index)

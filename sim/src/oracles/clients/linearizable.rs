@@ -8,8 +8,12 @@ use comity_proto::{
     ids::{AgentId, RequestId},
 };
 
-use super::wgl::{Did, Found, Operation, search};
+use super::{
+    is_lost,
+    wgl::{Did, Found, Operation, search},
+};
 use crate::{
+    hosts::Restore,
     observe::{Asked, Story},
     oracles::{Oracle, View},
     workload::{Answer, Call, ReadAnswer},
@@ -36,9 +40,24 @@ impl Oracle for Linearizable {
         "everything that clients were told about an account fits one order of events in real time"
     }
 
+    /// What was seen until the loss fits an order by itself; of it only what the snapshot holds comes before the rest.
+    fn restored(&mut self, view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.judge(view, |domain| domain == restore.domain)
+    }
+
     fn audit(&mut self, view: &View<'_>) -> Result<(), String> {
+        self.judge(view, |_| true)
+    }
+
+    fn judged(&self) -> &[(&'static str, u64)] {
+        &self.judged
+    }
+}
+
+impl Linearizable {
+    fn judge(&mut self, view: &View<'_>, of: impl Fn(usize) -> bool) -> Result<(), String> {
         let orders: Vec<BTreeMap<RequestId, u64>> = view.seen.stories.iter().map(order).collect();
-        for (agent, domain) in view.history.savers() {
+        for (agent, domain) in view.history.savers().into_iter().filter(|(_, domain)| of(*domain)) {
             let operations = operations(view, agent, domain, &orders[domain]);
             match search(&operations) {
                 Found::Linearizable => self.judged[0].1 += 1,
@@ -50,10 +69,6 @@ impl Oracle for Linearizable {
             }
         }
         Ok(())
-    }
-
-    fn judged(&self) -> &[(&'static str, u64)] {
-        &self.judged
     }
 }
 
@@ -78,7 +93,7 @@ fn operations(view: &View<'_>, saver: AgentId, domain: usize, order: &BTreeMap<R
     let mut by_request: BTreeMap<RequestId, Operation> = BTreeMap::new();
     view.history.with(|calls| {
         for call in calls.iter().filter(|call| call.operation.domain == domain) {
-            let Some(mut operation) = of_call(call, saver) else { continue };
+            let Some(mut operation) = of_call(call, saver, is_lost(view, call)) else { continue };
             operation.guess = order.get(&call.operation.request_id).copied();
             let known = by_request.entry(call.operation.request_id).or_insert(operation);
             known.asked = known.asked.min(operation.asked);
@@ -90,7 +105,9 @@ fn operations(view: &View<'_>, saver: AgentId, domain: usize, order: &BTreeMap<R
     let mut operations: Vec<Operation> = by_request.into_values().collect();
     view.history.with_reads(|reads| {
         for read in reads.iter().filter(|read| read.domain == domain && read.agent == saver) {
-            if let Some((answered, ReadAnswer::Balance { amount, applied: None })) = &read.answered {
+            if let Some((answered, ReadAnswer::Balance { amount, applied: None })) = &read.answered
+                && !view.is_lost(domain, (read.asked, *answered), None)
+            {
                 let did = Did::Saw(*amount);
                 operations.push(Operation { asked: read.asked, answered: Some(*answered), did, guess: None });
             }
@@ -99,7 +116,8 @@ fn operations(view: &View<'_>, saver: AgentId, domain: usize, order: &BTreeMap<R
     operations
 }
 
-fn of_call(call: &Call, saver: AgentId) -> Option<Operation> {
+/// What a call did. One whose entry is lost did nothing so far, and may happen again: somebody may still be asking.
+fn of_call(call: &Call, saver: AgentId, is_lost: bool) -> Option<Operation> {
     let (amount, pays) = match &call.operation.verb {
         Verb::Transfer { amount, .. } if call.operation.by == Some(saver) => (*amount, true),
         Verb::Transfer { to, amount, .. } if to.agent == saver => (*amount, false),
@@ -109,6 +127,9 @@ fn of_call(call: &Call, saver: AgentId) -> Option<Operation> {
     let moved = if pays { Did::Debit(amount) } else { Did::Credit(amount) };
     let told = |at: TimeNs, did| Some(Operation { asked: call.asked, answered: Some(at), did, guess: None });
     match &call.answered {
+        Some((_, Answer::Done { .. })) if is_lost => {
+            Some(Operation { asked: call.asked, answered: None, did: moved, guess: None })
+        }
         Some((at, Answer::Done { outcome, .. })) if outcome.is_success() => told(*at, moved),
         Some((at, Answer::Done { outcome: Outcome::InsufficientFunds, .. })) if pays => told(*at, Did::Refused(amount)),
         Some((_, Answer::Done { .. } | Answer::Refused(_))) => None,

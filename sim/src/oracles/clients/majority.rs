@@ -34,12 +34,22 @@ impl Oracle for Majority {
                 let held = log.is_some_and(|log| log.lines.contains_key(log_index) || log.sight.purged >= *log_index);
                 held || !view.keeps_its_disk(**host)
             };
-            let count = hosts.iter().filter(holds).count();
-            if count > hosts.len() / 2 {
+            let (count, all) = (hosts.iter().filter(holds).count(), members(view, call.operation.domain));
+            if count > all / 2 {
                 return Ok(());
             }
-            let (request, all) = (call.operation.request_id, hosts.len());
+            let request = call.operation.request_id;
             Err(format!("request {request} was answered with entry {log_index}, which stands in {count} of {all} logs"))
         })
     }
+}
+
+/// How many members a domain has: a restored one begins as one, which the others join.
+fn members(view: &View<'_>, domain: usize) -> usize {
+    let all = view.hosts.domains()[domain].hosts.len();
+    if view.seen.restores.iter().all(|restore| restore.domain != domain) {
+        return all;
+    }
+    let leader = view.hosts.leader_of(domain).and_then(|host| view.hosts.node(host));
+    leader.map_or(all, |node| node.replica().status().voters.len())
 }

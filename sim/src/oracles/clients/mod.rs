@@ -28,6 +28,12 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
     ]
 }
 
+/// Whether what a call was told belongs to a history that its domain has lost.
+fn is_lost(view: &View<'_>, call: &Call) -> bool {
+    let Some((at, Answer::Done { log_index, .. })) = &call.answered else { return false };
+    view.is_lost(call.operation.domain, (call.asked, *at), (*log_index > 0).then_some(*log_index))
+}
+
 /// Walks over the calls, each once after it was answered.
 #[derive(Default)]
 struct Judged {
@@ -46,7 +52,7 @@ impl Judged {
             for (number, call) in calls.iter().enumerate().skip(self.from) {
                 // Taps of this very instant may not have spoken yet.
                 let Some((_, answer)) = call.answered.as_ref().filter(|(at, _)| *at < view.now) else { continue };
-                if self.done.insert(number) {
+                if self.done.insert(number) && !is_lost(view, call) {
                     judge(call, answer)?;
                 }
             }

@@ -9,6 +9,7 @@ use comity_proto::{
 };
 
 use crate::{
+    hosts::Restore,
     observe::Asked,
     oracles::{Oracle, View},
 };
@@ -55,6 +56,11 @@ impl Oracle for SameAnswer {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.first.retain(|(domain, ..), _| *domain != restore.domain);
         Ok(())
     }
 }

@@ -23,7 +23,13 @@ impl Oracle for StaleReads {
     fn look(&mut self, view: &View<'_>) -> Result<(), String> {
         view.history.with_reads(|reads| {
             for read in reads.iter().skip(self.judged) {
-                let Some((_, answer)) = read.answered.as_ref().filter(|(at, _)| *at < view.now) else { break };
+                let Some((at, answer)) = read.answered.as_ref().filter(|(at, _)| *at < view.now) else { break };
+                if let ReadAnswer::Balance { applied, .. } = answer
+                    && view.is_lost(read.domain, (read.asked, *at), *applied)
+                {
+                    self.judged += 1;
+                    continue;
+                }
                 let story = &view.seen.stories[read.domain];
                 let newest = view.seen.committed[read.domain].newest().max(story.newest());
                 if let ReadAnswer::Balance { applied: Some(index), .. } = answer

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, View},
     world::HostId,
 };
@@ -39,6 +40,11 @@ impl Oracle for LeaderComplete {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.led.retain(|host, _| view.hosts.with(*host, |machine| machine.domain) != restore.domain);
         Ok(())
     }
 }

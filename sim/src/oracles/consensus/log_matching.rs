@@ -6,6 +6,7 @@ use comity_proto::ids::Hash;
 use comity_replica::LogLine;
 
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, View},
     world::HostId,
 };
@@ -47,6 +48,11 @@ impl Oracle for LogMatching {
                 *known = known.or(prior);
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.known.retain(|(domain, ..), _| *domain != restore.domain);
         Ok(())
     }
 }

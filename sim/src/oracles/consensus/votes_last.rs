@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, View},
     world::HostId,
 };
@@ -36,6 +37,11 @@ impl Oracle for VotesLast {
                 ));
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.last.retain(|host, _| view.hosts.with(*host, |machine| machine.domain) != restore.domain);
         Ok(())
     }
 }

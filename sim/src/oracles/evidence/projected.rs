@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use comity_ledger::{EventKind, projection::ProjectedEvent, treaty::TreatyState};
 
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, Phase, View},
     world::TimeNs,
 };
@@ -52,6 +53,12 @@ impl Oracle for Projected {
         Ok(())
     }
 
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.waits.retain(|(domain, _)| *domain != restore.domain);
+        self.held.retain(|(domain, ..)| *domain != restore.domain);
+        Ok(())
+    }
+
     fn judged(&self) -> &[(&'static str, u64)] {
         &self.judged
     }
@@ -94,7 +101,9 @@ impl Projected {
         for (domain, own) in ids.iter().enumerate() {
             let hosts = &view.hosts.domains()[domain].hosts;
             let Some(node) = hosts.iter().find_map(|host| view.hosts.node(*host)) else { continue };
-            for (peer, id) in ids.iter().enumerate() {
+            // A restored log extends no earlier one, so nobody follows it any more.
+            let followed = |peer: &usize| view.seen.restores.iter().all(|restore| restore.domain != *peer);
+            for (peer, id) in ids.iter().enumerate().filter(|(peer, _)| followed(peer)) {
                 let state = node.replica().read_stale(|ledger, _| ledger.treaty_state(id));
                 if !matches!(state, Some(TreatyState::Mutual | TreatyState::Suspended)) {
                     continue;

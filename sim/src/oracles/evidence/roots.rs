@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use comity_proto::ids::Hash;
 
 use crate::{
+    hosts::Restore,
     oracles::{Oracle, View},
     world::HostId,
 };
@@ -76,6 +77,11 @@ impl Oracle for Roots {
                 return Err(format!("host {host}: the root over {} events is not theirs", checkpoint.size));
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.trees.remove(&restore.domain);
         Ok(())
     }
 }

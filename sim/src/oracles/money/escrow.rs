@@ -68,6 +68,12 @@ fn split(amount: u64, silence: Silence) -> u64 {
 }
 
 impl Bargains {
+    /// The history of a domain is lost; what is left of it will be told again.
+    pub(super) fn forget(&mut self, domain: usize) {
+        self.all.retain(|(of, _), _| *of != domain);
+        self.stalled.remove(&domain);
+    }
+
     /// Takes in what is new; the first breach of a kind.
     pub(super) fn look(&mut self, view: &View<'_>, about: About) -> Result<(), String> {
         let policy = crate::hosts::policy();

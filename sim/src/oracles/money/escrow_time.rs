@@ -1,7 +1,10 @@
 //! Deadlines of escrows.
 
 use super::escrow::{About, Bargains};
-use crate::oracles::{Oracle, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, View},
+};
 
 /// The model that judges.
 #[derive(Default)]
@@ -18,5 +21,10 @@ impl Oracle for EscrowTime {
 
     fn look(&mut self, view: &View<'_>) -> Result<(), String> {
         self.0.look(view, About::Time)
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.0.forget(restore.domain);
+        Ok(())
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use comity_ledger::{AccountKind, EventKind};
 use comity_proto::ids::AgentId;
 
-use crate::oracles::{Oracle, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, View},
+};
 
 /// Who has had its grant, by domain.
 #[derive(Default)]
@@ -38,6 +41,11 @@ impl Oracle for Grants {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.given.retain(|(domain, _)| *domain != restore.domain);
         Ok(())
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use comity_ledger::EventKind;
 use comity_proto::{ids::AgentId, text::Name};
 
-use crate::oracles::{Oracle, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, View},
+};
 
 /// Who owns what, by domain.
 #[derive(Default)]
@@ -47,6 +50,11 @@ impl Oracle for Names {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.owned.retain(|(domain, _), _| *domain != restore.domain);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use comity_proto::{
 };
 
 use crate::{
+    hosts::Restore,
     observe::Asked,
     oracles::{Oracle, View},
 };
@@ -69,6 +70,18 @@ impl Oracle for Once {
                 self.event(domain, &event.kind)?;
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        let of = restore.domain;
+        self.asked.retain(|(domain, _), _| *domain != of);
+        self.paid.retain(|(domain, _), _| *domain != of);
+        self.locked.retain(|(domain, _)| *domain != of);
+        self.registered.retain(|(domain, _)| *domain != of);
+        self.issues.remove(&of);
+        self.issued.remove(&of);
+        self.blind.remove(&of);
         Ok(())
     }
 }

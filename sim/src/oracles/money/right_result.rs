@@ -9,6 +9,7 @@ use comity_proto::{
 };
 
 use crate::{
+    hosts::Restore,
     observe::Asked,
     oracles::{Oracle, View},
 };
@@ -53,6 +54,11 @@ impl Oracle for RightResult {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.delivered.retain(|(domain, ..), _| *domain != restore.domain);
         Ok(())
     }
 }

@@ -20,8 +20,9 @@ fn look(view: &View<'_>) -> Result<(), String> {
     let seen = view.seen;
     let is_quiet =
         seen.deals.touched().next().is_none() && (0..seen.stories.len()).all(|at| seen.new_events(at).is_empty());
-    // A story with a hole in it cannot be weighed against another one.
-    if is_quiet || seen.stories.iter().any(|story| story.gap().is_some()) {
+    // A story with a hole in it cannot be weighed against another one, nor can that of a restored domain before its peers
+    // have told it what it lost.
+    if is_quiet || seen.fenced().next().is_some() || seen.stories.iter().any(|story| story.gap().is_some()) {
         return Ok(());
     }
     for (domain, issuer) in seen.stories.iter().enumerate() {

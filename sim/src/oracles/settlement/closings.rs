@@ -8,7 +8,10 @@ use comity_ledger::{
 };
 use comity_proto::{amount::AssetId, ids::DomainId, treaty::TreatyStanding};
 
-use crate::oracles::{Oracle, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, View},
+};
 
 /// What one log says of the end of one treaty.
 #[derive(Clone, Default)]
@@ -72,6 +75,11 @@ impl Oracle for Closings {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.ends.retain(|(domain, _), _| *domain != restore.domain);
         Ok(())
     }
 

@@ -17,6 +17,8 @@ const SECOND: TimeNs = 1_000_000_000;
 #[derive(Default)]
 pub(super) struct NoFalseDrift {
     next: TimeNs,
+    /// When somebody was fenced last.
+    fenced: Option<TimeNs>,
     judged: [(&'static str, u64); 1],
 }
 
@@ -32,6 +34,13 @@ impl Oracle for NoFalseDrift {
     fn look(&mut self, view: &View<'_>) -> Result<(), String> {
         // A domain whose disks lost what they had flushed may really have forgotten something.
         if !(0..view.hosts.count()).all(|host| view.keeps_its_disk(host)) {
+            return Ok(());
+        }
+        // So has a restored one, until its peers have told it.
+        if view.seen.fenced().next().is_some() {
+            self.fenced = Some(view.now);
+        }
+        if self.fenced.is_some_and(|at| view.now < at + SHOWN_WITHIN) {
             return Ok(());
         }
         let is_second = view.now >= self.next;

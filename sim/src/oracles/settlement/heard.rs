@@ -7,6 +7,7 @@ use comity_proto::ids::DomainId;
 
 use crate::{
     faults::Fault,
+    hosts::Restore,
     oracles::{Oracle, View},
     plan::PlannedFault,
     world::TimeNs,
@@ -53,6 +54,11 @@ impl Oracle for Heard {
                 self.judged[0].1 += 1;
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.open.retain(|(domain, _), _| *domain != restore.domain);
         Ok(())
     }
 

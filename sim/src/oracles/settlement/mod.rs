@@ -5,6 +5,7 @@ mod closings;
 mod credited;
 mod doubt;
 mod drift;
+mod fence;
 mod heard;
 mod in_time;
 mod majority;
@@ -40,6 +41,9 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         Box::new(rotation::Unnoticed::default()),
         Box::new(majority::Majority::default()),
         Box::new(two_words::TwoWords::default()),
+        Box::new(fence::Held::default()),
+        Box::new(fence::Ends::default()),
+        fence::remembered(),
         Box::new(drift::NoFalseDrift::default()),
         Box::new(drift::DriftShown::default()),
     ]

@@ -13,7 +13,8 @@ pub(super) fn oracle() -> Box<dyn Oracle> {
 
 fn look(view: &View<'_>) -> Result<(), String> {
     for (key, deal) in view.seen.deals.touched() {
-        let early = |at| deal.decided.iter().all(|step| step.at > at);
+        let lost = view.seen.lost.get(key).map(|lost| lost.decided.as_slice()).unwrap_or_default();
+        let early = |at| deal.decided.iter().chain(lost).all(|step| step.at > at);
         if let Some(finished) = deal.finished.iter().find(|step| early(step.at)) {
             let how = if finished.what.0 { "posted" } else { "given up" };
             return Err(format!("{} was {how} by the other domain before its origin decided", named(view, key)));

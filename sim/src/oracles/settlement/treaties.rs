@@ -8,7 +8,10 @@ use comity_proto::{
     treaty::TreatyStanding,
 };
 
-use crate::oracles::{Oracle, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, View},
+};
 
 /// What each log says of each treaty, ours and theirs.
 #[derive(Default)]
@@ -66,6 +69,12 @@ impl Oracle for Treaties {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.said.retain(|(domain, _), _| *domain != restore.domain);
+        self.contradicted.retain(|(domain, _)| *domain != restore.domain);
         Ok(())
     }
 }

@@ -10,7 +10,10 @@ use comity_proto::{
 };
 
 use super::{each_decision, named};
-use crate::oracles::{Oracle, Phase, View};
+use crate::{
+    hosts::Restore,
+    oracles::{Oracle, Phase, View},
+};
 
 /// What each domain has of each peer's proof: the transfer, and the digests of the two batches.
 #[derive(Default)]
@@ -44,6 +47,11 @@ impl Oracle for TwoWords {
             }
         }
         self.told(view)
+    }
+
+    fn restored(&mut self, _view: &View<'_>, restore: &Restore) -> Result<(), String> {
+        self.proofs.retain(|(domain, _), _| *domain != restore.domain);
+        Ok(())
     }
 
     fn judged(&self) -> &[(&'static str, u64)] {

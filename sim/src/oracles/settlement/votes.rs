@@ -14,8 +14,9 @@ pub(super) fn oracle() -> Box<dyn Oracle> {
 fn look(view: &View<'_>) -> Result<(), String> {
     for (key, deal) in view.seen.deals.touched() {
         let Some(decided) = deal.decided.first().filter(|step| step.what.commit) else { continue };
+        let lost = view.seen.lost.get(key).map(|lost| lost.voted.as_slice()).unwrap_or_default();
         let promised = |by| {
-            let yes = deal.voted.iter().filter(|step| step.by == by && step.what.is_ok());
+            let yes = deal.voted.iter().chain(lost).filter(|step| step.by == by && step.what.is_ok());
             yes.into_iter().any(|step| step.at <= decided.at)
         };
         let Some(begun) = deal.begun.first() else { continue };
