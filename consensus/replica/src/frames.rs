@@ -32,6 +32,9 @@ pub(crate) enum RaftCall {
     Vote(VoteRequest<u64>),
     /// Whoever thinks of an election asks who would follow a leader whose log ends here.
     WouldFollow(Option<LogId>),
+    /// Whoever waits for a snapshot to be installed asks whether it still is: a member that started again knows nothing of
+    /// it, and what it was asked then is never answered.
+    Installs(String),
 }
 
 /// Class `Raft`, answered. Carries the answering host's wall clock for the stamp's median.
@@ -49,6 +52,8 @@ pub(crate) enum RaftAnswerBody {
     Vote(VoteResponse<u64>),
     /// Whether this voter hears no leader and its log goes no further.
     WouldFollow(bool),
+    /// Whether it is busy with that snapshot.
+    Installs(bool),
     /// The member's openraft has stopped; its words.
     Stopped(String),
 }

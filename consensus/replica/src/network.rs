@@ -27,6 +27,10 @@ const BACKOFF: Duration = Duration::from_millis(200);
 const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a receiver may take to check and install a snapshot.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a receiver is asked whether it is still busy with a snapshot, and how long that answer may take.
+const BUSY_EVERY: Duration = Duration::from_secs(2);
+/// So often must it say no: its answer may be on the way.
+const NOT_BUSY: u32 = 2;
 /// Bytes of an entry's log id and lengths in a frame, an upper bound for entries that carry bytes.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -96,9 +100,28 @@ impl MemberLink {
             }
         }
         let call = SnapshotCall::Finish { vote, meta: snapshot.meta.clone(), bytes };
-        match self.snapshot_call(&call, INSTALL_DEADLINE).await? {
-            SnapshotAnswer::Done(vote) => Ok(vote),
-            SnapshotAnswer::Received(_) => Err(lost("the receiver did not finish".into())),
+        let forgotten = self.forgets(&snapshot.meta.snapshot_id);
+        match select(pin!(self.snapshot_call(&call, INSTALL_DEADLINE)), pin!(forgotten)).await {
+            Either::Left((answer, _)) => match answer? {
+                SnapshotAnswer::Done(vote) => Ok(vote),
+                SnapshotAnswer::Received(_) => Err(lost("the receiver did not finish".into())),
+            },
+            Either::Right(((), _)) => Err(lost("the receiver has started again meanwhile".into())),
+        }
+    }
+
+    /// Returns once the member says that it is not installing this snapshot. A member that loses its power in the middle
+    /// leaves a connection behind on which its answer is awaited in vain, while others to it work.
+    async fn forgets(&self, snapshot_id: &str) {
+        let mut not_busy = 0;
+        while not_busy < NOT_BUSY {
+            runtime::sleep(BUSY_EVERY).await;
+            match self.call(&RaftCall::Installs(snapshot_id.to_owned()), BUSY_EVERY).await {
+                Ok(RaftAnswerBody::Installs(false)) => not_busy += 1,
+                Ok(_) => not_busy = 0,
+                // Nobody knows.
+                Err(_) => {}
+            }
         }
     }
 
@@ -187,9 +210,10 @@ fn payload_bytes(entry: &RaftEntry) -> usize {
 fn unexpected(answer: RaftAnswerBody) -> RPCError<u64, NodeInfo, RaftError<u64>> {
     match answer {
         RaftAnswerBody::Stopped(words) => unreachable(words),
-        RaftAnswerBody::Append(_) | RaftAnswerBody::Vote(_) | RaftAnswerBody::WouldFollow(_) => {
-            network("the answer is to another question".into())
-        }
+        RaftAnswerBody::Append(_)
+        | RaftAnswerBody::Vote(_)
+        | RaftAnswerBody::WouldFollow(_)
+        | RaftAnswerBody::Installs(_) => network("the answer is to another question".into()),
     }
 }
 

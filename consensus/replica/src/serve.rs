@@ -31,15 +31,19 @@ const SNAPSHOT_BYTES_MAX: u64 = 64 << 30;
 pub(crate) fn register(replica: &Replica, disk: Arc<dyn Disk>) {
     let inner = Arc::downgrade(&replica.inner);
     let links = &replica.inner.links;
+    let receiver = Arc::new(SnapshotReceiver { disk, receiving: Mutex::new(None), installing: Arc::default() });
+    let installing = receiver.installing.clone();
     links.serve(
         LinkClass::Raft,
-        handler(inner.clone(), |inner, _, bytes| async move { raft_call(&inner, &bytes).await }),
+        handler(inner.clone(), move |inner, _, bytes| {
+            let installing = installing.clone();
+            async move { raft_call(&inner, &installing, &bytes).await }
+        }),
     );
     links.serve(
         LinkClass::Forward,
         handler(inner.clone(), |inner, _, bytes| async move { forward_call(&inner, &bytes).await }),
     );
-    let receiver = Arc::new(SnapshotReceiver { disk, receiving: Mutex::new(None) });
     links.serve(
         LinkClass::Snapshot,
         handler(inner, move |inner, from, bytes| {
@@ -60,7 +64,7 @@ where
     })
 }
 
-async fn raft_call(inner: &Inner, bytes: &[u8]) -> Result<Bytes, String> {
+async fn raft_call(inner: &Inner, installing: &Installing, bytes: &[u8]) -> Result<Bytes, String> {
     let body = match frames::decode(bytes)? {
         RaftCall::Append(request) => {
             judge_early(&inner.machine, &request);
@@ -77,6 +81,9 @@ async fn raft_call(inner: &Inner, bytes: &[u8]) -> Result<Bytes, String> {
             Ok(answer) => RaftAnswerBody::WouldFollow(answer),
             Err(error) => RaftAnswerBody::Stopped(error.to_string()),
         },
+        RaftCall::Installs(snapshot_id) => {
+            RaftAnswerBody::Installs(installing.lock().as_ref().is_some_and(|busy| *busy == snapshot_id))
+        }
     };
     frames::encode(&RaftAnswer { clock_ms: runtime::wall_ms(), body })
 }
@@ -130,6 +137,26 @@ async fn submit(inner: &Inner, item: &EntryBytes) -> ForwardAnswer {
 struct SnapshotReceiver {
     disk: Arc<dyn Disk>,
     receiving: Mutex<Option<(PublicKey, Receiving)>>,
+    installing: Arc<Installing>,
+}
+
+/// The snapshot that is being checked and installed.
+type Installing = parking_lot::Mutex<Option<String>>;
+
+/// Holds the name of a snapshot for as long as it is being installed.
+struct Busy<'a>(&'a Installing);
+
+impl<'a> Busy<'a> {
+    fn with(installing: &'a Installing, snapshot_id: &str) -> Busy<'a> {
+        *installing.lock() = Some(snapshot_id.to_owned());
+        Busy(installing)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
 }
 
 impl SnapshotReceiver {
@@ -142,6 +169,7 @@ impl SnapshotReceiver {
                 if sender != from || received.snapshot_id != meta.snapshot_id || received.bytes != bytes {
                     return Err(format!("{} of {bytes} bytes were received", received.bytes));
                 }
+                let _busy = Busy::with(&self.installing, &received.snapshot_id);
                 // Damage on the way is told to the sender; handed to openraft it would stop this member.
                 let file = received.file.clone();
                 let checked = runtime::run_blocking(move || snapshot::load(&file).map(drop)).await;

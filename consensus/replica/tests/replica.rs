@@ -177,6 +177,26 @@ fn a_learner_that_lags_gets_a_snapshot_then_votes_and_has_all_events() {
 }
 
 #[test]
+fn a_member_that_knows_nothing_of_the_snapshot_it_was_to_install_is_sent_it_again() {
+    let domain = Domain::founded(6, 3, 4, |config| {
+        config.snapshot_every = 10;
+        config.keep_entries = 1;
+    });
+    for n in 0..30 {
+        domain.submit(0, domain.register(&key(100 + n), 1));
+    }
+    domain.pause(Duration::from_secs(2));
+    let leader = domain.leader().expect("one leads");
+    // All of it is received; that it is to be installed is said to a member that loses its power.
+    domain.net.swallow(domain.nodes[3].info.key, 1);
+    let begun_ms = domain.wall_ms();
+    let (replica, info) = (domain.replica(leader), domain.nodes[3].info.clone());
+    domain.sim.run(domain.nodes[leader].host, async move { replica.add_learner(4, info).await.expect("added") });
+    let took_ms = domain.wall_ms() - begun_ms;
+    assert!((2_000..20_000).contains(&took_ms), "{took_ms} ms");
+}
+
+#[test]
 fn an_item_condemned_by_its_bytes_never_reaches_the_log() {
     let domain = Domain::founded(8, 1, 1, plain);
     let forged = comity_proto::entry::EntryItem::Commands(bytes::Bytes::from_static(b"no envelope"));

@@ -38,6 +38,7 @@ type Handlers = BTreeMap<(PublicKey, LinkClass), (u32, LinkHandler)>;
 pub struct Net {
     handlers: Arc<Mutex<Handlers>>,
     cut: Arc<Mutex<BTreeSet<PublicKey>>>,
+    swallows: Arc<Mutex<BTreeMap<PublicKey, u32>>>,
 }
 
 impl Net {
@@ -48,6 +49,22 @@ impl Net {
         } else {
             set.remove(&key)
         };
+    }
+
+    /// After so many more requests about snapshots one is lost without a trace: its receiver lost its power.
+    pub fn swallow(&self, key: PublicKey, after: u32) {
+        self.swallows.lock().unwrap().insert(key, after);
+    }
+
+    fn is_swallowed(&self, key: &PublicKey, class: LinkClass) -> bool {
+        let mut swallows = self.swallows.lock().unwrap();
+        let Some(left) = swallows.get_mut(key).filter(|_| class == LinkClass::Snapshot) else { return false };
+        let is_now = *left == 0;
+        *left = left.saturating_sub(1);
+        if is_now {
+            swallows.remove(key);
+        }
+        is_now
     }
 }
 
@@ -74,6 +91,9 @@ impl Links for NetLinks {
             let (true, Some((host, handler))) = (reachable(&to) && reachable(&own), found) else {
                 return Err(LinkError::Unreachable("cut off".into()));
             };
+            if net.is_swallowed(&to, class) {
+                return futures::future::pending().await;
+            }
             let running = {
                 let _there = enter(sim.world(host));
                 runtime::spawn(handler(own, body))

@@ -1,5 +1,9 @@
 //! An answer means: on the disks of a majority.
 
+use std::sync::Arc;
+
+use comity_node::node::Node;
+
 use super::Judged;
 use crate::{
     oracles::{Oracle, View},
@@ -32,7 +36,9 @@ impl Oracle for Majority {
             let holds = |host: &&u32| {
                 let log = view.seen.logs.get(host);
                 let held = log.is_some_and(|log| log.lines.contains_key(log_index) || log.sight.purged >= *log_index);
-                held || !view.keeps_its_disk(**host)
+                // A leader answers before it tells how its log stands: then the log itself is asked.
+                let stands = |node: Arc<Node>| node.replica().onlooker().line(*log_index).is_some();
+                held || view.hosts.node(**host).is_some_and(stands) || !view.keeps_its_disk(**host)
             };
             let (count, all) = (hosts.iter().filter(holds).count(), members(view, call.operation.domain));
             if count > all / 2 {
