@@ -148,6 +148,9 @@ async fn ask(hosts: &Hosts, history: &History, chance: &mut Chance, request: Req
         }
         comity_runtime::sleep(AGAIN).await;
     }
+    if matches!(answer, Answer::Done { outcome: Outcome::PeerInDrift, .. }) {
+        hosts.mark("drift:transfer-refused");
+    }
     history.answer(call, hosts.universe.now(), answer.clone());
     answer
 }

@@ -63,8 +63,11 @@ fn wrapped(view: &View<'_>, holder: usize, story: &Story) -> Vec<(usize, AssetId
 
 fn held(view: &View<'_>) -> Held {
     let mut held = Held::new();
-    for ((origin, _), deal) in view.seen.deals.all() {
-        let Some(begun) = deal.begun.first() else { continue };
+    for (key, deal) in view.seen.deals.all() {
+        let (origin, _) = key;
+        // A yes outlives the log in which the payment was begun.
+        let lost = view.seen.lost.get(key).and_then(|lost| lost.begun.first());
+        let Some(begun) = deal.begun.first().or(lost) else { continue };
         let issuer = begun.what.asset.issuer;
         let promised = deal.voted.iter().any(|step| step.by == issuer && step.what.is_ok());
         if promised && deal.finished.iter().all(|step| step.by != issuer) {
