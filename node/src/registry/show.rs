@@ -85,8 +85,8 @@ impl Shown {
         card.map(|card| card.served.clone())
     }
 
-    /// The keys that sign for the domain and its nodes, as a JWK set. They need no card: whoever reads an agent's card verifies it with
-    /// them from a node's first moment on.
+    /// The keys that sign for the domain and its nodes, as a JWK set. They need no card: whoever reads an agent's card
+    /// verifies it with them from a node's first moment on.
     pub(crate) fn keys(&self, node: &Node) -> Arc<Rendered> {
         let keys = signers(node);
         let mut state = self.state.lock();

@@ -341,6 +341,11 @@ pub(crate) fn is_untold(treaty: &Treaty) -> bool {
         || treaty.proposed.as_ref().is_some_and(|proposed| proposed.by_us && proposed.answer.is_none())
 }
 
+/// How much of a peer's paper is held here: minor units of all assets that the treaty names, together.
+pub(super) fn held_of(ledger: &Ledger, treaty: &Treaty) -> Minor {
+    Minor(treaty.caps().iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0, u64::saturating_add))
+}
+
 fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
     let open = |envelope| TreatyDocument::open(envelope).map(Verified::into_inner).ok();
     let agreed = treaty.agreed.as_ref().and_then(|agreed| open(&agreed.ours));
@@ -351,7 +356,6 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
     let sides = document.and_then(|document| document.sides(&home));
     let cap = |part: &TreatyParty| part.caps.iter().map(|cap| cap.cap).fold(0_u64, u64::saturating_add);
     let above = |part: &TreatyParty| part.caps.iter().find_map(|cap| cap.majority_above);
-    let held = treaty.caps().iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0_u64, u64::saturating_add);
     let side = |word: &comity_ledger::treaty::Word| SideView {
         standing: match word.standing {
             TreatyStanding::Active => "active",
@@ -369,7 +373,7 @@ fn view(ledger: &Ledger, treaty: &Treaty) -> PeerView {
         state: ledger.treaty_state(&treaty.peer).map_or("none", TreatyState::name),
         connected: 0,
         roster_epoch: ledger.peer_state(&treaty.peer).map_or(0, |state| state.roster_epoch),
-        held: Minor(held),
+        held: held_of(ledger, treaty),
         cap: Minor(sides.map_or(0, |(mine, _)| cap(mine))),
         their_cap: Minor(sides.map_or(0, |(_, theirs)| cap(theirs))),
         majority_above: sides.and_then(|(mine, _)| above(mine)).map(Minor),

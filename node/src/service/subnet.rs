@@ -74,7 +74,7 @@ pub struct ChildView {
     /// In what both disagree.
     #[schema(value_type = BTreeMap<String, String>)]
     pub drift: Found,
-    /// How much of its paper is held here.
+    /// How much of its paper is held here: minor units of all assets that the treaty names, together.
     pub held: Minor,
 }
 
@@ -115,7 +115,6 @@ fn children(ledger: &Ledger) -> Vec<ChildView> {
     let open = ledger.in_doubt();
     let view = |(treaty, charter): (&Treaty, &Charter)| {
         let with_it = || open.iter().filter(|open| open.peer == treaty.peer);
-        let held = treaty.caps().iter().map(|cap| ledger.supply_of(&cap.asset)).fold(0_u64, u64::saturating_add);
         ChildView {
             domain: treaty.peer,
             nickname: treaty.nickname.to_string(),
@@ -126,7 +125,7 @@ fn children(ledger: &Ledger) -> Vec<ChildView> {
             in_doubt: with_it().count(),
             in_doubt_ms: with_it().map(|open| open.age_ms).max(),
             drift: Found::new(),
-            held: Minor(held),
+            held: peers::held_of(ledger, treaty),
         }
     };
     ledger.children().map(view).collect()
