@@ -436,6 +436,16 @@ pub enum EventKind {
     PeerCheckpointHeld(Box<PeerCheckpoint>),
     /// An event of a peer's log that concerns this domain, with its proof.
     EventProjected(Box<ProjectedEvent>),
+    /// A share that an escrow owed to an agent of another domain had been paid by the treasury, when books were settled
+    /// after a restore: it goes to the treasury.
+    EscrowShareFronted {
+        /// Which escrow.
+        escrow: EscrowId,
+        /// Milestone, as in the payment.
+        milestone: u16,
+        /// Index of the payee in the terms.
+        payee: u16,
+    },
 }
 
 /// What ended a part of an escrow.
@@ -453,6 +463,8 @@ pub enum Cause {
     NoRuling,
     /// The payees gave it back.
     Cancel,
+    /// A payee's domain has proved after a restore what the lost log had paid.
+    Restored,
 }
 
 impl Event {

@@ -26,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// Form of the chunks. A reader speaks exactly one.
-pub const SNAPSHOT_VERSION: u8 = 16;
+pub const SNAPSHOT_VERSION: u8 = 17;
 const HEADER_BYTES: usize = 6;
 /// A chunk is closed once it is this long; the longest entry still fits behind it.
 const CHUNK_FULL_BYTES: usize = SNAPSHOT_CHUNK_BYTES - 64 * 1024;

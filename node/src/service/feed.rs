@@ -301,7 +301,8 @@ fn concerned(ledger: &Ledger, kind: &EventKind) -> Vec<AgentId> {
         | E::EscrowDisputed { escrow, .. }
         | E::EscrowWaived { escrow, .. }
         | E::BondSettled { escrow, .. }
-        | E::EscrowPayoutDone { escrow, .. } => parties(ledger, escrow),
+        | E::EscrowPayoutDone { escrow, .. }
+        | E::EscrowShareFronted { escrow, .. } => parties(ledger, escrow),
         E::TransferBegun { source, .. } => paid_by(source),
         E::TransferDecided { transfer, .. } | E::TransferClosed { transfer, .. } => {
             ledger.outgoing_transfer(transfer).map(|record| paid_by(&record.prepare.source)).unwrap_or_default()

@@ -251,6 +251,7 @@ fn escrow_state(kind: &EventKind) -> Option<&'static str> {
         EventKind::EscrowDisputed { .. } => "disputed",
         EventKind::EscrowWaived { .. } => "waived",
         EventKind::EscrowPayoutDone { .. } => "paid-abroad",
+        EventKind::EscrowShareFronted { .. } => "fronted",
         EventKind::EscrowPaid { cause, .. } => match cause {
             Cause::Release => "released",
             Cause::NoDelivery => "refunded",
@@ -258,6 +259,7 @@ fn escrow_state(kind: &EventKind) -> Option<&'static str> {
             Cause::Ruling => "ruled",
             Cause::NoRuling => "unruled",
             Cause::Cancel => "cancelled",
+            Cause::Restored => "restored",
         },
         _ => return None,
     })

@@ -20,19 +20,19 @@ mod warm;
 mod gate_tests;
 
 use crate::{
-    account::{AssetIndex, Leg},
+    account::Leg,
     check::{Checked, CheckedItem},
     escrow,
     event::{Event, EventBytes, EventKind},
     merkle::Node,
     outcome::Outcome,
     posting::post,
-    settlement::{CheckedBatch, Effects, Owed, PayoutKey},
+    settlement::{CheckedBatch, Effects, Owed},
     state::Ledger,
 };
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
-use comity_proto::{command::Party, ids::Hash};
+use comity_proto::ids::Hash;
 
 /// What one entry did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,12 +142,6 @@ impl Ledger {
             escrow::payout_done(self, out, key);
         }
         result
-    }
-
-    /// Owes a share of an escrow to an agent of another domain.
-    pub(crate) fn owe(&mut self, out: &mut Out, key: PayoutKey, to: Party, asset: AssetIndex, amount: u64) {
-        let now_ms = self.head.stamp_ms;
-        self.settle(out, |ledger, effects| ledger.owe_payout(now_ms, key, to, asset, amount, effects));
     }
 
     /// Posts the legs and records the event that explains them; moves nothing and records nothing if they are refused.

@@ -11,11 +11,13 @@
 mod lock;
 mod pay;
 mod progress;
+mod restored;
 mod timeout;
 
 pub(crate) use lock::lock;
 pub(crate) use pay::payout_done;
 pub(crate) use progress::{accept, cancel, dispute, release, rule, submit};
+pub(crate) use restored::paid_before;
 pub(crate) use timeout::time_out;
 
 use crate::{account::AssetIndex, referral::Referrer, state::Ledger};

@@ -6,8 +6,9 @@ use crate::{
     apply::Out,
     event::{Cause, EventKind},
     outcome::Outcome,
+    posting::post,
     referral::Referrer,
-    settlement::PayoutKey,
+    settlement::{Effects, PayoutKey},
     state::Ledger,
 };
 use alloc::{vec, vec::Vec};
@@ -48,17 +49,14 @@ pub(crate) struct Payment {
 /// back to the payer.
 pub(crate) fn pay(
     ledger: &mut Ledger,
-    out: &mut Out,
+    effects: &mut Effects,
     id: EscrowId,
     mut escrow: Escrow,
     payment: &Payment,
 ) -> Result<(), Outcome> {
     let Payment { milestone, gross, returned, cause } = *payment;
     let paid = escrow.paid.checked_add(gross).ok_or(Outcome::AmountOverflow)?;
-    let fee_in_all = share_of(paid, escrow.rules.escrow_fee_bps).ok_or(Outcome::AmountOverflow)?;
-    let fee_in_all = if planted(Plant::FeeRoundedUp) { fee_in_all.saturating_add(1) } else { fee_in_all };
-    // The fee never falls while the total grows, and grows by at most `gross`: a fee is below the whole.
-    let fee = fee_in_all.saturating_sub(escrow.fee_taken).min(gross);
+    let fee = fee_of(&escrow, gross).ok_or(Outcome::AmountOverflow)?;
     let net = gross.saturating_sub(fee);
 
     let (mut legs, accrued) = fee_legs(ledger, &escrow, fee);
@@ -78,20 +76,35 @@ pub(crate) fn pay(
     if leaving > 0 {
         legs.push(Leg { account: AccountKey::escrow(id, escrow.asset), delta: leaving.saturating_neg() });
     }
-    ledger.transact(out, EventKind::EscrowPaid { escrow: id, milestone, gross, fee, returned, cause }, legs)?;
+    post(&mut ledger.accounts, &legs)?;
+    effects.event(EventKind::EscrowPaid { escrow: id, milestone, gross, fee, returned, cause }, &legs);
 
-    let asset = escrow.asset;
+    let (asset, now_ms) = (escrow.asset, ledger.head.stamp_ms);
     escrow.paid = paid;
     escrow.fee_taken = escrow.fee_taken.saturating_add(fee);
     escrow.owed_shares = remote.iter().fold(escrow.owed_shares, |owed, _| owed.saturating_add(1));
     ledger.put_escrow(id, escrow);
     for (referrer, share) in accrued {
-        ledger.accrue(ledger.head.stamp_ms, referrer, asset, share);
+        ledger.accrue(now_ms, referrer, asset, share);
     }
     for (payee, party, share) in remote {
-        ledger.owe(out, PayoutKey { escrow: id, milestone, payee }, party, asset, share);
+        ledger.owe_payout(now_ms, PayoutKey { escrow: id, milestone, payee }, party, asset, share, effects);
     }
     Ok(())
+}
+
+/// What the domain takes of a payment: the fee of all payments together, less what it has taken before.
+fn fee_of(escrow: &Escrow, gross: u64) -> Option<u64> {
+    let in_all = share_of(escrow.paid.checked_add(gross)?, escrow.rules.escrow_fee_bps)?;
+    let in_all = if planted(Plant::FeeRoundedUp) { in_all.saturating_add(1) } else { in_all };
+    // The fee never falls while the total grows, and grows by at most `gross`: a fee is below the whole.
+    Some(in_all.saturating_sub(escrow.fee_taken).min(gross))
+}
+
+/// What one payee gets of a payment of `gross`.
+pub(super) fn share_in(escrow: &Escrow, gross: u64, payee: u16) -> Option<u64> {
+    let net = gross.checked_sub(fee_of(escrow, gross)?)?;
+    shares(escrow, net).get(usize::from(payee)).copied()
 }
 
 /// Referrers get their floored shares of the fee, the treasury the rest; a retired referrer's share stays with it too.
@@ -137,7 +150,7 @@ fn shares(escrow: &Escrow, net: u64) -> Vec<u64> {
 /// Returns a bond to whoever placed it, or gives it to the treasury.
 pub(crate) fn settle_bond(
     ledger: &mut Ledger,
-    out: &mut Out,
+    effects: &mut Effects,
     id: EscrowId,
     escrow: &mut Escrow,
     back: bool,
@@ -149,7 +162,9 @@ pub(crate) fn settle_bond(
     let to = if back { AccountKey::agent(dispute.by, escrow.asset) } else { AccountKey::treasury(escrow.asset) };
     let bonds = AccountKey::new(AccountKind::Bonds, escrow.asset);
     let legs = vec![Leg::debit(bonds, dispute.bond), Leg::credit(to, dispute.bond)];
-    ledger.transact(out, EventKind::BondSettled { escrow: id, returned: back }, legs)
+    post(&mut ledger.accounts, &legs)?;
+    effects.event(EventKind::BondSettled { escrow: id, returned: back }, &legs);
+    Ok(())
 }
 
 /// Settlement tells that a share owed to another domain has arrived there: its amount has left the escrow for good.

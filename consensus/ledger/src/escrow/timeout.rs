@@ -47,7 +47,8 @@ pub(super) fn settle_part(
     part.state = PartState::Settled;
     let (gross, returned) = split(part.amount, silence);
     let milestone = u16::try_from(index).map_err(|_| Outcome::UnknownMilestone)?;
-    pay(ledger, out, id, escrow, &Payment { milestone, gross, returned, cause })
+    let payment = Payment { milestone, gross, returned, cause };
+    ledger.settle(out, |ledger, effects| pay(ledger, effects, id, escrow, &payment))
 }
 
 /// Settles everything open at once and ends a dispute; `bond_back` says where its bond goes.
@@ -61,7 +62,10 @@ pub(super) fn settle_all(
     bond_back: bool,
 ) -> Result<(), Outcome> {
     let (gross, returned) = split(escrow.open(), silence);
-    settle_bond(ledger, out, id, &mut escrow, bond_back)?;
-    escrow.parts.iter_mut().for_each(|part| part.state = PartState::Settled);
-    pay(ledger, out, id, escrow, &Payment { milestone: EVERYTHING, gross, returned, cause })
+    let payment = Payment { milestone: EVERYTHING, gross, returned, cause };
+    ledger.settle(out, |ledger, effects| {
+        settle_bond(ledger, effects, id, &mut escrow, bond_back)?;
+        escrow.parts.iter_mut().for_each(|part| part.state = PartState::Settled);
+        pay(ledger, effects, id, escrow, &payment)
+    })
 }

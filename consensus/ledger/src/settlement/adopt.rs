@@ -7,12 +7,13 @@ use super::{
     Effects,
     check::CheckedBatch,
     content_of,
-    dues::{AccrualId, PayoutKey},
+    dues::{AccrualId, Payout, PayoutKey},
     reconcile::Difference,
     record::{Incoming, IncomingKey, IncomingState, Outgoing, OutgoingState},
 };
 use crate::{
     account::AssetIndex,
+    escrow::paid_before,
     event::EventKind,
     outcome::Outcome,
     state::{Asset, Ledger},
@@ -167,20 +168,32 @@ impl Ledger {
     /// Puts the amount in flight as the lost log had it: open, undecided.
     fn begin_again(&mut self, now_ms: u64, prepare: &Prepare, effects: &mut Effects) -> Result<Outgoing, Outcome> {
         let asset = self.asset_index(&prepare.asset).ok_or(Outcome::AssetUnknown)?;
-        self.owed_again(prepare, asset)?;
+        self.owed_again(now_ms, prepare, asset, effects)?;
         self.put_in_flight(now_ms, prepare, asset, effects)?;
         self.left_again(prepare, asset);
         self.settlement.outgoing.get(&prepare.transfer).cloned().ok_or(Outcome::UnknownTransfer)
     }
 
     /// What an escrow or a referrer is paid from must be owed here as it was.
-    fn owed_again(&self, prepare: &Prepare, asset: AssetIndex) -> Result<(), Outcome> {
+    fn owed_again(
+        &mut self,
+        now_ms: u64,
+        prepare: &Prepare,
+        asset: AssetIndex,
+        effects: &mut Effects,
+    ) -> Result<(), Outcome> {
         let owed = match prepare.source {
             Source::Agent(_) => true,
-            Source::Escrow { escrow, milestone, payee, attempt } => {
-                let payout = self.settlement.payouts.get(&PayoutKey { escrow, milestone, payee });
-                payout.is_some_and(|payout| {
-                    payout.attempt == attempt && payout.amount == prepare.amount && payout.retry_at_ms.is_some()
+            Source::Escrow { escrow, milestone, payee, .. } => {
+                let key = PayoutKey { escrow, milestone, payee };
+                if self.settlement.payouts.contains_key(&key) {
+                    self.end_earlier_attempt(now_ms, &key, effects);
+                } else {
+                    paid_before(self, effects, &key, prepare.amount)?;
+                }
+                self.settlement.payouts.get(&key).is_some_and(|payout| {
+                    let Payout { recipient, asset: of, amount, retry_at_ms, .. } = payout;
+                    (*recipient, *of, *amount) == (prepare.recipient, asset, prepare.amount) && retry_at_ms.is_some()
                 })
             }
             Source::Referral { .. } => {
@@ -191,13 +204,29 @@ impl Ledger {
         if owed { Ok(()) } else { Err(Outcome::WrongState) }
     }
 
+    /// The lost log signed another attempt at a share than the one that is in flight here: it had aborted this one.
+    fn end_earlier_attempt(&mut self, now_ms: u64, key: &PayoutKey, effects: &mut Effects) {
+        if let Some(record) = self.attempt_in_flight(key) {
+            self.abort(now_ms, &record, None, effects);
+        }
+    }
+
+    fn attempt_in_flight(&self, key: &PayoutKey) -> Option<Outgoing> {
+        let payout = self.settlement.payouts.get(key).filter(|payout| payout.retry_at_ms.is_none())?;
+        let PayoutKey { escrow, milestone, payee } = *key;
+        let source = Source::Escrow { escrow, milestone, payee, attempt: payout.attempt };
+        let open = &self.settlement.peers.get(&payout.recipient.domain)?.queues.outgoing_open;
+        let mut open = open.iter().filter_map(|(_, id)| self.settlement.outgoing.get(id));
+        open.find(|record| record.state == OutgoingState::Undecided && record.prepare.source == source).cloned()
+    }
+
     fn left_again(&mut self, prepare: &Prepare, asset: AssetIndex) {
         match prepare.source {
             Source::Agent(_) => {}
-            Source::Escrow { escrow, milestone, payee, .. } => {
+            Source::Escrow { escrow, milestone, payee, attempt } => {
                 let key = PayoutKey { escrow, milestone, payee };
                 if let Some(mut payout) = self.settlement.payouts.get(&key).cloned() {
-                    payout.retry_at_ms = None;
+                    (payout.attempt, payout.retry_at_ms) = (attempt, None);
                     self.settlement.put_payout(key, payout);
                 }
             }

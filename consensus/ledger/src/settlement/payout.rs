@@ -1,25 +1,33 @@
 //! Shares that an escrow owes to agents of other domains.
 //!
-//! Each attempt is a transfer of its own, named by escrow, milestone, payee and attempt. An abort puts the money back
-//! into the escrow's account and the next attempt is owed: a payout never falls back to the payer.
+//! Each attempt is a transfer of its own, named by escrow, milestone, payee, attempt, and the incarnation of the log that
+//! begins it: what a lost log began is another transfer. An abort puts the money back into the escrow's account and the
+//! next attempt is owed: a payout never falls back to the payer.
 
 use super::{
     Effects,
     dues::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
     origin::Begin,
 };
-use crate::{account::AssetIndex, outcome::Outcome, state::Ledger};
+use crate::{
+    account::{AccountKey, AssetIndex, Leg},
+    event::EventKind,
+    outcome::Outcome,
+    state::Ledger,
+};
 use comity_proto::{
     command::Party,
     ids::{Hash, TransferId},
+    limits::FRONTED_SHARES_MAX,
     settlement::Source,
 };
 
-/// The transfer of one attempt.
+/// The transfer of one attempt by one incarnation.
 #[must_use]
-pub fn payout_transfer(key: &PayoutKey, attempt: u32) -> TransferId {
+pub fn payout_transfer(key: &PayoutKey, attempt: u32, incarnation: u64) -> TransferId {
     let (milestone, payee) = (key.milestone.to_be_bytes(), key.payee.to_be_bytes());
-    let parts: [&[u8]; 4] = [key.escrow.as_bytes(), &milestone, &payee, &attempt.to_be_bytes()];
+    let parts: [&[u8]; 5] =
+        [key.escrow.as_bytes(), &milestone, &payee, &attempt.to_be_bytes(), &incarnation.to_be_bytes()];
     TransferId(Hash::of_parts("comity/v1/id/payout", &parts).first_16())
 }
 
@@ -31,7 +39,8 @@ fn pause_ms(attempt: u32) -> u64 {
 
 impl Ledger {
     /// Owes a share of an escrow to an agent of another domain and begins the first attempt. The amount must stand in
-    /// the escrow's account; it stays there until an attempt begins. Owing the same share again changes nothing.
+    /// the escrow's account; it stays there until an attempt begins. Owing the same share again changes nothing. What the
+    /// treasury has fronted goes to it.
     pub(crate) fn owe_payout(
         &mut self,
         now_ms: u64,
@@ -46,16 +55,41 @@ impl Ledger {
         }
         let payout = Payout { recipient, asset, amount, attempt: 0, retry_at_ms: Some(now_ms) };
         self.settlement.put_payout(key, payout);
-        self.attempt_payout(now_ms, &key, effects);
+        if self.head.fronted.remove(&key) {
+            self.repay_treasury(&key, effects);
+        } else {
+            self.attempt_payout(now_ms, &key, effects);
+        }
+    }
+
+    /// The treasury has paid this share when books were settled: what waits for it in the escrow's account is the
+    /// treasury's. What is not owed yet is remembered until it is.
+    pub(super) fn front_payout(&mut self, key: PayoutKey, effects: &mut Effects) {
+        if self.settlement.payouts.get(&key).is_some_and(|payout| payout.retry_at_ms.is_some()) {
+            self.repay_treasury(&key, effects);
+        } else if self.head.fronted.len() < FRONTED_SHARES_MAX {
+            self.head.fronted.insert(key);
+        }
+    }
+
+    fn repay_treasury(&mut self, key: &PayoutKey, effects: &mut Effects) {
+        let Some(Payout { asset, amount, .. }) = self.settlement.remove_payout(key) else { return };
+        let PayoutKey { escrow, milestone, payee } = *key;
+        let legs =
+            [Leg::debit(AccountKey::escrow(escrow, asset), amount), Leg::credit(AccountKey::treasury(asset), amount)];
+        self.post_certain(&legs);
+        effects.event(EventKind::EscrowShareFronted { escrow, milestone, payee }, &legs);
+        effects.payouts_done.push(*key);
     }
 
     /// Begins the next attempt; if that is refused now (no active treaty, too many open), tries again later.
     pub(super) fn attempt_payout(&mut self, now_ms: u64, key: &PayoutKey, effects: &mut Effects) {
         let Some(mut payout) = self.settlement.payouts.get(key).cloned() else { return };
         let Some(asset) = self.asset(payout.asset).map(|asset| asset.id) else { return };
+        let Some(incarnation) = self.head.domain.as_ref().map(|domain| domain.incarnation) else { return };
         let PayoutKey { escrow, milestone, payee } = *key;
         let source = Source::Escrow { escrow, milestone, payee, attempt: payout.attempt };
-        let transfer = payout_transfer(key, payout.attempt);
+        let transfer = payout_transfer(key, payout.attempt, incarnation);
         let begin = Begin { transfer, source, recipient: payout.recipient, asset, amount: payout.amount };
         match self.begin_transfer(now_ms, &begin, effects) {
             Outcome::Begun => payout.retry_at_ms = None,
@@ -97,9 +131,12 @@ mod tests {
     #[test]
     fn every_attempt_of_every_share_has_its_own_id() {
         let mut seen = alloc::collections::BTreeSet::new();
-        for (milestone, payee, attempt) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (256, 0, 0), (0, 256, 0)] {
+        let shares = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (256, 0, 0), (0, 256, 0)];
+        for ((milestone, payee, attempt), incarnation) in shares.into_iter().flat_map(|share| [(share, 1), (share, 2)])
+        {
             let key = PayoutKey { escrow: EscrowId([7; 16]), milestone, payee };
-            assert!(seen.insert(payout_transfer(&key, attempt)), "{milestone} {payee} {attempt}");
+            let transfer = payout_transfer(&key, attempt, incarnation);
+            assert!(seen.insert(transfer), "{milestone} {payee} {attempt} of {incarnation}");
         }
     }
 

@@ -15,6 +15,7 @@
 use super::{
     Effects,
     check::CheckedBatch,
+    dues::PayoutKey,
     owed::{Owed, OwedMessage},
     record::{IncomingState, OutgoingState},
 };
@@ -27,16 +28,20 @@ use crate::{
     statement::{committed, promised},
     treaty::Closing,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use bytes::Bytes;
 use comity_proto::{
     amount::AssetId,
-    books::{Books, BooksAsk, BooksEnd, SharedKey},
+    books::{Books, BooksAsk, BooksEnd, SharedKey, SharedState, SharedTransfer},
     envelope::Verified,
     identity::Roster,
     ids::{DomainId, TransferId},
     planted::{Plant, planted},
     roots::RootKeys,
+    settlement::Source,
     treaty::TreatyStanding,
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +55,8 @@ pub struct Reconciling {
     pub passes: u32,
     /// What this pass could not adopt, and why not.
     pub differences: BTreeMap<SharedKey, Difference>,
+    /// Shares of escrows that the peer has posted and that could not be taken over, in this pass.
+    pub unposted: BTreeSet<PayoutKey>,
     /// What each asset comes to at the peer, as of the last pass.
     pub figures: Vec<(AssetId, u64)>,
     /// Nothing differs.
@@ -104,6 +111,17 @@ pub struct Unbalanced {
     /// Units that exist at the holder and are not backed at the issuer, or with a minus the other way round: what this
     /// ledger must take from its own, or may give to it.
     pub short: i128,
+}
+
+/// The share of an escrow of this domain that the peer says it has been paid.
+fn posted_share(home: DomainId, shared: &SharedTransfer) -> Option<PayoutKey> {
+    let is_paid = matches!(shared.state, SharedState::Posted { .. } | SharedState::Committed);
+    match shared.prepare.source {
+        Source::Escrow { escrow, milestone, payee, .. } if is_paid && shared.prepare.origin == home => {
+            Some(PayoutKey { escrow, milestone, payee })
+        }
+        _ => None,
+    }
 }
 
 impl Ledger {
@@ -203,6 +221,7 @@ impl Ledger {
     ) -> Outcome {
         let peer = batch.get().from;
         let Some(domain) = self.head.domain.as_ref().filter(|domain| domain.fenced) else { return Outcome::Exists };
+        let home = domain.id;
         if books.incarnation != domain.incarnation {
             return Outcome::OldIncarnation;
         }
@@ -212,13 +231,17 @@ impl Ledger {
         }
         if state.after.is_none() {
             state.differences.clear();
+            state.unposted.clear();
         }
         let mut others_hear = false;
         for shared in &books.transfers {
             state.after = Some(shared.key());
             match self.adopt(now_ms, batch, shared, effects) {
                 Ok(moved) => others_hear |= moved && shared.prepare.is_across(),
-                Err(why) => drop(state.differences.insert(shared.key(), why)),
+                Err(why) => {
+                    state.differences.insert(shared.key(), why);
+                    state.unposted.extend(posted_share(home, shared));
+                }
             }
         }
         if others_hear {

@@ -358,10 +358,12 @@ impl Settlement {
     }
 
     /// Takes a payout out: its money has left for good.
-    pub(crate) fn remove_payout(&mut self, key: &PayoutKey) {
-        if let Some(at) = self.payouts.remove(key).and_then(|payout| payout.retry_at_ms) {
+    pub(crate) fn remove_payout(&mut self, key: &PayoutKey) -> Option<Payout> {
+        let payout = self.payouts.remove(key)?;
+        if let Some(at) = payout.retry_at_ms {
             self.timers.remove(at, &Timer::Payout(*key));
         }
+        Some(payout)
     }
 
     /// Puts an accrual in, in place of an older state of the same, and queues its sweep; one with nothing to wait for is

@@ -1,5 +1,7 @@
 //! What no evidence settles after a restore, the operator takes upon the domain's treasury: one word per peer.
 //!
+//! A share of an escrow that the treasury pays so is not paid again: what the escrow owes for it is the treasury's.
+//!
 //! Afterwards the figures of both sides are equal, so whatever the operator believes no unit is made or lost between the
 //! two domains; what it decides is only who in its own domain bears the difference.
 
@@ -40,6 +42,9 @@ impl Ledger {
         let forgotten = state.differences.iter().filter(|(_, why)| **why == Difference::Forgotten).map(|(key, _)| *key);
         for key in forgotten.collect::<Vec<_>>() {
             copy.end_forgotten(&peer, &key, &state.figures, &mut effects);
+        }
+        for key in core::mem::take(&mut state.unposted) {
+            copy.front_payout(key, &mut effects);
         }
         let legs = copy.balancing(&peer, &state.figures)?;
         post(&mut copy.accounts, &legs)?;

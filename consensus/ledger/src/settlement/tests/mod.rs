@@ -8,6 +8,7 @@ mod exhaustive;
 mod payouts;
 mod random;
 mod restore;
+mod restored_escrows;
 mod rules;
 mod statements;
 mod three;

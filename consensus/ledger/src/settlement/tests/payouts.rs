@@ -52,14 +52,14 @@ fn an_aborted_payout_stays_owed_by_the_escrow_and_is_tried_again_under_another_i
     let mut world = released();
     world.set_treaty(1, false);
     release(&mut world);
-    assert!(world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0)).is_some());
+    assert!(world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).is_some());
     world.settle_now();
     let payout = world.homes[0].ledger.payout(&KEY).expect("still owed").clone();
     assert_eq!((payout.attempt, payout.amount), (1, 4_950_000));
     assert_eq!(world.homes[0].balance(agent(0, 0), &usd(0)), FUNDS - AMOUNT, "never back to the payer");
     world.set_treaty(1, true);
     world.pulse(0, 999);
-    assert!(world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 1)).is_none(), "not before its pause");
+    assert!(world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 1, 1)).is_none(), "not before its pause");
     world.pulse(0, 1);
     world.settle_now();
     assert!(world.is_quiet());
@@ -84,7 +84,7 @@ fn a_payout_that_cannot_begin_waits_for_the_treaty() {
 #[test]
 fn an_agent_that_takes_the_payouts_id_only_costs_it_an_attempt() {
     let mut world = released();
-    assert!(world.pay(0, 1, 1, payout_transfer(&KEY, 0), usd(0), 7).is_success());
+    assert!(world.pay(0, 1, 1, payout_transfer(&KEY, 0, 1), usd(0), 7).is_success());
     release(&mut world);
     assert_eq!(world.homes[0].ledger.payout(&KEY).expect("owed").attempt, 1);
     world.settle_now();

@@ -21,7 +21,7 @@ use comity_proto::{
 const DAY_MS: u64 = 86_400_000;
 
 /// The backup starts as the domain, under the next incarnation.
-fn restore(home: &mut Home, backup: &Ledger) {
+pub(super) fn restore(home: &mut Home, backup: &Ledger) {
     home.roster = Roster { epoch: home.roster.epoch + 1, ..home.roster.clone() };
     let roster = Roster::open(&home.roster.seal(&home.root)).expect("a roster");
     let incarnation = home.ledger.domain().expect("a domain").incarnation + 1;
@@ -32,7 +32,7 @@ fn restore(home: &mut Home, backup: &Ledger) {
 }
 
 /// The restored side asks until it agrees; says whether it does.
-fn reconcile(world: &mut World, side: Side) -> bool {
+pub(super) fn reconcile(world: &mut World, side: Side) -> bool {
     for _ in 0..8 {
         let mut queue = world.owed(side);
         let only_asks = queue.iter().all(|(_, said)| matches!(said, SettlementMessage::BooksAsk(_)));
@@ -49,12 +49,12 @@ fn reconcile(world: &mut World, side: Side) -> bool {
     false
 }
 
-fn settle(home: &mut Home, side: Side, peer: Side) -> Outcome {
+pub(super) fn settle(home: &mut Home, side: Side, peer: Side) -> Outcome {
     let reason = Reason::new("agreed by phone").expect("a reason");
     home.operator_does(side, Verb::SettleBooks { peer: domain(peer), reason })
 }
 
-fn equal(world: &World) -> Result<(), String> {
+pub(super) fn equal(world: &World) -> Result<(), String> {
     (0..2).try_for_each(|side| supply_equation(world, side))?;
     let [a, b] = [0, 1].map(|side| world.homes[side].ledger.supply_statement(domain(1 - side)).expect("begun"));
     verify_pair(&a, &b).map_err(|discrepancy| format!("statements: {discrepancy:?}"))

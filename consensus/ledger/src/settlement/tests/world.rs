@@ -144,7 +144,7 @@ impl Home {
         applied
     }
 
-    fn command(&mut self, side: Side, actor: Actor, key: PublicKey, verb: Verb) -> Outcome {
+    pub(super) fn command(&mut self, side: Side, actor: Actor, key: PublicKey, verb: Verb) -> Outcome {
         self.requests += 1;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.requests.to_be_bytes());
