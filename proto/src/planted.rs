@@ -114,6 +114,8 @@ plants! {
     RoundedSupply = "rounded-supply";
     /// A restored domain begins without its fence.
     NoFence = "no-fence";
+    /// What an escrow had paid before a restore is neither taken over nor remembered, and is paid again.
+    PaidAgain = "paid-again";
     /// A leader stamps entries with its own clock alone, also where it is behind.
     OwnClock = "own-clock";
 }

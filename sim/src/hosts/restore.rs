@@ -5,6 +5,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use comity_ledger::Outcome;
 use comity_node::{
     node::Node,
     service::{error::ServiceError, restore},
@@ -17,6 +18,10 @@ use crate::world::TimeNs;
 
 /// Between two looks of an operator at the fence.
 const LOOK: Duration = Duration::from_millis(500);
+/// Whoever still differs when a peer has told everything so often is settled with: what it tells does not change any more.
+const PASSES: u32 = 4;
+/// What an operator writes down.
+const WHY: &str = "the peer has shown it";
 /// What the snapshot is called in errors; no such file is read.
 const NAME: &str = "snapshot";
 
@@ -88,12 +93,26 @@ impl Hosts {
         self.state.lock().restores.clone()
     }
 
-    /// The operator of a restored domain looks at what the peers still differ in until the fence is gone.
+    /// The operator of a restored domain looks at what the peers still differ in until the fence is gone, and takes upon
+    /// the treasury what no evidence settles.
     pub async fn await_end_of_fence(&self, domain: usize) {
-        let is_over = |node: Arc<Node>| async move { matches!(restore::reconciliation(&node).await, Ok((false, _))) };
-        while !self.operate(domain, is_over).await {
+        loop {
+            let hosts = self.clone();
+            if self.operate(domain, |node| async move { hosts.sees_no_fence(&node).await }).await {
+                return self.mark("operator:fence-ended");
+            }
             comity_runtime::sleep(LOOK).await;
         }
-        self.mark("operator:fence-ended");
+    }
+
+    async fn sees_no_fence(&self, node: &Node) -> bool {
+        let Ok((is_fenced, peers)) = restore::reconciliation(node).await else { return false };
+        for peer in peers.iter().filter(|peer| !peer.agreed && peer.passes >= PASSES) {
+            match restore::settle(node, peer.peer, WHY).await {
+                Ok(Outcome::Applied) => self.mark("operator:books-settled"),
+                answer => tracing::debug!(?answer, peer = peer.name, "not settled yet"),
+            }
+        }
+        !is_fenced
     }
 }

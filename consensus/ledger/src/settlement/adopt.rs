@@ -21,6 +21,7 @@ use crate::{
 use comity_proto::{
     books::{SharedState, SharedTransfer},
     ids::{Hash, TransferId},
+    planted::{Plant, planted},
     settlement::{Decision, Prepare, SettlementMessage, Source},
 };
 
@@ -188,7 +189,7 @@ impl Ledger {
                 let key = PayoutKey { escrow, milestone, payee };
                 if self.settlement.payouts.contains_key(&key) {
                     self.end_earlier_attempt(now_ms, &key, effects);
-                } else {
+                } else if !planted(Plant::PaidAgain) {
                     paid_before(self, effects, &key, prepare.amount)?;
                 }
                 self.settlement.payouts.get(&key).is_some_and(|payout| {

@@ -19,6 +19,7 @@ use comity_proto::{
     command::Party,
     ids::{Hash, TransferId},
     limits::FRONTED_SHARES_MAX,
+    planted::{Plant, planted},
     settlement::Source,
 };
 
@@ -67,7 +68,7 @@ impl Ledger {
     pub(super) fn front_payout(&mut self, key: PayoutKey, effects: &mut Effects) {
         if self.settlement.payouts.get(&key).is_some_and(|payout| payout.retry_at_ms.is_some()) {
             self.repay_treasury(&key, effects);
-        } else if self.head.fronted.len() < FRONTED_SHARES_MAX {
+        } else if self.head.fronted.len() < FRONTED_SHARES_MAX && !planted(Plant::PaidAgain) {
             self.head.fronted.insert(key);
         }
     }

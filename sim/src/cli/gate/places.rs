@@ -57,7 +57,7 @@ pub(super) const fn of(plant: Plant) -> &'static str {
         P::PeerUnheeded | P::TreatyUntold => "revoke-under-load",
         P::TwoWordsTaken | P::ProofUntold | P::ProjectionUnproved => "equivocating-origin",
         P::DriftBlind | P::DriftOpen => "drift-and-repair",
-        P::NoFence => "restored-domain",
+        P::NoFence | P::PaidAgain => "restored-domain",
         // An operator drains while payments are under way.
         P::CloseInDoubt => "unpeer-in-doubt",
         // A node has another key in the roster before it has it in its hand.

@@ -232,11 +232,11 @@ impl Bargain {
             Cause::NoDelivery | Cause::Cancel => 0,
             Cause::Silence => split(amount, self.terms.on_silence),
             Cause::NoRuling => split(amount, self.terms.on_no_ruling),
-            // The arbiter says how much; that nothing is lost is all that the terms fix.
-            Cause::Ruling => paid.gross.min(amount),
+            // The arbiter says how much, or a share that the lost log paid; that nothing is lost is all that the terms fix.
+            Cause::Ruling | Cause::Restored => paid.gross.min(amount),
         };
         meant.iter().for_each(|at| self.parts[*at].1 = Part::Settled);
-        if matches!(paid.cause, Cause::Ruling | Cause::NoRuling | Cause::Cancel) {
+        if matches!(paid.cause, Cause::Ruling | Cause::NoRuling | Cause::Cancel) || all {
             self.disputed = None;
         }
         self.paid += paid.gross;

@@ -11,6 +11,7 @@ mod names;
 mod once;
 mod right_result;
 mod shadow;
+mod shares;
 mod supply;
 
 use super::Oracle;
@@ -22,6 +23,7 @@ pub(super) fn all() -> Vec<Box<dyn Oracle>> {
         backed::oracle(),
         Box::new(shadow::Shadow::default()),
         Box::new(once::Once::default()),
+        shares::oracle(),
         Box::new(escrow_life::EscrowLife::default()),
         Box::new(escrow_time::EscrowTime::default()),
         Box::new(escrow_terms::EscrowTerms::default()),

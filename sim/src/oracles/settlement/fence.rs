@@ -12,7 +12,7 @@ use comity_proto::{
 use super::named;
 use crate::{
     hosts::Restore,
-    observe::{Asked, Deal},
+    observe::{Asked, Deal, DealKey},
     oracles::{Looks, Oracle, Phase, View},
     world::TimeNs,
 };
@@ -208,7 +208,8 @@ impl Oracle for Ends {
 pub(super) fn remembered() -> Box<dyn Oracle> {
     Box::new(Looks {
         name: "peers-remember",
-        claim: "what one domain has committed is committed in the other one at the end, also where a log was lost",
+        claim: "what one domain has committed is committed in the other one at the end, or upon its treasury by its operator's \
+                word, also where a log was lost",
         look: remember,
     })
 }
@@ -225,9 +226,20 @@ fn remember(view: &View<'_>) -> Result<(), String> {
         if decided && lacks.is_some() {
             return Err(format!("{} is committed, and a participant has not posted it", named(view, key)));
         }
-        if !decided && !posted.is_empty() {
+        if !decided && !posted.is_empty() && !is_settled(view, key, deal) {
             return Err(format!("{} is posted, and its origin knows nothing of a commit", named(view, key)));
         }
     }
     Ok(())
+}
+
+/// Whether an operator has taken upon the treasury what nobody here knows any more, with everybody who has posted it.
+fn is_settled(view: &View<'_>, key: &DealKey, deal: &Deal) -> bool {
+    let Some(origin) = view.seen.ids().iter().position(|id| *id == key.0) else { return false };
+    let settled = view.seen.stories[origin].events().iter().filter_map(|event| match event.kind {
+        EventKind::BooksSettled { peer, .. } => Some(peer),
+        _ => None,
+    });
+    let settled: BTreeSet<DomainId> = settled.collect();
+    deal.begun.is_empty() && deal.finished.iter().all(|step| settled.contains(&step.by))
 }
