@@ -10,7 +10,6 @@ use comity_proto::{
     export::Exports,
     planted::{Plant, planted},
     roots::RootKeys,
-    treaty::TreatyStanding,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,8 +63,7 @@ pub(crate) async fn watch(node: Arc<Node>, keys: MemberKeys) {
             }
             for treaty in ledger.treaties().filter(|treaty| treaty.concerns()) {
                 // What has begun is finished under every treaty, so its key stays pinned.
-                let agreed = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-                let relation = if agreed { Relation::Peer } else { Relation::Known };
+                let relation = if treaty.is_bound() { Relation::Peer } else { Relation::Known };
                 trust.domains.insert(treaty.peer, TrustedDomain { root: counting(&treaty.root, now_ms), relation });
             }
             (trust, ledger.domain().map(|domain| domain.roster.clone()))

@@ -204,6 +204,8 @@ pub const ROOT_LINK_BYTES: usize = 32 + 64 + 64;
 /// Root keys that may follow the first one: one a year for the life of a machine room, and what a link costs stands in
 /// every certificate.
 pub const ROOT_LINKS_MAX: usize = 8;
+/// Steps of a root key that are kept for peers that have not heard them.
+pub const ROOT_WORDS_MAX: usize = 32;
 /// What the links add to an envelope, with their tag and length.
 pub const ROOT_PATH_BYTES_MAX: usize = ROOT_LINKS_MAX * ROOT_LINK_BYTES + 4;
 /// Envelope of a roster.

@@ -17,7 +17,7 @@ use crate::{
     apply::{Answer, Out},
     event::EventKind,
     outcome::Outcome,
-    roots,
+    roots::{self, RootWord},
     state::{Domain, Ledger},
     treaty::Treaty,
 };
@@ -35,7 +35,6 @@ use comity_proto::{
     limits as l,
     planted::{Plant, planted},
     reject::Reject,
-    treaty::TreatyStanding,
 };
 use serde::{Deserialize, Serialize};
 
@@ -187,9 +186,10 @@ impl Domain {
         place.map_or(*key, |(place, _)| *place)
     }
 
-    /// Whether a peer has not yet acknowledged the newest step of the root key. A ledger that was restored may not have it.
-    pub(crate) fn owes_root_to(&self, treaty: &Treaty) -> bool {
-        treaty.root_told < self.root.serial && !self.root.word.is_empty()
+    /// Steps of the root key that a peer has not acknowledged, in their order.
+    pub(crate) fn root_owed_to(&self, treaty: &Treaty) -> impl Iterator<Item = &RootWord> + use<'_> {
+        let told = treaty.root_told;
+        self.root_words.iter().filter(move |word| word.serial > told)
     }
 
     /// A key may be prepared once, and there is room for it beside the others.
@@ -291,11 +291,10 @@ impl Ledger {
     /// Treaty peers that have not yet acknowledged the keys in force: of the roster, the operator's key, the root key.
     pub fn keys_not_seen(&self) -> [Vec<DomainId>; 3] {
         let Some(domain) = &self.head.domain else { return Default::default() };
-        let bound = |treaty: &&Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-        let bound = || self.head.treaties.values().filter(bound);
+        let bound = || self.head.treaties.values().filter(|treaty| treaty.is_bound());
         let roster = bound().filter(|treaty| treaty.roster_told < domain.roster_epoch);
         let operator = bound().filter(|treaty| treaty.key_told < domain.operator.serial);
-        let root = bound().filter(|treaty| domain.owes_root_to(treaty));
+        let root = bound().filter(|treaty| domain.root_owed_to(treaty).next().is_some());
         let peers = |treaty: &Treaty| treaty.peer;
         [roster.map(peers).collect(), operator.map(peers).collect(), root.map(peers).collect()]
     }

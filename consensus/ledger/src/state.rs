@@ -12,6 +12,7 @@ use crate::{
     merkle::CompactRange,
     outcome::Outcome,
     referral::Referrer,
+    roots::RootWord,
     settlement::{PayoutKey, Reconciling, Settlement},
     treaty::{Invited, Treaty},
 };
@@ -104,6 +105,8 @@ pub struct Domain {
     pub key: PublicKey,
     /// Its root keys.
     pub root: RootKeys,
+    /// Its steps, as far as a peer may not have heard them; ascending.
+    pub root_words: Vec<RootWord>,
     /// Display only.
     pub nickname: Nickname,
     /// Of which one signs the operator's commands.

@@ -23,7 +23,6 @@ use comity_proto::{
     keys::SecretKey,
     planted::{Plant, planted},
     policy::Policy,
-    treaty::TreatyStanding,
 };
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
@@ -128,8 +127,7 @@ pub(super) fn stable(node: &Node, profile: &Profile) -> Option<Value> {
         let policy = ledger.policy_in_force()?;
         let peers = profile.peers.iter().filter_map(|peer| {
             let treaty = ledger.treaty(peer)?;
-            let stands = treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-            stands.then(|| json!({ "domain": peer, "nickname": treaty.nickname.as_str() }))
+            treaty.is_bound().then(|| json!({ "domain": peer, "nickname": treaty.nickname.as_str() }))
         });
         let mut document = json!({
             "schema": SCHEMA, "domain": domain.id, "key": domain.key, "nickname": domain.nickname.as_str(),

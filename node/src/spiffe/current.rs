@@ -19,7 +19,6 @@ use comity_proto::{
     identity::NodeCertificate,
     ids::{DomainId, PublicKey},
     roots::RootKey,
-    treaty::TreatyStanding,
 };
 use comity_runtime as runtime;
 use parking_lot::Mutex;
@@ -85,8 +84,7 @@ impl Svids {
 /// The root keys of a trust domain that count: of our own, or of a domain that we have a treaty with; else none.
 pub(crate) fn anchors(node: &Node, domain: &DomainId) -> Vec<PublicKey> {
     let found = node.replica().read_stale(|ledger, _| {
-        let stands = |treaty: &Treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked;
-        let known = *domain == node.domain() || ledger.treaty(domain).is_some_and(stands);
+        let known = *domain == node.domain() || ledger.treaty(domain).is_some_and(Treaty::is_bound);
         let root = ledger.root_keys(domain).filter(|_| known)?;
         Some(root.in_use(ledger.stamp_ms()).collect())
     });

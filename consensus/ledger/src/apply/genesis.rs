@@ -28,6 +28,7 @@ impl Ledger {
             id: genesis.domain,
             key: genesis.domain_key,
             root: RootKeys::first(genesis.domain_key),
+            root_words: Vec::new(),
             nickname: genesis.nickname.clone(),
             operator: KeyRecord::first(genesis.operator_key),
             nodes: BTreeMap::new(),

@@ -42,7 +42,6 @@ use comity_proto::{
     planted::{Plant, planted},
     roots::RootKeys,
     settlement::Source,
-    treaty::TreatyStanding,
 };
 use serde::{Deserialize, Serialize};
 
@@ -170,10 +169,7 @@ impl Ledger {
 
     /// Peers that must agree: all with a treaty that neither side has left.
     fn counterparts(&self) -> impl Iterator<Item = DomainId> {
-        let bound = self.head.treaties.values();
-        bound
-            .filter(|treaty| treaty.agreed.is_some() && treaty.standing() != TreatyStanding::Revoked)
-            .map(|treaty| treaty.peer)
+        self.head.treaties.values().filter(|treaty| treaty.is_bound()).map(|treaty| treaty.peer)
     }
 
     /// How far the books are agreed, by peer; empty without a fence.

@@ -339,8 +339,10 @@ impl Ledger {
             if treaty.key_told < own.operator.serial && Hash::of(&own.operator.word) == subject {
                 (treaty.key_told, news) = (own.operator.serial, true);
             }
-            if treaty.root_told < own.root.serial && Hash::of(&own.root.word) == subject {
-                (treaty.root_told, news) = (own.root.serial, true);
+            if let Some(serial) =
+                own.root_owed_to(treaty).find(|word| Hash::of(&word.word) == subject).map(|word| word.serial)
+            {
+                (treaty.root_told, news) = (serial, true);
             }
         }
         if !news {

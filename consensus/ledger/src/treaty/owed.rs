@@ -3,11 +3,7 @@
 use super::record::Treaty;
 use crate::state::{Domain, Ledger};
 use alloc::vec::Vec;
-use comity_proto::{
-    ids::DomainId,
-    text::Endpoint,
-    treaty::{TreatyPush, TreatyStanding},
-};
+use comity_proto::{ids::DomainId, text::Endpoint, treaty::TreatyPush};
 
 impl Ledger {
     /// What is not acknowledged yet: for each peer the first of it, because a later word may rest on an earlier one.
@@ -21,6 +17,11 @@ impl Ledger {
 
 fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<TreatyPush> {
     let (roster, endpoints) = (domain.roster.clone(), endpoints.to_vec());
+    let root = || domain.root_owed_to(treaty).next().map(|first| TreatyPush::Key(first.word.clone()));
+    // First: while the peer waits for a prepared key that was taken back, it refuses whatever another one signs.
+    if treaty.is_bound() && domain.root_owed_to(treaty).any(|word| word.takes_back) {
+        return root();
+    }
     // In the order in which they were signed: the peer tells by it which of them stands.
     if let Some(agreed) = treaty.agreed.as_ref().filter(|agreed| agreed.untold) {
         let (document, countersigned) = (agreed.ours.clone(), agreed.theirs.clone());
@@ -40,7 +41,7 @@ fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<Trea
     if let Some(granted) = treaty.granted.as_ref().filter(|granted| granted.untold) {
         return Some(TreatyPush::Licence(granted.envelope.clone()));
     }
-    if treaty.agreed.is_none() || treaty.standing() == TreatyStanding::Revoked {
+    if !treaty.is_bound() {
         return None;
     }
     if treaty.roster_told < domain.roster_epoch {
@@ -50,5 +51,5 @@ fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<Trea
         return Some(TreatyPush::Key(domain.operator.word.clone()));
     }
     // Last: whatever an earlier root key has signed is heard while that one counts.
-    domain.owes_root_to(treaty).then(|| TreatyPush::Key(domain.root.word.clone()))
+    root()
 }

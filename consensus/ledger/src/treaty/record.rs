@@ -244,6 +244,11 @@ impl Treaty {
         }
     }
 
+    /// Whether both sides have signed it, and neither has ended it.
+    pub fn is_bound(&self) -> bool {
+        self.agreed.is_some() && self.standing() != TreatyStanding::Revoked
+    }
+
     /// Digest and version of the document in force.
     pub fn before(&self) -> Option<(Hash, u64)> {
         self.agreed.as_ref().map(|agreed| (agreed.digest, agreed.version))
