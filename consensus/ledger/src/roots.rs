@@ -159,8 +159,13 @@ impl Ledger {
             return Err(Outcome::RootKeyRetired);
         }
         may_follow(root, said, root.before(now_ms))?;
-        // Peers would refuse whoever speaks under a roster of the retired key.
-        if said.change == KeyChange::Retire && !self.roster_is_by(root.active()) {
+        // Peers would refuse whoever speaks under a roster of the key before.
+        let ends_before = match said.change {
+            KeyChange::Retire => true,
+            KeyChange::Revoke => root.before(now_ms) == Some(&said.key),
+            KeyChange::Prepare | KeyChange::Activate => false,
+        };
+        if ends_before && !self.roster_is_by(root.active()) {
             return Err(Outcome::KeyNotInRoster);
         }
         let after = followed(root, step, now_ms);

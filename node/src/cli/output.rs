@@ -41,7 +41,7 @@ impl Output {
     }
 }
 
-/// A plain table: a header line, aligned columns, no drawing.
+/// A plain table: a header line, aligned columns, no drawing; without rows it says so.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -49,7 +49,8 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     for row in rows {
         table.add_row(row);
     }
-    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    let lines: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
+    if table.is_empty() { lines + "none\n" } else { lines }
 }
 
 /// The field as text; a dash when it is absent.

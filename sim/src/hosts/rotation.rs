@@ -132,7 +132,8 @@ impl Hosts {
     }
 
     /// A domain takes another root key and keeps its id; every node of it gets a certificate by the new one, and the one
-    /// before is retired once all show theirs.
+    /// before is retired once all show theirs. Its operator mislays the first one that it prepared, and is in a hurry: it
+    /// takes that one back and puts another one in use whether or not anybody has heard.
     pub async fn rotate_root(&self, domain: usize) {
         let Some(known) = self.domains().get(domain).cloned() else { return };
         let founder = known.hosts[0];
@@ -140,6 +141,7 @@ impl Hosts {
         let secret = self.key_made_on(founder);
         let Ok(links) = old.links_to(&secret) else { return };
         let Ok(next) = RootKey::along(links.clone(), secret) else { return };
+        let mut mislaid = Some(self.key_made_on(founder));
         loop {
             comity_runtime::sleep(LOOK).await;
             let Some(node) = self.node(founder) else { continue };
@@ -148,10 +150,25 @@ impl Hosts {
                 Some((held, ledger.keys_not_seen()[2].is_empty()))
             });
             let Some((held, heard)) = of_domain else { continue };
+            if let Some(lost) = &mislaid {
+                let change = match held.next {
+                    Some(_) => KeyChange::Revoke,
+                    None if held.serial == 0 => KeyChange::Prepare,
+                    None => {
+                        self.mark("operator:root-key-mislaid");
+                        mislaid = None;
+                        continue;
+                    }
+                };
+                let Ok(links) = old.links_to(lost) else { return };
+                let holder = Holder { domain: known.id(), place: Some(old.first()), serial: held.serial };
+                say(self, &node, founder, &holder, (change, lost.public(), links), &old).await;
+                continue;
+            }
             if held.active == next.public() && !self.all_certified_by(&known.hosts, &next).await {
                 continue;
             }
-            match step(&held, &next.public(), heard) {
+            match step(&held, &next.public(), heard || held.active != next.public()) {
                 // Until the roster is by the new key too, the ledger refuses, and it is said again.
                 Next::Say(change, key) => {
                     let place = Some(old.first());
