@@ -28,6 +28,7 @@ fn ledger() -> Ledger {
         key: PublicKey([9; 32]),
         nickname: nickname.clone(),
         root: comity_proto::roots::RootKeys::first(PublicKey([7; 32])),
+        root_words: vec![],
         operator: crate::keys::KeyRecord::first(PublicKey([8; 32])),
         nodes: Default::default(),
         incarnation: 1,
