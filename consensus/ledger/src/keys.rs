@@ -192,6 +192,27 @@ impl Domain {
         self.root_words.iter().filter(move |word| word.serial > told)
     }
 
+    /// Whether a prepared root key was taken back and a peer may wait for it: before anything that ends another key.
+    pub(crate) fn root_presses(&self, treaty: &Treaty) -> bool {
+        self.root_owed_to(treaty).take_while(|word| word.ends_nothing()).any(RootWord::takes_back)
+    }
+
+    /// What a peer that has seen the acting root key need not be told any more.
+    pub(crate) fn root_behind(&self) -> u64 {
+        let last = self.root_words.iter().rfind(|word| !word.ends_nothing());
+        last.map_or(0, |word| word.serial)
+    }
+
+    /// Forgets steps that every peer has heard up to `told`. Of the newest one, and of keys that were taken back and could
+    /// still be said to follow the acting one, peers that are yet to come are told too.
+    pub(crate) fn forget_root_words(&mut self, told: Option<u64>) {
+        let (newest, behind) = (self.root_words.last().map_or(0, |word| word.serial), self.root_behind());
+        let for_all = |word: &RootWord| word.serial == newest || (word.takes_back() && word.serial > behind);
+        self.root_words.retain(|word| for_all(word) || told.is_some_and(|told| word.serial > told));
+        let many = self.root_words.len().saturating_sub(l::ROOT_WORDS_MAX);
+        self.root_words.drain(..many);
+    }
+
     /// A key may be prepared once, and there is room for it beside the others.
     fn has_room_for(&self, key: &PublicKey) -> Result<(), Outcome> {
         let held = self.nodes.values().filter(|record| record.votes(&self.voters)).flat_map(KeyRecord::keys);

@@ -6,8 +6,8 @@
 //! retire, revoke   the active key                                              the one before counts no more
 //! ```
 //! Every word of a root key carries the links to it, so a peer that was away follows from any newer step; it hears this
-//! domain's steps in their order and last, after all that an earlier key has signed. Where a prepared key was taken back
-//! it hears them first of all: until then no other key may follow, and whatever that one signs is refused. [`Ledger::judge_root`] is asked wherever such a word
+//! domain's steps in their order and last, after all that an earlier key has signed. Only where a prepared key was taken
+//! back it hears so first of all: until then it refuses whatever the one that follows instead has signed. [`Ledger::judge_root`] is asked wherever such a word
 //! changes anything. What is kept here already, such as an agreed treaty, stands whichever key signed it.
 
 use crate::{
@@ -33,10 +33,24 @@ use serde::{Deserialize, Serialize};
 pub struct RootWord {
     /// Which step.
     pub serial: u64,
-    /// Whether it takes a key back that never acted.
-    pub takes_back: bool,
+    /// What it says.
+    pub change: KeyChange,
+    /// Whether it is about a key that acts, or has acted.
+    pub acted: bool,
     /// Its envelope.
     pub word: Bytes,
+}
+
+impl RootWord {
+    /// Whether a key that never acted was taken back.
+    pub(crate) fn takes_back(&self) -> bool {
+        self.change == KeyChange::Revoke && !self.acted
+    }
+
+    /// Whether every key that counted before counts after it too.
+    pub(crate) fn ends_nothing(&self) -> bool {
+        self.change == KeyChange::Prepare || self.takes_back()
+    }
 }
 
 /// What a key that is no root key now is answered.
@@ -66,10 +80,7 @@ pub fn may_follow(root: &RootKeys, said: &KeyStep, before: Option<&PublicKey>) -
         KeyChange::Activate if said.overlap_ms > l::KEY_OVERLAP_MAX_MS => Err(Outcome::LimitExceededKeys),
         KeyChange::Retire | KeyChange::Revoke if active == Some(key) => Err(Outcome::KeyActive),
         KeyChange::Retire if before != Some(key) => Err(Outcome::UnknownKey),
-        KeyChange::Revoke if before == Some(key) || root.next == Some(*key) => Ok(()),
-        KeyChange::Revoke if root.keys.contains(key) || root.revoked.contains(key) => Err(Outcome::UnknownKey),
-        // Nobody here knows it: a restored ledger may have forgotten what its peers were told.
-        KeyChange::Revoke if root.revoked.len() >= l::KEYS_REVOKED_MAX => Err(Outcome::LimitExceededKeys),
+        KeyChange::Revoke if before != Some(key) && root.next != Some(*key) => Err(Outcome::UnknownKey),
         _ => Ok(()),
     }
 }
@@ -169,22 +180,20 @@ impl Ledger {
             return Err(Outcome::KeyNotInRoster);
         }
         let after = followed(root, step, now_ms);
-        let takes_back = said.change == KeyChange::Revoke && !root.keys.contains(&said.key);
+        let KeyStep { serial, change, key, .. } = *said;
         let told = self.head.treaties.values().filter(|treaty| treaty.is_bound()).map(|treaty| treaty.root_told).min();
         if let Some(domain) = self.head.domain.as_mut() {
+            let acted = after.keys.contains(&key);
             domain.root = after;
-            domain.root_words.push(RootWord { serial: said.serial, takes_back, word: step.envelope_bytes().clone() });
-            // The newest is there for whoever comes; of the others the oldest are told to nobody at last.
-            let many = domain.root_words.len().saturating_sub(l::ROOT_WORDS_MAX);
-            domain.root_words.drain(..many);
-            domain.root_words.retain(|word| word.serial == said.serial || told.is_some_and(|told| word.serial > told));
+            domain.root_words.push(RootWord { serial, change, acted, word: step.envelope_bytes().clone() });
+            domain.forget_root_words(told);
         }
         self.told_of_key(said, out);
         Ok(Outcome::Applied)
     }
 
     /// A peer tells of its root key. Missed steps do not matter; an older key, or one that follows beside the known one,
-    /// tells nothing, and what is prepared stands until it is taken back.
+    /// tells nothing.
     pub(crate) fn take_root(&mut self, checked: &CheckedStep, out: &mut Out) -> Answer {
         let (step, now_ms) = (&checked.step, self.head.stamp_ms);
         let said = step.get();
@@ -202,10 +211,6 @@ impl Ledger {
         }
         if step.signer().number() < known.number() {
             return Err(Outcome::RootKeyRetired);
-        }
-        let beside = |next: PublicKey| said.change == KeyChange::Prepare && next != said.key;
-        if step.signer().number() == known.number() && known.next.is_some_and(beside) {
-            return Err(Outcome::RootKeyForked);
         }
         let after = followed(known, step, now_ms);
         if let Some(treaty) = self.head.treaties.get_mut(&said.domain) {

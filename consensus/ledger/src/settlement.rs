@@ -69,7 +69,7 @@ use comity_proto::{
     roots::Signer,
     settlement::{Prepare, SettlementMessage, SettlementRefusal},
 };
-pub use dues::{Accrual, AccrualId, Payout, PayoutKey};
+pub use dues::{Accrual, AccrualId, Fronted, Payout, PayoutKey};
 pub(crate) use origin::Begin;
 pub use owed::{InDoubt, Owed, OwedMessage, WaitsFor, batches};
 pub use payout::payout_transfer;

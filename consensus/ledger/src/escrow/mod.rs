@@ -26,7 +26,7 @@ use comity_proto::{
     command::Party,
     escrow::EscrowTerms,
     ids::{AgentId, EscrowId, Hash},
-    limits::ENDED_KEPT_MS,
+    limits::{BPS_WHOLE, ENDED_KEPT_MS},
 };
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,14 @@ pub struct Dispute {
     pub rule_by: u64,
     /// Minor units held in `bonds`.
     pub bond: u64,
+}
+
+impl Dispute {
+    /// Whether a ruling gives the bond back to its owner: it got at least half.
+    pub(crate) const fn bond_back(&self, payee_bps: u16) -> bool {
+        let half = BPS_WHOLE / 2;
+        if self.by_payer { payee_bps <= half } else { payee_bps >= half }
+    }
 }
 
 /// The state as people name it.

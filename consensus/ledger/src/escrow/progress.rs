@@ -155,8 +155,7 @@ pub(crate) fn rule(ledger: &mut Ledger, out: &mut Out, who: &Party, id: EscrowId
     if payee_bps > BPS_WHOLE {
         return Err(Outcome::TermsInvalid);
     }
-    let half = BPS_WHOLE / 2;
-    let bond_back = if dispute.by_payer { payee_bps <= half } else { payee_bps >= half };
+    let bond_back = dispute.bond_back(payee_bps);
     escrow.ruled = true;
     settle_all(ledger, out, id, escrow, Silence::Split { payee_bps }, Cause::Ruling, bond_back)?;
     Ok(Outcome::Applied)

@@ -106,16 +106,16 @@ impl Ledger {
         let (prepare, peer) = (&shared.prepare, batch.get().from);
         let id = &prepare.transfer;
         match (shared.state, known.as_ref().map(|known| known.state)) {
-            // What cannot be opened again was never decided, and moves nothing.
+            // What cannot be opened again was never decided, and stays closed.
             (SharedState::Promised, None) => {
-                Ok(asked(batch, shared) && self.begin_again(now_ms, prepare, effects).is_ok())
+                Ok(asked(batch, shared) && self.begin_again(now_ms, prepare, false, effects).is_ok())
             }
             (SharedState::Promised, Some(_)) | (SharedState::Refused { .. } | SharedState::Aborted, None) => Ok(false),
             (SharedState::Committed | SharedState::Posted { .. }, None | Some(OutgoingState::Undecided)) => {
                 let vote_evidence = decision(batch, shared, true)?.vote_evidence;
                 let record = match known {
                     Some(record) => record,
-                    None => self.begin_again(now_ms, prepare, effects)?,
+                    None => self.begin_again(now_ms, prepare, true, effects)?,
                 };
                 let fee = if let SharedState::Posted { fee } = shared.state { fee } else { 0 };
                 self.commit(now_ms, &record, fee, vote_evidence, effects);
@@ -167,9 +167,15 @@ impl Ledger {
     }
 
     /// Puts the amount in flight as the lost log had it: open, undecided.
-    fn begin_again(&mut self, now_ms: u64, prepare: &Prepare, effects: &mut Effects) -> Result<Outgoing, Outcome> {
+    fn begin_again(
+        &mut self,
+        now_ms: u64,
+        prepare: &Prepare,
+        is_committed: bool,
+        effects: &mut Effects,
+    ) -> Result<Outgoing, Outcome> {
         let asset = self.asset_index(&prepare.asset).ok_or(Outcome::AssetUnknown)?;
-        self.owed_again(now_ms, prepare, asset, effects)?;
+        self.owed_again(now_ms, (prepare, asset), is_committed, effects)?;
         self.put_in_flight(now_ms, prepare, asset, effects)?;
         self.left_again(prepare, asset);
         self.settlement.outgoing.get(&prepare.transfer).cloned().ok_or(Outcome::UnknownTransfer)
@@ -179,18 +185,21 @@ impl Ledger {
     fn owed_again(
         &mut self,
         now_ms: u64,
-        prepare: &Prepare,
-        asset: AssetIndex,
+        (prepare, asset): (&Prepare, AssetIndex),
+        is_committed: bool,
         effects: &mut Effects,
     ) -> Result<(), Outcome> {
         let owed = match prepare.source {
             Source::Agent(_) => true,
-            Source::Escrow { escrow, milestone, payee, .. } => {
+            Source::Escrow { escrow, milestone, payee, attempt } => {
                 let key = PayoutKey { escrow, milestone, payee };
-                if self.settlement.payouts.contains_key(&key) {
-                    self.end_earlier_attempt(now_ms, &key, effects);
-                } else if !planted(Plant::PaidAgain) {
-                    paid_before(self, effects, &key, prepare.amount)?;
+                match self.settlement.payouts.get(&key).map(|payout| payout.attempt) {
+                    // One attempt alone is ever committed, and each but the first follows the abort of another one.
+                    Some(known) if is_committed || attempt > known => self.end_other_attempt(now_ms, &key, effects),
+                    Some(known) if attempt < known => return Err(Outcome::WrongState),
+                    Some(_) => {}
+                    None if planted(Plant::PaidAgain) => {}
+                    None => paid_before(self, effects, &key, &prepare.recipient, (asset, prepare.amount))?,
                 }
                 self.settlement.payouts.get(&key).is_some_and(|payout| {
                     let Payout { recipient, asset: of, amount, retry_at_ms, .. } = payout;
@@ -205,8 +214,8 @@ impl Ledger {
         if owed { Ok(()) } else { Err(Outcome::WrongState) }
     }
 
-    /// The lost log signed another attempt at a share than the one that is in flight here: it had aborted this one.
-    fn end_earlier_attempt(&mut self, now_ms: u64, key: &PayoutKey, effects: &mut Effects) {
+    /// The attempt at a share that is in flight here was aborted by the lost log.
+    pub(super) fn end_other_attempt(&mut self, now_ms: u64, key: &PayoutKey, effects: &mut Effects) {
         if let Some(record) = self.attempt_in_flight(key) {
             self.abort(now_ms, &record, None, effects);
         }

@@ -5,6 +5,7 @@ use crate::{
     cow::{ShardKey, prefix_of_bytes},
 };
 use comity_proto::{
+    amount::AssetId,
     command::Party,
     ids::{EscrowId, Hash, TransferId},
     limits::DAY_MS,
@@ -51,6 +52,17 @@ pub struct Payout {
     pub attempt: u32,
     /// `None` while an attempt is in flight, else the stamp from which the next one may begin.
     pub retry_at_ms: Option<u64>,
+}
+
+/// A share that the treasury has paid; any other one under the same name is another share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fronted {
+    /// Who has it.
+    pub recipient: Party,
+    /// What.
+    pub asset: AssetId,
+    /// Minor units, before the receiver's fee.
+    pub amount: u64,
 }
 
 /// Names what one referrer of another domain earns in one asset.

@@ -6,7 +6,7 @@
 
 use super::{
     Effects,
-    dues::{PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
+    dues::{Fronted, PAYOUT_RETRY_FIRST_MS, PAYOUT_RETRY_MAX_MS, Payout, PayoutKey},
     origin::Begin,
 };
 use crate::{
@@ -56,20 +56,32 @@ impl Ledger {
         }
         let payout = Payout { recipient, asset, amount, attempt: 0, retry_at_ms: Some(now_ms) };
         self.settlement.put_payout(key, payout);
-        if self.head.fronted.remove(&key) {
+        let fronted = self.head.fronted.remove(&key);
+        if fronted.is_some_and(|fronted| self.is_share(&key, &fronted)) {
             self.repay_treasury(&key, effects);
         } else {
             self.attempt_payout(now_ms, &key, effects);
         }
     }
 
+    fn is_share(&self, key: &PayoutKey, share: &Fronted) -> bool {
+        let Some(Payout { recipient, asset, amount, .. }) = self.settlement.payouts.get(key) else { return false };
+        let asset = self.asset(*asset).map(|asset| asset.id);
+        (*recipient, asset, *amount) == (share.recipient, Some(share.asset), share.amount)
+    }
+
     /// The treasury has paid this share when books were settled: what waits for it in the escrow's account is the
     /// treasury's. What is not owed yet is remembered until it is.
-    pub(super) fn front_payout(&mut self, key: PayoutKey, effects: &mut Effects) {
-        if self.settlement.payouts.get(&key).is_some_and(|payout| payout.retry_at_ms.is_some()) {
+    pub(super) fn front_payout(&mut self, now_ms: u64, key: PayoutKey, share: Fronted, effects: &mut Effects) {
+        if !self.settlement.payouts.contains_key(&key) {
+            if self.head.fronted.len() < FRONTED_SHARES_MAX && !planted(Plant::PaidAgain) {
+                self.head.fronted.insert(key, share);
+            }
+            return;
+        }
+        if self.is_share(&key, &share) {
+            self.end_other_attempt(now_ms, &key, effects);
             self.repay_treasury(&key, effects);
-        } else if self.head.fronted.len() < FRONTED_SHARES_MAX && !planted(Plant::PaidAgain) {
-            self.head.fronted.insert(key);
         }
     }
 

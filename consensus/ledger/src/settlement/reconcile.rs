@@ -15,7 +15,7 @@
 use super::{
     Effects,
     check::CheckedBatch,
-    dues::PayoutKey,
+    dues::{Fronted, PayoutKey},
     owed::{Owed, OwedMessage},
     record::{IncomingState, OutgoingState},
 };
@@ -28,10 +28,7 @@ use crate::{
     statement::{committed, promised},
     treaty::Closing,
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use comity_proto::{
     amount::AssetId,
@@ -39,9 +36,10 @@ use comity_proto::{
     envelope::Verified,
     identity::Roster,
     ids::{DomainId, TransferId},
+    limits::FRONTED_SHARES_MAX,
     planted::{Plant, planted},
     roots::RootKeys,
-    settlement::Source,
+    settlement::{Prepare, Source},
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,14 +52,21 @@ pub struct Reconciling {
     pub passes: u32,
     /// What this pass could not adopt, and why not.
     pub differences: BTreeMap<SharedKey, Difference>,
-    /// Shares of escrows that the peer has posted and that could not be taken over, in this pass.
-    pub unposted: BTreeSet<PayoutKey>,
+    /// Of these, transfers of this domain that the peer says its own agents have got.
+    pub arrived: BTreeMap<TransferId, Arrived>,
     /// What each asset comes to at the peer, as of the last pass.
     pub figures: Vec<(AssetId, u64)>,
     /// Nothing differs.
     pub agreed: bool,
     /// The operator has taken upon the treasury what was left.
     pub settled: bool,
+}
+
+/// A transfer of this domain that has arrived at a peer, by that peer's word alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrived {
+    /// Of which share of an escrow.
+    pub share: Option<(PayoutKey, Fronted)>,
 }
 
 /// Why a transfer that a peer told could not be taken over.
@@ -112,15 +117,21 @@ pub struct Unbalanced {
     pub short: i128,
 }
 
-/// The share of an escrow of this domain that the peer says it has been paid.
-fn posted_share(home: DomainId, shared: &SharedTransfer) -> Option<PayoutKey> {
+/// What a peer says of its own agent: nobody else can say whether that one was paid, and whoever says it falsely takes it
+/// from its own.
+fn arrived(home: DomainId, peer: DomainId, shared: &SharedTransfer) -> Option<Arrived> {
+    let Prepare { origin, source, recipient, asset, amount, .. } = shared.prepare;
     let is_paid = matches!(shared.state, SharedState::Posted { .. } | SharedState::Committed);
-    match shared.prepare.source {
-        Source::Escrow { escrow, milestone, payee, .. } if is_paid && shared.prepare.origin == home => {
-            Some(PayoutKey { escrow, milestone, payee })
-        }
-        _ => None,
+    if !is_paid || origin != home || recipient.domain != peer {
+        return None;
     }
+    let share = match source {
+        Source::Escrow { escrow, milestone, payee, .. } => {
+            Some((PayoutKey { escrow, milestone, payee }, Fronted { recipient, asset, amount }))
+        }
+        Source::Agent(_) | Source::Referral { .. } => None,
+    };
+    Some(Arrived { share })
 }
 
 impl Ledger {
@@ -227,7 +238,7 @@ impl Ledger {
         }
         if state.after.is_none() {
             state.differences.clear();
-            state.unposted.clear();
+            state.arrived.clear();
         }
         let mut others_hear = false;
         for shared in &books.transfers {
@@ -236,7 +247,11 @@ impl Ledger {
                 Ok(moved) => others_hear |= moved && shared.prepare.is_across(),
                 Err(why) => {
                     state.differences.insert(shared.key(), why);
-                    state.unposted.extend(posted_share(home, shared));
+                    if let Some(arrived) =
+                        arrived(home, peer, shared).filter(|_| state.arrived.len() < FRONTED_SHARES_MAX)
+                    {
+                        state.arrived.insert(shared.prepare.transfer, arrived);
+                    }
                 }
             }
         }

@@ -1,13 +1,14 @@
 //! What no evidence settles after a restore, the operator takes upon the domain's treasury: one word per peer.
 //!
-//! A share of an escrow that the treasury pays so is not paid again: what the escrow owes for it is the treasury's.
+//! What the peer says that its own agents have got is not paid again: a transfer that is still in flight here is committed,
+//! and what an escrow owes for a share that it has not paid is the treasury's.
 //!
 //! Afterwards the figures of both sides are equal, so whatever the operator believes no unit is made or lost between the
 //! two domains; what it decides is only who in its own domain bears the difference.
 
 use super::{
     Effects,
-    reconcile::Difference,
+    reconcile::{Arrived, Difference, Reconciling},
     record::{Incoming, IncomingState, OutgoingState},
 };
 use crate::{
@@ -22,7 +23,7 @@ use alloc::vec::Vec;
 use comity_proto::{
     amount::AssetId,
     books::SharedKey,
-    ids::{DomainId, Hash},
+    ids::{DomainId, Hash, TransferId},
     text::Reason,
 };
 
@@ -32,8 +33,8 @@ impl Ledger {
         if !self.is_fenced() {
             return Err(Outcome::WrongState);
         }
-        let mut state =
-            self.head.reconcile.get(&peer).filter(|state| state.passes > 0).ok_or(Outcome::TooEarly)?.clone();
+        let is_whole = |state: &&Reconciling| state.passes > 0 && state.after.is_none();
+        let mut state = self.head.reconcile.get(&peer).filter(is_whole).ok_or(Outcome::TooEarly)?.clone();
         if state.agreed {
             return Ok(Outcome::Exists);
         }
@@ -43,8 +44,8 @@ impl Ledger {
         for key in forgotten.collect::<Vec<_>>() {
             copy.end_forgotten(&peer, &key, &state.figures, &mut effects);
         }
-        for key in core::mem::take(&mut state.unposted) {
-            copy.front_payout(key, &mut effects);
+        for (id, arrived) in core::mem::take(&mut state.arrived) {
+            copy.end_arrived(&peer, &id, &arrived, &mut effects);
         }
         let legs = copy.balancing(&peer, &state.figures)?;
         post(&mut copy.accounts, &legs)?;
@@ -55,6 +56,20 @@ impl Ledger {
         *self = copy;
         self.settle(out, |_, left| *left = effects);
         Ok(Outcome::Applied)
+    }
+
+    /// With two participants the other one's word is needed, and its yes: such a transfer stays as it is.
+    fn end_arrived(&mut self, peer: &DomainId, id: &TransferId, arrived: &Arrived, effects: &mut Effects) {
+        let now_ms = self.head.stamp_ms;
+        let known = self.settlement.outgoing.get(id).cloned();
+        if let Some(record) = known.filter(|record| record.state == OutgoingState::Undecided) {
+            if !record.prepare.is_across() {
+                self.commit(now_ms, &record, 0, None, effects);
+                self.acknowledged(id, *peer, true, effects);
+            }
+        } else if let Some((key, share)) = arrived.share {
+            self.front_payout(now_ms, key, share, effects);
+        }
     }
 
     fn short(&self, peer: &DomainId, figures: &[(AssetId, u64)], asset: &AssetId) -> i128 {

@@ -5,6 +5,9 @@ use crate::state::{Domain, Ledger};
 use alloc::vec::Vec;
 use comity_proto::{ids::DomainId, text::Endpoint, treaty::TreatyPush};
 
+/// Before it, a peer knows of no treaty.
+const FIRST_VERSION: u64 = 1;
+
 impl Ledger {
     /// What is not acknowledged yet: for each peer the first of it, because a later word may rest on an earlier one.
     /// `endpoints`: where this domain listens.
@@ -18,8 +21,9 @@ impl Ledger {
 fn push(treaty: &Treaty, domain: &Domain, endpoints: &[Endpoint]) -> Option<TreatyPush> {
     let (roster, endpoints) = (domain.roster.clone(), endpoints.to_vec());
     let root = || domain.root_owed_to(treaty).next().map(|first| TreatyPush::Key(first.word.clone()));
-    // First: while the peer waits for a prepared key that was taken back, it refuses whatever another one signs.
-    if treaty.is_bound() && domain.root_owed_to(treaty).any(|word| word.takes_back) {
+    // First, as soon as the peer knows of a treaty.
+    let is_known = treaty.agreed.as_ref().is_some_and(|agreed| !agreed.untold || agreed.version > FIRST_VERSION);
+    if is_known && treaty.is_bound() && domain.root_presses(treaty) {
         return root();
     }
     // In the order in which they were signed: the peer tells by it which of them stands.

@@ -165,14 +165,14 @@ impl Ledger {
     ) {
         let (version, digest) = (document.version, document.digest());
         let Some(own) = &self.head.domain else { return };
-        let (home, root_serial) = (own.id, own.root.serial);
+        let (home, root_behind) = (own.id, own.root_behind());
         let (Some((mine, other)), Some(treaty)) = (document.sides(&home), self.head.treaties.get_mut(&peer)) else {
             return;
         };
         treaty.nickname = other.nickname.clone();
         if treaty.agreed.is_none() {
-            // The document told it which key acts; the newest step may name the next one.
-            treaty.root_told = treaty.root_told.max(root_serial.saturating_sub(1));
+            // The document tells it which key acts.
+            treaty.root_told = treaty.root_told.max(root_behind);
         }
         let majorities = [mine, other].into_iter().flat_map(|part| &part.caps);
         let majorities = majorities.filter_map(|cap| Some((cap.asset, cap.majority_above?))).collect();

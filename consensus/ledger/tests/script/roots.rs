@@ -74,7 +74,7 @@ impl Stage {
     fn root_look(&self, of: &str) -> String {
         let ledger = &self.worlds[self.here].ledger;
         let Some(root) = ledger.root_keys(&domain_of(of)) else { return "none".into() };
-        let known = ["second", "third", "fork", "lost", "last"].map(|word| (key_of(word).public(), word));
+        let known = ["second", "third", "fork", "lost", "last", "unheard"].map(|word| (key_of(word).public(), word));
         let named = |key| known.iter().find(|(of, _)| *of == key).map_or("first", |(_, word)| word);
         let keys: Vec<_> = root.keys.iter().map(|key| named(*key)).collect();
         let also = |key: Option<&comity_proto::ids::PublicKey>| key.map_or("nothing", |key| named(*key));

@@ -15,9 +15,11 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 use comity_proto::{
+    books::{SharedState, SharedTransfer},
     command::{Actor, Verb},
     escrow::{Arbiter, EscrowTerms, Silence},
     ids::{EscrowId, Hash, PublicKey},
+    settlement::{Prepare, SettlementMessage, Source},
 };
 
 const ESCROW: EscrowId = EscrowId([5; 16]);
@@ -251,6 +253,113 @@ fn a_release_that_was_taken_over_says_so_in_its_event() {
         matches!(kind, EventKind::EscrowPaid { milestone: 0, gross: AMOUNT, returned: 0, cause: Cause::Restored, .. })
     };
     assert_eq!(events.iter().filter(|event| is_paid(&event.kind)).count(), 1, "{events:?}");
+}
+
+#[test]
+fn a_ruling_on_the_rest_is_not_taken_for_one_on_everything() {
+    let mut world = World::new();
+    let arbiter = Arbiter { party: party(0, 2), key: PublicKey([0; 32]) };
+    let terms = EscrowTerms { arbiter: Some(arbiter), ..with_milestones(&world) };
+    lock(&mut world, terms);
+    let backup = world.homes[0].ledger.freeze();
+    assert!(release(&mut world, Some(0)).is_success());
+    let result_hash = Hash([3; 32]);
+    payee_does(&mut world, Verb::SubmitEscrow { escrow_id: ESCROW, milestone: Some(1), result_hash });
+    let verb = Verb::DisputeEscrow { escrow_id: ESCROW, evidence_hash: Hash([4; 32]) };
+    assert!(world.homes[0].agent_does(0, 0, verb).is_success());
+    assert!(world.homes[0].agent_does(0, 2, Verb::RuleEscrow { escrow_id: ESCROW, payee_bps: 10_000 }).is_success());
+    world.settle_now();
+    restore(&mut world.homes[0], &backup);
+    assert!(reconcile(&mut world, 0), "{:?}", differences(&world));
+    assert_eq!((arrived(&world), state(&world)), (ARRIVES, EscrowState::Ruled));
+    assert_eq!(world.homes[0].balance(agent(0, 0), &usd(0)), FUNDS - AMOUNT, "nothing of it goes back");
+    check(&world).expect("the books agree");
+}
+
+/// The first attempt is in flight in the backup, and the peer has posted it without being able to prove it.
+#[test]
+fn what_is_in_flight_and_has_arrived_is_committed_by_the_operators_word() {
+    let mut world = locked();
+    assert!(release(&mut world, None).is_success());
+    let backup = world.homes[0].ledger.freeze();
+    world.settle_now();
+    world.homes[1].kept.clear();
+    restore(&mut world.homes[0], &backup);
+    assert!(!reconcile(&mut world, 0));
+    assert_eq!(differences(&world), [Difference::Unproved]);
+    let treasury = world.homes[0].treasury(&usd(0));
+    assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
+    assert_eq!(world.homes[0].treasury(&usd(0)), treasury, "the amount in flight bears it");
+    ends_as_if_nothing_was_lost(&mut world, "in flight");
+}
+
+#[test]
+fn a_share_that_waits_and_has_arrived_without_proof_is_the_treasurys() {
+    let mut world = locked();
+    world.set_treaty(0, false);
+    assert!(release(&mut world, None).is_success());
+    let backup = world.homes[0].ledger.freeze();
+    world.set_treaty(0, true);
+    world.pulse(0, 1_000);
+    world.settle_now();
+    world.homes[1].kept.clear();
+    restore(&mut world.homes[0], &backup);
+    assert!(!reconcile(&mut world, 0));
+    assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied, "the share is there to pay it");
+    world.set_treaty(0, true);
+    assert!(world.heal());
+    equal(&world).expect("the books agree");
+    assert_eq!((arrived(&world), state(&world)), (ARRIVES, EscrowState::Released));
+    assert_eq!(world.homes[0].treasury(&usd(0)), AMOUNT - SHARE, "the fee alone");
+}
+
+/// A line that the peer made up about a share that waits for its own agent.
+#[test]
+fn a_false_line_takes_no_other_share_than_the_one_that_it_names() {
+    for (amount, is_taken) in [(1, false), (SHARE, true)] {
+        let mut world = locked();
+        world.set_treaty(0, false);
+        assert!(release(&mut world, None).is_success());
+        let backup = world.homes[0].ledger.freeze();
+        restore(&mut world.homes[0], &backup);
+        let (side, said) = world.deliver(&world.owed(0).remove(0)).1.remove(0);
+        let SettlementMessage::Books(mut page) = said else { panic!("a page") };
+        let source = Source::Escrow { escrow: ESCROW, milestone: 0, payee: 0, attempt: 0 };
+        let prepare = Prepare {
+            transfer: payout_transfer(&KEY, 0, 1),
+            origin: domain(0),
+            source,
+            recipient: party(1, 0),
+            asset: usd(0),
+            amount,
+            decide_by_ms: 1,
+        };
+        page.transfers.push(SharedTransfer { prepare, state: SharedState::Posted { fee: 0 }, evidence: None });
+        world.deliver(&(side, SettlementMessage::Books(page)));
+        assert_eq!(differences(&world), [Difference::Unproved]);
+        assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
+        world.set_treaty(0, true);
+        assert!(world.heal());
+        // Its own agent is whom a false word takes it from.
+        assert_eq!(arrived(&world), if is_taken { 0 } else { ARRIVES }, "{amount}");
+        equal(&world).expect("the books agree");
+    }
+}
+
+#[test]
+fn of_two_attempts_that_were_promised_the_later_one_goes_on() {
+    let mut world = locked();
+    let backup = world.homes[0].ledger.freeze();
+    assert!(release(&mut world, None).is_success());
+    let first = world.owed(0).remove(0);
+    world.deliver(&first);
+    world.pulse(0, 10_000);
+    let second = world.pulse(0, 60_000).into_iter().find(|(_, said)| matches!(said, SettlementMessage::Prepare(_)));
+    world.deliver(&second.expect("a second attempt"));
+    restore(&mut world.homes[0], &backup);
+    assert!(reconcile(&mut world, 0), "{:?}", differences(&world));
+    assert_eq!(world.homes[0].ledger.payout(&KEY).expect("in flight").attempt, 1);
+    ends_as_if_nothing_was_lost(&mut world, "two promises");
 }
 
 #[test]
