@@ -81,7 +81,9 @@ impl Ledger {
         }
         if self.is_share(&key, &share) {
             self.end_other_attempt(now_ms, &key, effects);
-            self.repay_treasury(&key, effects);
+            if self.settlement.payouts.get(&key).is_some_and(|payout| payout.retry_at_ms.is_some()) {
+                self.repay_treasury(&key, effects);
+            }
         }
     }
 

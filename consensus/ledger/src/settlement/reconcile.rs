@@ -15,6 +15,7 @@
 use super::{
     Effects,
     check::CheckedBatch,
+    content_of,
     dues::{Fronted, PayoutKey},
     owed::{Owed, OwedMessage},
     record::{IncomingState, OutgoingState},
@@ -35,7 +36,7 @@ use comity_proto::{
     books::{Books, BooksAsk, BooksEnd, SharedKey, SharedState, SharedTransfer},
     envelope::Verified,
     identity::Roster,
-    ids::{DomainId, TransferId},
+    ids::{DomainId, Hash, TransferId},
     limits::FRONTED_SHARES_MAX,
     planted::{Plant, planted},
     roots::RootKeys,
@@ -65,6 +66,8 @@ pub struct Reconciling {
 /// A transfer of this domain that has arrived at a peer, by that peer's word alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrived {
+    /// Digest of what was asked: what is in flight here under the same id may be another transfer.
+    pub content: Hash,
     /// Of which share of an escrow.
     pub share: Option<(PayoutKey, Fronted)>,
 }
@@ -131,7 +134,7 @@ fn arrived(home: DomainId, peer: DomainId, shared: &SharedTransfer) -> Option<Ar
         }
         Source::Agent(_) | Source::Referral { .. } => None,
     };
-    Some(Arrived { share })
+    Some(Arrived { content: content_of(&shared.prepare), share })
 }
 
 impl Ledger {

@@ -9,7 +9,7 @@
 use super::{
     Effects,
     reconcile::{Arrived, Difference, Reconciling},
-    record::{Incoming, IncomingState, OutgoingState},
+    record::{Incoming, IncomingState, Outgoing, OutgoingState},
 };
 use crate::{
     account::{AccountKey, Leg},
@@ -61,7 +61,8 @@ impl Ledger {
     /// With two participants the other one's word is needed, and its yes: such a transfer stays as it is.
     fn end_arrived(&mut self, peer: &DomainId, id: &TransferId, arrived: &Arrived, effects: &mut Effects) {
         let now_ms = self.head.stamp_ms;
-        let known = self.settlement.outgoing.get(id).cloned();
+        let same = |record: &&Outgoing| record.content == arrived.content;
+        let known = self.settlement.outgoing.get(id).filter(same).cloned();
         if let Some(record) = known.filter(|record| record.state == OutgoingState::Undecided) {
             if !record.prepare.is_across() {
                 self.commit(now_ms, &record, 0, None, effects);

@@ -11,7 +11,7 @@ use crate::{
     Ledger, Outcome,
     escrow::EscrowState,
     event::{Cause, EventKind},
-    settlement::{Difference, PayoutKey, payout_transfer},
+    settlement::{Difference, OutgoingState, PayoutKey, payout_transfer},
 };
 use alloc::{vec, vec::Vec};
 use comity_proto::{
@@ -344,6 +344,25 @@ fn a_false_line_takes_no_other_share_than_the_one_that_it_names() {
         assert_eq!(arrived(&world), if is_taken { 0 } else { ARRIVES }, "{amount}");
         equal(&world).expect("the books agree");
     }
+}
+
+#[test]
+fn a_line_about_another_transfer_of_the_same_id_commits_nothing() {
+    let mut world = locked();
+    assert!(release(&mut world, None).is_success());
+    let backup = world.homes[0].ledger.freeze();
+    restore(&mut world.homes[0], &backup);
+    let (side, said) = world.deliver(&world.owed(0).remove(0)).1.remove(0);
+    let SettlementMessage::Books(mut page) = said else { panic!("a page") };
+    let known = world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).expect("in flight").clone();
+    let prepare = Prepare { amount: known.prepare.amount - 1, ..known.prepare };
+    page.transfers.push(SharedTransfer { prepare, state: SharedState::Posted { fee: 0 }, evidence: None });
+    world.deliver(&(side, SettlementMessage::Books(page)));
+    assert_eq!(differences(&world), [Difference::Contradicted]);
+    assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
+    let after = world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).expect("in flight").state;
+    assert_eq!(after, OutgoingState::Undecided);
+    ends_as_if_nothing_was_lost(&mut world, "another content");
 }
 
 #[test]
