@@ -148,8 +148,8 @@ pub const BOOKS_TRANSFERS_MAX: usize = 64;
 pub const BOOKS_EVIDENCE_BYTES_MAX: usize = 384 * 1_024;
 /// Assets of two domains that a page names.
 pub const BOOKS_FIGURES_MAX: usize = 512;
-/// Shares of escrows that the treasury has paid when books were settled, and that no escrow owes yet.
-pub const FRONTED_SHARES_MAX: usize = 4_096;
+/// Shares of escrows that the treasury has paid to agents of one peer when books were settled, and that no escrow owes yet.
+pub const FRONTED_SHARES_MAX: usize = 1_024;
 /// A closing statement: a line of at most 160 bytes for each asset of the two domains.
 pub const CLOSING_BYTES_MAX: usize = 24 * 1_024;
 /// Shortest time from begin to the abort of an undecided transfer: one round trip around the world and two fsyncs.

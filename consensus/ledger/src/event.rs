@@ -436,8 +436,8 @@ pub enum EventKind {
     PeerCheckpointHeld(Box<PeerCheckpoint>),
     /// An event of a peer's log that concerns this domain, with its proof.
     EventProjected(Box<ProjectedEvent>),
-    /// A share that an escrow owed to an agent of another domain had been paid by the treasury, when books were settled
-    /// after a restore: it goes to the treasury.
+    /// A share that an escrow owed to an agent of another domain, or as much of it as the legs say, had been paid by the
+    /// treasury when books were settled after a restore: it goes to the treasury.
     EscrowShareFronted {
         /// Which escrow.
         escrow: EscrowId,

@@ -197,17 +197,24 @@ impl Domain {
         self.root_owed_to(treaty).take_while(|word| word.ends_nothing()).any(RootWord::takes_back)
     }
 
-    /// What a peer that has seen the acting root key need not be told any more.
-    pub(crate) fn root_behind(&self) -> u64 {
+    /// Of the last step that ended another root key; 0 before there was one.
+    fn root_ended(&self) -> u64 {
         let last = self.root_words.iter().rfind(|word| !word.ends_nothing());
         last.map_or(0, |word| word.serial)
+    }
+
+    /// What a peer that signs its first document need not be told. It hears the newest step in any case: an earlier root
+    /// key may have signed our copy.
+    pub(crate) fn root_heard_with_document(&self) -> u64 {
+        let newest = self.root_words.last().map_or(0, |word| word.serial);
+        self.root_ended().min(newest.saturating_sub(1))
     }
 
     /// Forgets steps that every peer has heard up to `told`. Of the newest one, and of keys that were taken back and could
     /// still be said to follow the acting one, peers that are yet to come are told too.
     pub(crate) fn forget_root_words(&mut self, told: Option<u64>) {
-        let (newest, behind) = (self.root_words.last().map_or(0, |word| word.serial), self.root_behind());
-        let for_all = |word: &RootWord| word.serial == newest || (word.takes_back() && word.serial > behind);
+        let (newest, ended) = (self.root_words.last().map_or(0, |word| word.serial), self.root_ended());
+        let for_all = |word: &RootWord| word.serial == newest || (word.takes_back() && word.serial > ended);
         self.root_words.retain(|word| for_all(word) || told.is_some_and(|told| word.serial > told));
         let many = self.root_words.len().saturating_sub(l::ROOT_WORDS_MAX);
         self.root_words.drain(..many);

@@ -80,7 +80,7 @@ pub(crate) struct Head {
     /// After a restore: how far the books are agreed with each peer. Empty without a fence.
     pub(crate) reconcile: BTreeMap<DomainId, Reconciling>,
     /// Shares of escrows that the treasury paid when books were settled after a restore, and that are not owed yet.
-    pub(crate) fronted: BTreeMap<PayoutKey, Fronted>,
+    pub(crate) fronted: BTreeMap<(PayoutKey, DomainId), Fronted>,
     /// Hour of ledger time (ms / 3 600 000) that `faucet_claims` counts.
     pub(crate) faucet_hour: u64,
     /// Claims in that hour.

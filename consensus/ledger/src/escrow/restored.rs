@@ -32,8 +32,9 @@ pub(crate) fn paid_before(
     if escrow.asset != asset || !named {
         return Err(Outcome::WrongState);
     }
+    let told = ledger.head.reconcile.get(&recipient.domain).is_some_and(|state| state.passes > 0);
     let way = if milestone == EVERYTHING {
-        end_of_all(&escrow, payee, amount)
+        end_of_all(&escrow, payee, amount, told)
     } else {
         end_of_part(&escrow, milestone, payee, amount)
     };
@@ -82,15 +83,18 @@ fn end_of_part(escrow: &Escrow, milestone: u16, payee: u16, amount: u64) -> Opti
     ways.into_iter().find(fits).map(|way| (part.amount, way))
 }
 
-/// All that is open: nobody ruled a dispute, or somebody did.
-fn end_of_all(escrow: &Escrow, payee: u16, amount: u64) -> Option<(u64, Way)> {
+/// All that is open: nobody ruled a dispute, or somebody did. Of several open parts the lost log had perhaps paid some
+/// before: the payee has a share in each of them, and its domain must have `told` them all.
+fn end_of_all(escrow: &Escrow, payee: u16, amount: u64, told: bool) -> Option<(u64, Way)> {
     let open = escrow.open();
+    let parts = escrow.parts.iter().filter(|part| part.state != PartState::Settled).count();
+    if parts > 1 && !told {
+        return None;
+    }
     let silence = Way::Terms(escrow.terms.on_no_ruling);
     if share(escrow, open, payee, silence) == Some(amount) {
         return Some((open, silence));
     }
-    // Of several open parts the lost log had perhaps paid some before: their own proofs come first.
-    let parts = escrow.parts.iter().filter(|part| part.state != PartState::Settled).count();
     let first = first_ruling(escrow, open, payee, amount);
     let last = first_ruling(escrow, open, payee, amount.checked_add(1)?).checked_sub(1)?;
     let gross = |payee_bps| split(open, Silence::Split { payee_bps }).0;

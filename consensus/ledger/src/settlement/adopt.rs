@@ -20,7 +20,7 @@ use crate::{
 };
 use comity_proto::{
     books::{SharedState, SharedTransfer},
-    ids::{Hash, TransferId},
+    ids::{DomainId, Hash, TransferId},
     planted::{Plant, planted},
     settlement::{Decision, Prepare, SettlementMessage, Source},
 };
@@ -81,17 +81,31 @@ impl Ledger {
             if known.as_ref().is_some_and(|known| known.content != content_of(prepare)) {
                 return Err(Difference::Contradicted);
             }
+            if known.is_none() && prepare.participants().all(|of| self.has_forgotten(&of, prepare)) {
+                return Ok(false);
+            }
             return self.adopt_ours(now_ms, batch, shared, known, effects);
         }
         let known = self.settlement.incoming.get(&shared.key()).cloned();
         if known.as_ref().is_some_and(|known| known.content != content_of(prepare)) {
             return Err(Difference::Contradicted);
         }
+        if known.is_none() && self.has_forgotten(&prepare.origin, prepare) {
+            return Ok(false);
+        }
         if prepare.origin == peer {
             self.adopt_theirs(now_ms, batch, shared, known, effects)
         } else {
             self.adopt_of_third(batch, shared, known, effects)
         }
+    }
+
+    /// Rule 5: what lies behind a watermark was finished here before the backup, whoever remembers it longer.
+    fn has_forgotten(&self, peer: &DomainId, prepare: &Prepare) -> bool {
+        let ours = self.is_home(&prepare.origin);
+        self.settlement.peers.get(peer).is_some_and(|state| {
+            prepare.decide_by_ms <= if ours { state.outgoing_watermark_ms } else { state.incoming_watermark_ms }
+        })
     }
 
     /// A transfer that this domain began.

@@ -54,7 +54,7 @@ pub struct Payout {
     pub retry_at_ms: Option<u64>,
 }
 
-/// A share that the treasury has paid; any other one under the same name is another share.
+/// What the treasury has paid of a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fronted {
     /// Who has it.

@@ -11,13 +11,15 @@ use super::{
 };
 use crate::{
     account::{AccountKey, AssetIndex, Leg},
+    escrow::EVERYTHING,
     event::EventKind,
     outcome::Outcome,
     state::Ledger,
 };
+use alloc::vec::Vec;
 use comity_proto::{
     command::Party,
-    ids::{Hash, TransferId},
+    ids::{DomainId, Hash, TransferId},
     limits::FRONTED_SHARES_MAX,
     planted::{Plant, planted},
     settlement::Source,
@@ -56,45 +58,65 @@ impl Ledger {
         }
         let payout = Payout { recipient, asset, amount, attempt: 0, retry_at_ms: Some(now_ms) };
         self.settlement.put_payout(key, payout);
-        let fronted = self.head.fronted.remove(&key);
-        if fronted.is_some_and(|fronted| self.is_share(&key, &fronted)) {
-            self.repay_treasury(&key, effects);
-        } else {
-            self.attempt_payout(now_ms, &key, effects);
-        }
+        self.repay_fronted(&key, effects);
+        self.attempt_payout(now_ms, &key, effects);
     }
 
-    fn is_share(&self, key: &PayoutKey, share: &Fronted) -> bool {
-        let Some(Payout { recipient, asset, amount, .. }) = self.settlement.payouts.get(key) else { return false };
-        let asset = self.asset(*asset).map(|asset| asset.id);
-        (*recipient, asset, *amount) == (share.recipient, Some(share.asset), share.amount)
+    /// What the treasury has paid of this share comes out of it first. A ruling on everything and the parts one by one are
+    /// two ways to pay for the same.
+    fn repay_fronted(&mut self, key: &PayoutKey, effects: &mut Effects) {
+        let first = (PayoutKey { milestone: 0, payee: 0, ..*key }, DomainId([0; 32]));
+        let of_escrow = self.head.fronted.range(first..).take_while(|((fronted, _), _)| fronted.escrow == key.escrow);
+        let covers = |fronted: &PayoutKey| {
+            let same = fronted.milestone == key.milestone || [fronted.milestone, key.milestone].contains(&EVERYTHING);
+            same && fronted.payee == key.payee
+        };
+        let covering: Vec<((PayoutKey, DomainId), Fronted)> =
+            of_escrow.filter(|((fronted, _), _)| covers(fronted)).map(|(key, share)| (*key, *share)).collect();
+        for (fronted, share) in covering {
+            match self.repay_treasury(key, &share, effects) {
+                0 => drop(self.head.fronted.remove(&fronted)),
+                amount => drop(self.head.fronted.insert(fronted, Fronted { amount, ..share })),
+            }
+        }
     }
 
     /// The treasury has paid this share when books were settled: what waits for it in the escrow's account is the
     /// treasury's. What is not owed yet is remembered until it is.
     pub(super) fn front_payout(&mut self, now_ms: u64, key: PayoutKey, share: Fronted, effects: &mut Effects) {
-        if !self.settlement.payouts.contains_key(&key) {
-            if self.head.fronted.len() < FRONTED_SHARES_MAX && !planted(Plant::PaidAgain) {
-                self.head.fronted.insert(key, share);
-            }
+        if planted(Plant::PaidAgain) {
             return;
         }
-        if self.is_share(&key, &share) {
-            self.end_other_attempt(now_ms, &key, effects);
-            if self.settlement.payouts.get(&key).is_some_and(|payout| payout.retry_at_ms.is_some()) {
-                self.repay_treasury(&key, effects);
-            }
+        self.end_other_attempt(now_ms, &key, effects);
+        let amount = self.repay_treasury(&key, &share, effects);
+        let domain = share.recipient.domain;
+        let known = self.head.fronted.keys().filter(|(_, of)| *of == domain).count();
+        if amount > 0 && known < FRONTED_SHARES_MAX {
+            self.head.fronted.insert((key, domain), Fronted { amount, ..share });
         }
     }
 
-    fn repay_treasury(&mut self, key: &PayoutKey, effects: &mut Effects) {
-        let Some(Payout { asset, amount, .. }) = self.settlement.remove_payout(key) else { return };
-        let PayoutKey { escrow, milestone, payee } = *key;
-        let legs =
-            [Leg::debit(AccountKey::escrow(escrow, asset), amount), Leg::credit(AccountKey::treasury(asset), amount)];
+    /// Gives the treasury what it has paid of a share that waits. Says how much of that is left.
+    fn repay_treasury(&mut self, key: &PayoutKey, share: &Fronted, effects: &mut Effects) -> u64 {
+        let waits = |payout: &&Payout| payout.retry_at_ms.is_some() && payout.recipient == share.recipient;
+        let Some(payout) = self.settlement.payouts.get(key).filter(waits).cloned() else { return share.amount };
+        if self.asset(payout.asset).map(|asset| asset.id) != Some(share.asset) {
+            return share.amount;
+        }
+        let amount = payout.amount.min(share.amount);
+        let (escrow, treasury) = (AccountKey::escrow(key.escrow, payout.asset), AccountKey::treasury(payout.asset));
+        let legs = [Leg::debit(escrow, amount), Leg::credit(treasury, amount)];
         self.post_certain(&legs);
+        let PayoutKey { escrow, milestone, payee } = *key;
         effects.event(EventKind::EscrowShareFronted { escrow, milestone, payee }, &legs);
-        effects.payouts_done.push(*key);
+        if payout.amount > amount {
+            let amount = payout.amount.saturating_sub(amount);
+            self.settlement.put_payout(*key, Payout { amount, ..payout });
+        } else {
+            self.settlement.remove_payout(key);
+            effects.payouts_done.push(*key);
+        }
+        share.amount.saturating_sub(amount)
     }
 
     /// Begins the next attempt; if that is refused now (no active treaty, too many open), tries again later.

@@ -68,8 +68,10 @@ pub struct Reconciling {
 pub struct Arrived {
     /// Digest of what was asked: what is in flight here under the same id may be another transfer.
     pub content: Hash,
-    /// Of which share of an escrow.
-    pub share: Option<(PayoutKey, Fronted)>,
+    /// Who has it, and what.
+    pub paid: Fronted,
+    /// Of which escrow.
+    pub share: Option<PayoutKey>,
 }
 
 /// Why a transfer that a peer told could not be taken over.
@@ -129,12 +131,10 @@ fn arrived(home: DomainId, peer: DomainId, shared: &SharedTransfer) -> Option<Ar
         return None;
     }
     let share = match source {
-        Source::Escrow { escrow, milestone, payee, .. } => {
-            Some((PayoutKey { escrow, milestone, payee }, Fronted { recipient, asset, amount }))
-        }
+        Source::Escrow { escrow, milestone, payee, .. } => Some(PayoutKey { escrow, milestone, payee }),
         Source::Agent(_) | Source::Referral { .. } => None,
     };
-    Some(Arrived { content: content_of(&shared.prepare), share })
+    Some(Arrived { content: content_of(&shared.prepare), paid: Fronted { recipient, asset, amount }, share })
 }
 
 impl Ledger {

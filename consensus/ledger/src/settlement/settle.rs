@@ -19,7 +19,7 @@ use crate::{
     posting::post,
     state::Ledger,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use comity_proto::{
     amount::AssetId,
     books::SharedKey,
@@ -40,12 +40,13 @@ impl Ledger {
         }
         // A refusal changes nothing, so everything is done on a copy first.
         let (mut copy, mut effects) = (self.freeze(), Effects::default());
+        let arrived = core::mem::take(&mut state.arrived);
+        for (id, arrived) in &arrived {
+            copy.end_arrived(&peer, id, arrived, &mut effects);
+        }
         let forgotten = state.differences.iter().filter(|(_, why)| **why == Difference::Forgotten).map(|(key, _)| *key);
         for key in forgotten.collect::<Vec<_>>() {
-            copy.end_forgotten(&peer, &key, &state.figures, &mut effects);
-        }
-        for (id, arrived) in core::mem::take(&mut state.arrived) {
-            copy.end_arrived(&peer, &id, &arrived, &mut effects);
+            copy.end_forgotten(&peer, &key, (&state.figures, &arrived), &mut effects);
         }
         let legs = copy.balancing(&peer, &state.figures)?;
         post(&mut copy.accounts, &legs)?;
@@ -68,9 +69,17 @@ impl Ledger {
                 self.commit(now_ms, &record, 0, None, effects);
                 self.acknowledged(id, *peer, true, effects);
             }
-        } else if let Some((key, share)) = arrived.share {
-            self.front_payout(now_ms, key, share, effects);
+        } else if let Some(key) = arrived.share {
+            self.front_payout(now_ms, key, arrived.paid, effects);
         }
+    }
+
+    /// What has arrived of an asset and is in no record here: the treasury bears it.
+    fn borne(&self, arrived: &BTreeMap<TransferId, Arrived>, asset: &AssetId) -> i128 {
+        let unknown = arrived.iter().filter(|(id, _)| self.settlement.outgoing.get(id).is_none());
+        let amounts =
+            unknown.filter(|(_, arrived)| arrived.paid.asset == *asset).map(|(_, arrived)| arrived.paid.amount);
+        amounts.fold(0, |sum, amount| i128::from(amount).saturating_add(sum))
     }
 
     fn short(&self, peer: &DomainId, figures: &[(AssetId, u64)], asset: &AssetId) -> i128 {
@@ -80,14 +89,21 @@ impl Ledger {
 
     /// Of a transfer whose end the peer has forgotten, the figures tell the sum: it was committed if they leave room for
     /// it, else it goes back.
-    fn end_forgotten(&mut self, peer: &DomainId, key: &SharedKey, figures: &[(AssetId, u64)], effects: &mut Effects) {
+    fn end_forgotten(
+        &mut self,
+        peer: &DomainId,
+        key: &SharedKey,
+        (figures, arrived): (&[(AssetId, u64)], &BTreeMap<TransferId, Arrived>),
+        effects: &mut Effects,
+    ) {
         let (now_ms, id) = (self.head.stamp_ms, key.1);
         if self.is_home(&key.0) {
             let Some(record) = self.settlement.outgoing.get(&id).cloned() else { return };
             if record.state != OutgoingState::Undecided {
                 return;
             }
-            let room = self.short(peer, figures, &record.prepare.asset);
+            let asset = &record.prepare.asset;
+            let room = self.short(peer, figures, asset).saturating_sub(self.borne(arrived, asset));
             let commit = room >= i128::from(record.prepare.amount);
             if commit {
                 self.commit(now_ms, &record, 0, None, effects);

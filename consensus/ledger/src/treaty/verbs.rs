@@ -165,14 +165,13 @@ impl Ledger {
     ) {
         let (version, digest) = (document.version, document.digest());
         let Some(own) = &self.head.domain else { return };
-        let (home, root_behind) = (own.id, own.root_behind());
+        let (home, heard) = (own.id, own.root_heard_with_document());
         let (Some((mine, other)), Some(treaty)) = (document.sides(&home), self.head.treaties.get_mut(&peer)) else {
             return;
         };
         treaty.nickname = other.nickname.clone();
         if treaty.agreed.is_none() {
-            // The document tells it which key acts.
-            treaty.root_told = treaty.root_told.max(root_behind);
+            treaty.root_told = treaty.root_told.max(heard);
         }
         let majorities = [mine, other].into_iter().flat_map(|part| &part.caps);
         let majorities = majorities.filter_map(|cap| Some((cap.asset, cap.majority_above?))).collect();

@@ -204,6 +204,32 @@ fn wherever_a_backup_cuts_a_transfer_both_books_agree_afterwards() {
     }
 }
 
+/// The other side remembers longer: nothing of what was finished before the backup moves again.
+#[test]
+fn what_was_forgotten_before_the_backup_stays_finished() {
+    for (origin, side) in [(0, 0), (1, 0), (0, 1)] {
+        let mut world = World::new();
+        assert_eq!(world.pay(origin, 1, 2, transfer_id(1), usd(origin), 1_000), Outcome::Begun);
+        world.settle_now();
+        let known = |world: &World| match side == origin {
+            true => world.homes[side].ledger.outgoing_transfer(&transfer_id(1)).is_some(),
+            false => world.homes[side].ledger.incoming_transfer(domain(origin), transfer_id(1)).is_some(),
+        };
+        for _ in 0..8 {
+            world.pulse(side, DAY_MS);
+        }
+        let there = world.homes[1 - side].ledger.books_draft(&domain(side), 2, None).expect("a domain");
+        let is_told = !there.with(&alloc::collections::BTreeMap::new()).transfers.is_empty();
+        assert!(is_told && (known(&world) == (side != origin)), "{origin} {side}: the peer remembers it");
+        let backup = world.homes[side].ledger.freeze();
+        let before = world.homes[side].ledger.balance(&super::world::agent(side, 1), &usd(side));
+        restore(&mut world.homes[side], &backup);
+        assert!(reconcile(&mut world, side), "{:?}", world.homes[side].ledger.reconciliation());
+        assert_eq!(world.homes[side].ledger.balance(&super::world::agent(side, 1), &usd(side)), before);
+        equal(&world).expect("nothing moved");
+    }
+}
+
 /// Many transfers both ways and a backup of any age among them.
 fn history(seed: u64) -> Result<(bool, bool), String> {
     let mut history = History::new(seed);

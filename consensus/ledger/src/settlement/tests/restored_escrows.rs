@@ -240,6 +240,27 @@ fn only_the_share_that_was_fronted_is_kept() {
 }
 
 #[test]
+fn what_the_treasury_fronted_comes_out_of_whatever_is_ruled_on_the_escrow() {
+    for payee_bps in [2_000, 10_000] {
+        let mut world = fronted();
+        let arbiter = Arbiter { party: party(0, 2), key: PublicKey([0; 32]) };
+        let terms = EscrowTerms { arbiter: Some(arbiter), ..terms(&world, 0, 0, 0, 2 * AMOUNT) };
+        lock(&mut world, terms);
+        let result_hash = Hash([3; 32]);
+        payee_does(&mut world, Verb::SubmitEscrow { escrow_id: ESCROW, milestone: None, result_hash });
+        let verb = Verb::DisputeEscrow { escrow_id: ESCROW, evidence_hash: Hash([4; 32]) };
+        assert!(world.homes[0].agent_does(0, 0, verb).is_success());
+        assert!(world.homes[0].agent_does(0, 2, Verb::RuleEscrow { escrow_id: ESCROW, payee_bps }).is_success());
+        assert!(world.heal());
+        let (gross, due) = (AMOUNT * u64::from(payee_bps) / 5_000, SHARE * u64::from(payee_bps) / 5_000);
+        let rest = due.saturating_sub(SHARE);
+        assert_eq!(arrived(&world), ARRIVES + (rest - rest / 200), "{payee_bps}: what it lacks");
+        assert_eq!(world.homes[0].treasury(&usd(0)), gross - due + due.min(SHARE), "{payee_bps}");
+        equal(&world).expect("the books agree");
+    }
+}
+
+#[test]
 fn a_release_that_was_taken_over_says_so_in_its_event() {
     let mut world = locked();
     let backup = world.homes[0].ledger.freeze();
@@ -259,7 +280,9 @@ fn a_release_that_was_taken_over_says_so_in_its_event() {
 fn a_ruling_on_the_rest_is_not_taken_for_one_on_everything() {
     let mut world = World::new();
     let arbiter = Arbiter { party: party(0, 2), key: PublicKey([0; 32]) };
-    let terms = EscrowTerms { arbiter: Some(arbiter), ..with_milestones(&world) };
+    // As much as silence would give of everything is what the ruling gives of the rest.
+    let on_no_ruling = Silence::Split { payee_bps: 6_000 };
+    let terms = EscrowTerms { arbiter: Some(arbiter), on_no_ruling, ..with_milestones(&world) };
     lock(&mut world, terms);
     let backup = world.homes[0].ledger.freeze();
     assert!(release(&mut world, Some(0)).is_success());
@@ -315,8 +338,8 @@ fn a_share_that_waits_and_has_arrived_without_proof_is_the_treasurys() {
 
 /// A line that the peer made up about a share that waits for its own agent.
 #[test]
-fn a_false_line_takes_no_other_share_than_the_one_that_it_names() {
-    for (amount, is_taken) in [(1, false), (SHARE, true)] {
+fn a_false_line_takes_from_the_peers_own_agent_and_no_more_than_it_says() {
+    for (to, amount) in [(0, 1), (0, SHARE), (0, u64::MAX), (1, SHARE)] {
         let mut world = locked();
         world.set_treaty(0, false);
         assert!(release(&mut world, None).is_success());
@@ -329,7 +352,7 @@ fn a_false_line_takes_no_other_share_than_the_one_that_it_names() {
             transfer: payout_transfer(&KEY, 0, 1),
             origin: domain(0),
             source,
-            recipient: party(1, 0),
+            recipient: party(1, to),
             asset: usd(0),
             amount,
             decide_by_ms: 1,
@@ -340,8 +363,8 @@ fn a_false_line_takes_no_other_share_than_the_one_that_it_names() {
         assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
         world.set_treaty(0, true);
         assert!(world.heal());
-        // Its own agent is whom a false word takes it from.
-        assert_eq!(arrived(&world), if is_taken { 0 } else { ARRIVES }, "{amount}");
+        let rest = if to == 0 { SHARE.saturating_sub(amount) } else { SHARE };
+        assert_eq!(arrived(&world), rest - rest / 200, "{amount} to {to}");
         equal(&world).expect("the books agree");
     }
 }
@@ -361,8 +384,10 @@ fn a_line_about_another_transfer_of_the_same_id_commits_nothing() {
     assert_eq!(differences(&world), [Difference::Contradicted]);
     assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
     let after = world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).expect("in flight").state;
-    assert_eq!(after, OutgoingState::Undecided);
-    ends_as_if_nothing_was_lost(&mut world, "another content");
+    assert!(!matches!(after, OutgoingState::Decided { commit: true, .. }), "{after:?}");
+    assert!(world.heal());
+    equal(&world).expect("the books agree");
+    assert_eq!(state(&world), EscrowState::Released);
 }
 
 #[test]
