@@ -336,6 +336,14 @@ fn a_share_that_waits_and_has_arrived_without_proof_is_the_treasurys() {
     assert_eq!(world.homes[0].treasury(&usd(0)), AMOUNT - SHARE, "the fee alone");
 }
 
+/// The peer tells all that it knows, and that this has arrived.
+fn says_falsely(world: &mut World, prepare: Prepare) {
+    let (side, said) = world.deliver(&world.owed(0).remove(0)).1.remove(0);
+    let SettlementMessage::Books(mut page) = said else { panic!("a page") };
+    page.transfers.push(SharedTransfer { prepare, state: SharedState::Posted { fee: 0 }, evidence: None });
+    world.deliver(&(side, SettlementMessage::Books(page)));
+}
+
 /// A line that the peer made up about a share that waits for its own agent.
 #[test]
 fn a_false_line_takes_from_the_peers_own_agent_and_no_more_than_it_says() {
@@ -345,8 +353,6 @@ fn a_false_line_takes_from_the_peers_own_agent_and_no_more_than_it_says() {
         assert!(release(&mut world, None).is_success());
         let backup = world.homes[0].ledger.freeze();
         restore(&mut world.homes[0], &backup);
-        let (side, said) = world.deliver(&world.owed(0).remove(0)).1.remove(0);
-        let SettlementMessage::Books(mut page) = said else { panic!("a page") };
         let source = Source::Escrow { escrow: ESCROW, milestone: 0, payee: 0, attempt: 0 };
         let prepare = Prepare {
             transfer: payout_transfer(&KEY, 0, 1),
@@ -357,8 +363,7 @@ fn a_false_line_takes_from_the_peers_own_agent_and_no_more_than_it_says() {
             amount,
             decide_by_ms: 1,
         };
-        page.transfers.push(SharedTransfer { prepare, state: SharedState::Posted { fee: 0 }, evidence: None });
-        world.deliver(&(side, SettlementMessage::Books(page)));
+        says_falsely(&mut world, prepare);
         assert_eq!(differences(&world), [Difference::Unproved]);
         assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
         world.set_treaty(0, true);
@@ -375,12 +380,9 @@ fn a_line_about_another_transfer_of_the_same_id_commits_nothing() {
     assert!(release(&mut world, None).is_success());
     let backup = world.homes[0].ledger.freeze();
     restore(&mut world.homes[0], &backup);
-    let (side, said) = world.deliver(&world.owed(0).remove(0)).1.remove(0);
-    let SettlementMessage::Books(mut page) = said else { panic!("a page") };
     let known = world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).expect("in flight").clone();
     let prepare = Prepare { amount: known.prepare.amount - 1, ..known.prepare };
-    page.transfers.push(SharedTransfer { prepare, state: SharedState::Posted { fee: 0 }, evidence: None });
-    world.deliver(&(side, SettlementMessage::Books(page)));
+    says_falsely(&mut world, prepare);
     assert_eq!(differences(&world), [Difference::Contradicted]);
     assert_eq!(settle(&mut world.homes[0], 0, 1), Outcome::Applied);
     let after = world.homes[0].ledger.outgoing_transfer(&payout_transfer(&KEY, 0, 1)).expect("in flight").state;
