@@ -61,3 +61,14 @@ pub fn field(value: &Value, name: &str) -> String {
         Some(other) => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_without_rows_says_so() {
+        assert_eq!(table(&["CHILD", "STATE"], []), "CHILD  STATE\nnone\n");
+        assert_eq!(table(&["CHILD"], [vec!["acme".to_owned()]]), "CHILD\nacme\n");
+    }
+}
